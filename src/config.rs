@@ -1,0 +1,235 @@
+//! The configuration: one TOML file over the defaults of `defaults.toml`, every key overridable
+//! from the environment. Each stage gets its typed piece, never the whole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The whole file, resolved and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub kafka: KafkaConfig,
+    pub streams: BTreeMap<String, StreamConfig>,
+    pub views: BTreeMap<String, ViewConfig>,
+    pub store: StoreConfig,
+    pub rejects: RejectsConfig,
+    pub engine: EngineConfig,
+    pub serve: ServeConfig,
+    pub log: LogConfig,
+}
+
+/// librdkafka properties, passed through as they are (`bootstrap.servers`, `group.id`, …).
+#[derive(Clone, Debug, Default)]
+pub struct KafkaConfig {
+    pub properties: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a record.
+    Json,
+    /// An array of objects a record.
+    JsonArray,
+    /// Objects separated by newlines, any number a record.
+    Ndjson,
+    /// CSV: in a topic, each record is a header line and any number of lines; in a file, the first line of the
+    /// file is the header of all and each further line a record.
+    Csv,
+}
+
+/// Where a reading's position comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PositionFields {
+    LatLon { lat: String, lon: String },
+    Station { field: String },
+    /// The stream's readings have no position.
+    None,
+}
+
+/// How a time is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// RFC 3339, or `YYYY-MM-DD hh:mm:ss[.fff]` in the stream's zone, or the same followed by ` UTC`
+    /// (`T` in place of the blank allowed): told apart by the text itself.
+    Auto,
+    /// `YYYYMMDDhhmmss` in the stream's zone.
+    Compact,
+    /// Numbers (or strings of digits) since the epoch.
+    EpochS,
+    EpochMs,
+    EpochUs,
+    EpochNs,
+}
+
+/// A threshold: an alarm fires when value > threshold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Threshold {
+    /// Decimal text, in the unit after scale and offset.
+    Fixed(String),
+    /// A field of the reading (scaled and offset like the value); `unset` is the value that means none.
+    Field { field: String, unset: Option<String> },
+}
+
+/// Values further than `k · sigma` from `mu` are outliers. Decimal texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormalRange {
+    pub mu: String,
+    pub sigma: String,
+    pub k: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricConfig {
+    /// Dotted path of the value (in CSV: the column's name).
+    pub field: String,
+    /// Decimal texts: value · scale + offset, rounded half to even at the unit.
+    pub scale: String,
+    pub offset: String,
+    pub threshold: Option<Threshold>,
+    pub normal: Option<NormalRange>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FilterConfig {
+    pub field: String,
+    pub rule: FilterRule,
+}
+
+/// A reading is kept where every filter holds. Values are compared as text (numbers as written).
+#[derive(Clone, Debug, PartialEq)]
+pub enum FilterRule {
+    Equals(String),
+    Not(String),
+    In(Vec<String>),
+}
+
+/// A registry of stations: gives positions to readings that carry only a station id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StationsConfig {
+    pub file: PathBuf,
+    pub separator: u8,
+    pub id: String,
+    pub lat: String,
+    pub lon: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct StreamConfig {
+    pub topics: Vec<String>,
+    /// Read instead of topics; each one a partition.
+    pub files: Vec<PathBuf>,
+    pub format: Format,
+    /// CSV.
+    pub separator: u8,
+    /// Dotted path of the reading's id; for people (the reading's own identity is its offset and index).
+    pub id: Option<String>,
+    pub time: String,
+    pub time_format: TimeFormat,
+    /// IANA name.
+    pub zone: chrono_tz::Tz,
+    pub position: PositionFields,
+    pub stations: Option<StationsConfig>,
+    /// Flags the reading active: true, non-zero number, "true", "1".
+    pub active: Option<String>,
+    pub metrics: BTreeMap<String, MetricConfig>,
+    /// Texts that mean "no value" (`mq`, `NA`, empty): JSON null and an absent field always do.
+    pub missing: Vec<String>,
+    pub filters: Vec<FilterConfig>,
+    /// Fixed-point unit as a power of ten: −9 is 1e-9.
+    pub unit_exponent: i32,
+    pub out_of_orderness_ms: i64,
+    pub max_future_ms: i64,
+    /// Event times at or after this are rejected where records have no timestamp of their own (files).
+    pub files_before_ms: i64,
+    pub idle_after_ms: i64,
+    /// A larger payload is rejected whole, bytes.
+    pub max_record: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct ViewConfig {
+    /// Names of streams; all of them where empty.
+    pub streams: Vec<String>,
+    /// What a key is made of; `["region"]`.
+    pub group_by: Vec<String>,
+    /// `regions`, `departements` (shipped) or a GeoJSON file.
+    pub regions: String,
+    /// Properties of the set's features.
+    pub region_code: String,
+    pub region_name: String,
+    /// Snaps a position outside every region to the nearest one within this distance.
+    pub nearest_within_m: Option<f64>,
+    pub window: crate::window::Width,
+    /// Names of metrics; all of the streams' where empty.
+    pub metrics: Vec<String>,
+    /// `None` is unlimited.
+    pub allowed_lateness_ms: Option<i64>,
+    pub flush_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+pub enum StoreConfig {
+    Cassandra(CassandraConfig),
+    Sqlite { path: PathBuf },
+}
+
+#[derive(Clone, Debug)]
+pub struct CassandraConfig {
+    /// `host:port` contact points.
+    pub nodes: Vec<String>,
+    pub keyspace: String,
+    /// Used by `migrate` to create the keyspace where it is absent: the replication map's CQL text.
+    pub replication: String,
+    pub local_datacenter: Option<String>,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    /// Statements in flight at most.
+    pub concurrency: usize,
+    pub request_timeout_ms: u64,
+    /// Twice the servers' commitlog sync period; 0 with `batch` or `group` sync.
+    pub commit_lag_ms: u64,
+    pub tls: Option<TlsConfig>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    pub ca: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+pub struct RejectsConfig {
+    /// Topic of rejected readings; with file sources, a file beside the store.
+    pub topic: String,
+    pub late_topic: String,
+    /// Where a run without Kafka appends them, as NDJSON.
+    pub dir: PathBuf,
+    /// Withhold payloads (reason and place only).
+    pub payload: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Bytes of records read and not yet folded, at most.
+    pub queue_bytes: usize,
+    /// Bytes of parts in memory, at most.
+    pub parts_bytes: usize,
+    pub decode_threads: usize,
+    /// Stopping and revocation: give up after this, the next owner reads the rest again.
+    pub stop_deadline_ms: u64,
+    /// A commit at most this often, a partition.
+    pub commit_every_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct ServeConfig {
+    /// Metrics and health, `host:port`; none where empty.
+    pub listen: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    pub json: bool,
+    /// tracing's filter text.
+    pub level: String,
+}

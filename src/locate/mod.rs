@@ -1,0 +1,1 @@
+//! 2 · Position → region, exactly. Pure.

@@ -181,3 +181,14 @@ pub struct Batch {
     pub columns: Columns,
     pub rejections: Vec<Rejection>,
 }
+
+/// The key of a reading that lies in no region.
+pub const NOWHERE: u32 = u32::MAX;
+
+/// A decoded batch with the place of each reading.
+#[derive(Clone, Debug)]
+pub struct Located {
+    pub batch: Batch,
+    /// Per region set in use: the region's index of each reading, or [`NOWHERE`].
+    pub regions: Vec<Vec<u32>>,
+}

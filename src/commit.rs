@@ -225,7 +225,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn commit() -> Commit {
-        let tally = Tally { seen: 9, folded: 4, late: 2, rejected: 1, outside: 1, filtered: 1, before_history: 0, missing: vec![3, 0] };
+        let tally = Tally {
+            seen: 9,
+            folded: 4,
+            late: 2,
+            rejected: 1,
+            outside: 1,
+            filtered: 1,
+            before_history: 0,
+            missing: vec![3, 0],
+        };
         Commit {
             source: SourceId { topic: TopicId([7; 16]), partition: 3 },
             position: Offset(1_234_567),

@@ -181,7 +181,10 @@ mod tests {
         }
         // Never more than two lags and two flushes behind, and never a step back.
         assert!(proven.is_sorted());
-        assert!(proven.iter().enumerate().all(|(step, low)| step as i64 * 10 - low <= 2 * LAG as i64 + 40), "{proven:?}");
+        assert!(
+            proven.iter().enumerate().all(|(step, low)| step as i64 * 10 - low <= 2 * LAG as i64 + 40),
+            "{proven:?}"
+        );
     }
 
     #[test]

@@ -51,7 +51,15 @@ pub struct Grain {
 
 impl Grain {
     pub fn new(width: Width, tally: Tally) -> Grain {
-        Grain { width, tally, entries: Vec::new(), free: Vec::new(), index: FxHashMap::default(), turn: 0, evicted_to_ms: None }
+        Grain {
+            width,
+            tally,
+            entries: Vec::new(),
+            free: Vec::new(),
+            index: FxHashMap::default(),
+            turn: 0,
+            evicted_to_ms: None,
+        }
     }
 
     pub fn len(&self) -> usize {

@@ -112,7 +112,13 @@ pub struct Partition {
 impl Partition {
     /// A new ownership: nothing in memory. `anchor` tells that the store holds no position of this
     /// partition yet, so that one must be there, proven, before the first commit.
-    pub fn new(source: SourceId, out_of_orderness_ms: i64, leader_epoch: i32, starts: Vec<FoldStart>, anchor: bool) -> Partition {
+    pub fn new(
+        source: SourceId,
+        out_of_orderness_ms: i64,
+        leader_epoch: i32,
+        starts: Vec<FoldStart>,
+        anchor: bool,
+    ) -> Partition {
         let views: Vec<Fold> = starts.into_iter().map(Fold::new).collect();
         let position = least_position(&views);
         let start = Commit { source, position, leader_epoch, idle_ms: None, views: Vec::new() };
@@ -195,7 +201,8 @@ impl Partition {
             }
         }
         let anchor = self.anchor.issue(now, lag).map(|commit| (PositionKind::Kept, commit));
-        let spill = self.spill.as_mut().and_then(|spill| spill.issue(now, lag)).map(|commit| (PositionKind::Spill, commit));
+        let spill =
+            self.spill.as_mut().and_then(|spill| spill.issue(now, lag)).map(|commit| (PositionKind::Spill, commit));
         debug_assert!(self.sending.readings.is_empty(), "one flush at a time");
         self.sending = std::mem::take(&mut self.outbox);
         let positions = anchor.into_iter().chain(spill).collect();
@@ -367,7 +374,15 @@ impl Fold {
         }
     }
 
-    fn issue(&mut self, view: usize, source: SourceId, now: u64, lag: u64, limit: &mut usize, writes: &mut Vec<(At, PartWrite)>) {
+    fn issue(
+        &mut self,
+        view: usize,
+        source: SourceId,
+        now: u64,
+        lag: u64,
+        limit: &mut usize,
+        writes: &mut Vec<(At, PartWrite)>,
+    ) {
         for (number, grain) in self.grains.iter_mut().enumerate() {
             let width = grain.width;
             grain.issue(now, lag, limit, |entry, key, start_ms, part| {

@@ -15,6 +15,9 @@ use crate::reading::{Offset, SourceId};
 use crate::window::Width;
 
 pub mod cassandra;
+#[doc(hidden)]
+pub mod conformance;
+mod layout;
 pub mod migrations;
 pub mod sqlite;
 

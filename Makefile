@@ -1,0 +1,53 @@
+# Étiage. `make` alone says what there is.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
+export KAFKA_PORT CASSANDRA_HOST CASSANDRA_PORT COMMIT_LAG SENSORS HOURS SEED PARTITIONS
+SHELL := /bin/bash
+RELEASE := $(CARGO_TARGET_DIR)/release/etiage
+
+.PHONY: help run test up down demo clean-services bench build fmt fmt-check lint
+
+help: ## this text
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Settings by environment: CARGO_TARGET_DIR, ETIAGE_CACHE (~/.cache/etiage), KAFKA_PORT (9092),"
+	@echo "CASSANDRA_HOST (127.0.0.1), CASSANDRA_PORT (9042), SENSORS, HOURS, SEED."
+
+run: build ## simulated sensors as files → engine → embedded store → the last hours per region; no server needed
+	@services/run.sh $(RELEASE)
+
+test: ## everything, against a real Kafka and a real Cassandra that it starts and stops itself
+	@services/need.sh build servers python
+	@services/test.sh
+
+up: ## start Kafka and Cassandra (docker compose where an engine runs, else from Maven Central)
+	@if services/servers.sh compose; then docker compose up --detach --wait; \
+	else services/need.sh servers && services/servers.sh start; fi
+
+down: ## stop them; their data stays
+	@if services/servers.sh compose; then docker compose stop; else services/servers.sh stop; fi
+
+demo: build up ## up, then simulator → topic → engine → the CQL query and its answer
+	@services/need.sh python
+	@services/demo.sh $(RELEASE)
+
+clean-services: ## stop them and remove their data
+	@if services/servers.sh compose; then docker compose down --volumes; fi
+	@services/servers.sh wipe
+
+build: ## the release binary, with TLS
+	@services/need.sh build
+	@cargo build --release --features tls --bin etiage
+	@echo "built $(RELEASE)"
+
+bench: ## the benchmarks
+	@services/need.sh build
+	@cargo bench --features tls
+
+fmt: ## format the code
+	@cargo fmt --all
+
+fmt-check:
+	@cargo fmt --all --check
+
+lint: ## clippy, warnings as errors
+	@services/need.sh build
+	@cargo clippy --features tls --all-targets -- -D warnings

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# One real Apache Kafka node (broker and controller in one) from Maven Central, on 127.0.0.1.
+#   kafka.sh fetch                 resolve the jars (once)
+#   kafka.sh start [DIR]           format at the first start, start, wait until ready, print the address
+#   kafka.sh address|log [DIR]     where clients connect; what the server said since its last start
+#   kafka.sh stop|kill|wipe [DIR]  SIGTERM and wait; SIGKILL; SIGKILL and remove DIR
+#   kafka.sh tool CLASS ARGS…      for instance: tool TopicCommand --bootstrap-server 127.0.0.1:9092 --list
+# KAFKA_PORT (9092; `free` takes free ports) and KAFKA_HEAP (384m) count at the first start of a DIR.
+. "$(dirname "$0")/common.sh"
+
+java_options() { # heap
+  printf '%s\n' "-Xms$1" "-Xmx$1" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true
+}
+
+ports() { # dir: chooses them at the first start, and keeps them
+  local dir=$1 port=${KAFKA_PORT:-9092} controller
+  [ ! -f "$dir/env" ] || return 0
+  if [ "$port" = free ]; then port=$(free_port 127.0.0.1); controller=$(free_port 127.0.0.1); else controller=$((port + 1)); fi
+  mkdir -p "$dir"
+  printf 'PORT=%s\nCONTROLLER=%s\nHEAP=%s\n' "$port" "$controller" "${KAFKA_HEAP:-384m}" >"$dir/env"
+}
+
+properties() { # dir: a single node, so every internal topic has one replica
+  cat <<P
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:$PORT,CONTROLLER://127.0.0.1:$CONTROLLER
+advertised.listeners=PLAINTEXT://127.0.0.1:$PORT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs=$1/data
+auto.create.topics.enable=false
+default.replication.factor=1
+min.insync.replicas=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=3
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=3
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=3
+group.initial.rebalance.delay.ms=0
+group.consumer.min.session.timeout.ms=6000
+group.consumer.session.timeout.ms=10000
+group.consumer.heartbeat.interval.ms=1000
+group.consumer.min.heartbeat.interval.ms=1000
+group.min.session.timeout.ms=6000
+num.network.threads=2
+num.io.threads=4
+log.cleaner.dedupe.buffer.size=2097152
+log.segment.bytes=67108864
+log.retention.ms=-1
+controlled.shutdown.max.retries=1
+broker.session.timeout.ms=6000
+broker.heartbeat.interval.ms=1000
+P
+}
+
+# The brokers' classes are loaded with `-Detiage.dir=` first: what `alive` knows the process by.
+start() { # dir
+  local dir=$1 java libs
+  java=$(java17) || die "kafka needs Java 17: apt-get install openjdk-17-jre-headless (or set ETIAGE_JAVA)"
+  libs=$(jars kafka)
+  ports "$dir"
+  . "$dir/env"
+  if ! alive "$dir"; then
+    [ ! -f "$dir/data/meta.properties" ] && format "$dir" "$java" "$libs"
+    mapfile -t options < <(java_options "$HEAP")
+    launch "$dir" "$java" "-Detiage.dir=$dir" "${options[@]}" -Djava.io.tmpdir="$dir/tmp" \
+      -Dlog4j2.configurationFile="$HERE/kafka/log4j2.properties" -cp "$libs/*" kafka.Kafka "$dir/server.properties"
+  fi
+  await "$dir" 127.0.0.1 "$PORT" 'Kafka Server started' 90
+  say "127.0.0.1:$PORT"
+}
+
+format() { # dir java libs
+  properties "$1" >"$1/server.properties"
+  "$2" -Xmx128m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$HERE/kafka/log4j2.properties" -cp "$3/*" kafka.tools.StorageTool \
+    format --cluster-id MkU3OEVBNTcwNTJENDM2Qg --config "$1/server.properties" --ignore-formatted >"$1/format.log" 2>&1 \
+    || { cat "$1/format.log" >&2; die "kafka could not format $1"; }
+}
+
+tool() { # class arguments...
+  local class=$1; shift
+  [[ $class == org.* || $class == kafka.* ]] || class=org.apache.kafka.tools.$class
+  exec "$(java17)" -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 \
+    -Dlog4j2.configurationFile="$HERE/kafka/log4j2.properties" -Dlevel=ERROR -cp "$(jars kafka)/*" "$class" "$@"
+}
+
+command=${1:-help}
+dir=${2:-$SERVICES/kafka}
+case $command in
+  fetch) jars kafka >/dev/null ;;
+  start) start "$dir" ;;
+  address) . "$dir/env"; say "127.0.0.1:$PORT" ;;
+  tool) shift; tool "$@" ;;
+  *) common "$0" "$command" "$dir" ;;
+esac

@@ -16,5 +16,8 @@ pub mod start;
 pub mod view;
 pub mod window;
 
+pub mod outgoing;
+pub mod clock;
+pub mod run;
 pub mod source;
 pub mod store;

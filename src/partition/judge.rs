@@ -3,7 +3,7 @@
 //! so neither batch boundaries nor the other readings of a record matter (invariant I1).
 
 use crate::commit::Tally;
-use crate::reading::{Located, NOWHERE, Offset, Record};
+use crate::reading::{Located, Offset, Record};
 
 use super::{At, Fold, Partition, Wanted};
 
@@ -101,13 +101,13 @@ impl Fold {
             let at = row as usize;
             if columns.filtered.value(at) {
                 out.tallies.iter_mut().for_each(|tally| tally.filtered += 1);
-            } else if regions[at] == NOWHERE {
+            } else if let Some(region) = regions[at] {
+                let time_ms = columns.time_ms.value(at);
+                self.judge_place(view, record.offset, row, time_ms, region.index() as u32, watermark_ms, out, judged);
+            } else {
                 out.tallies.iter_mut().for_each(|tally| tally.outside += 1);
                 let verdict = Verdict { kind: VerdictKind::Outside, view, grain: 0, record: record.offset, row };
                 judged.verdicts.push(verdict);
-            } else {
-                let time_ms = columns.time_ms.value(at);
-                self.judge_place(view, record.offset, row, time_ms, regions[at], watermark_ms, out, judged);
             }
         }
     }

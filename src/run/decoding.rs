@@ -9,8 +9,8 @@ use arrow_array::Array;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::locate::RegionSet;
-use crate::reading::{Batch, Located, NOWHERE, RawBatch, TopicPartition};
+use crate::locate::{RegionIdx, RegionSet};
+use crate::reading::{Batch, Located, RawBatch, TopicPartition};
 
 use super::stream::StreamRun;
 
@@ -80,18 +80,15 @@ pub fn locate(places: &[Places], batch: Batch) -> Located {
     Located { batch, regions }
 }
 
-fn locate_in(places: &Places, batch: &Batch) -> Vec<u32> {
+fn locate_in(places: &Places, batch: &Batch) -> Vec<Option<RegionIdx>> {
     let columns = &batch.columns;
     let mut regions = Vec::with_capacity(columns.len());
     places.set.locate_column(columns.lat.values(), columns.lon.values(), &mut regions);
     for (row, region) in regions.iter_mut().enumerate() {
         if columns.lat.is_null(row) || columns.lon.is_null(row) {
-            *region = NOWHERE;
-        } else if *region == NOWHERE
-            && let Some(within_m) = places.nearest_within_m
-        {
-            let nearest = places.set.nearest_within(columns.lat.value(row), columns.lon.value(row), within_m);
-            *region = nearest.map_or(NOWHERE, |region| region.index() as u32);
+            *region = None;
+        } else if let (None, Some(within_m)) = (&region, places.nearest_within_m) {
+            *region = places.set.nearest_within(columns.lat.value(row), columns.lon.value(row), within_m);
         }
     }
     regions

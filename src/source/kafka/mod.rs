@@ -16,6 +16,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 
+pub use self::outbox::KafkaOutbox;
+
 use self::ffi::{Client, Element};
 use self::reader::Reader;
 use self::topics::Streams;
@@ -26,7 +28,9 @@ use crate::reading::{Offset, TopicId, TopicPartition};
 mod admin;
 mod commit;
 mod ffi;
+mod outbox;
 mod properties;
+pub mod provision;
 mod reader;
 mod rebalance;
 mod topics;

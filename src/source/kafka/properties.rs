@@ -8,12 +8,11 @@ use crate::source::SourceError;
 type Properties = BTreeMap<String, String>;
 
 /// What the engine's guarantees rest on: another value is refused.
-const FIXED: [(&str, &str, &str); 5] = [
+const FIXED: [(&str, &str, &str); 4] = [
     ("enable.auto.commit", "false", "positions are committed by the engine, with what proves them"),
     ("enable.auto.offset.store", "false", "positions are kept by the engine"),
     ("auto.offset.reset", "error", "the engine never guesses where to begin; `etiage replay --from` says it"),
     ("enable.partition.eof", "true", "idleness and `--until-end` rest on it"),
-    ("offset.store.method", "broker", "positions belong to the group"),
 ];
 
 /// Defaults that the user may change. The bounds on queues keep the whole engine within its memory whatever the
@@ -39,8 +38,9 @@ pub fn consumer(user: &Properties) -> Result<Properties, SourceError> {
     if group.is_empty() {
         return Err(SourceError::Fatal("kafka: \"group.id\" is missing: name the consumer group under [kafka]".into()));
     }
-    if user.contains_key("auto.commit.enable") {
-        return Err(SourceError::Fatal("kafka: \"auto.commit.enable\" cannot be set: remove it".into()));
+    // Old names of what is fixed below.
+    if let Some(key) = ["auto.commit.enable", "offset.store.method"].iter().find(|key| user.contains_key(**key)) {
+        return Err(SourceError::Fatal(format!("kafka: \"{key}\" cannot be set: remove it")));
     }
     let mut all: Properties = user.clone();
     all.retain(|key, _| !is_producers(key));
@@ -105,7 +105,7 @@ fn is_consumers(key: &str) -> bool {
 }
 
 /// librdkafka's producer-only properties (column P).
-fn is_producers(key: &str) -> bool {
+pub fn is_producers(key: &str) -> bool {
     const PREFIXES: [&str; 6] =
         ["queue.buffering.", "compression.", "transaction", "partitioner", "sticky.partitioning.", "delivery."];
     const NAMES: [&str; 13] = [

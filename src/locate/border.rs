@@ -152,7 +152,8 @@ pub(super) fn share(edges: impl Iterator<Item = (u32, Edge)>) -> Vec<Border> {
     edges.sort_unstable_by_key(|(region, edge)| (edge.bits(), *region));
     let same_edge = edges.chunk_by(|(_, one), (_, other)| one == other);
     let pairs = same_edge.flat_map(|owners| owners.chunks(2));
-    let border = |pair: &[(u32, Edge)]| Border { edge: pair[0].1, sides: [pair[0].0, pair.get(1).map_or(NOBODY, |p| p.0)] };
+    let border =
+        |pair: &[(u32, Edge)]| Border { edge: pair[0].1, sides: [pair[0].0, pair.get(1).map_or(NOBODY, |p| p.0)] };
     pairs.map(border).collect()
 }
 

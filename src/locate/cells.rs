@@ -7,8 +7,8 @@ use super::RegionIdx;
 use super::border::{Edge, Point};
 
 /// Sizes of the tables, in bits of either axis, from the large squares to the small.
-pub(super) const TOP_BITS: u32 = 8;
-pub(super) const INNER_BITS: u32 = 4;
+pub(super) const TOP_BITS: u32 = 10;
+pub(super) const INNER_BITS: u32 = 3;
 /// The finest squares: 2^16 × 2^16 of them cover the set.
 pub(super) const ALL_BITS: u32 = TOP_BITS + 2 * INNER_BITS;
 const SIDE: f64 = (1u32 << ALL_BITS) as f64;

@@ -23,19 +23,22 @@ impl BorderIndex {
         BorderIndex { tree: RTree::bulk_load(borders) }
     }
 
-    /// Counts the borders that a ray from the position to the east crosses.
     pub fn locate(&self, p: Point) -> Option<RegionIdx> {
+        self.holders(p).first().or_else(|| self.touched(p))
+    }
+
+    /// Counts the borders that a ray from the position to the east crosses.
+    pub fn holders(&self, p: Point) -> Holders {
         let mut holders = Holders::default();
-        let mut touched: Option<u32> = None;
-        for border in self.between([p.x, p.y], [f64::INFINITY, p.y]) {
-            if border.edge.is_east_of(p) {
-                holders.cross(border);
-            }
-            if border.edge.passes_through(p) {
-                touched = Some(touched.map_or(border.first(), |other| other.min(border.first())));
-            }
-        }
-        holders.first().or_else(|| RegionIdx::from_index(touched?))
+        let crossed = self.between([p.x, p.y], [f64::INFINITY, p.y]).filter(|border| border.edge.is_east_of(p));
+        crossed.for_each(|border| holders.cross(border));
+        holders
+    }
+
+    /// The first region of the set on whose border the position lies.
+    fn touched(&self, p: Point) -> Option<RegionIdx> {
+        let through = self.between([p.x, p.y], [p.x, p.y]).filter(|border| border.edge.passes_through(p));
+        RegionIdx::from_index(through.map(Border::first).min()?)
     }
 
     /// The borders whose envelope meets this box.

@@ -3,6 +3,8 @@
 //! Trigonometry is libm's own, in plain arithmetic: the system's differs by machine and version,
 //! and what a reading counts for must not.
 
+use std::f64::consts::PI;
+
 use super::RegionIdx;
 use super::border::{Edge, Point};
 use super::index::BorderIndex;
@@ -12,10 +14,10 @@ const RADIUS_M: f64 = 6_371_008.8;
 
 /// The region whose border is nearest to the position, if it lies within the distance.
 pub(super) fn nearest_within(index: &BorderIndex, p: Point, within_m: f64) -> Option<RegionIdx> {
-    if !(within_m >= 0.0) {
+    if within_m.is_nan() || within_m < 0.0 {
         return None;
     }
-    let reach = (within_m / RADIUS_M).min(std::f64::consts::PI);
+    let reach = (within_m / RADIUS_M).min(PI);
     let farthest = square(libm::sin(reach / 2.0));
     let (south_west, north_east) = around(p, reach);
     index

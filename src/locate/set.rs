@@ -30,9 +30,13 @@ pub enum RegionSetError {
 /// What is wrong with a feature. Points are longitude, latitude.
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum Fault {
-    #[error("property {property:?} is missing, or no text and no whole number, or empty: it must hold the region's code")]
+    #[error(
+        "property {property:?} is missing, or no text and no whole number, or empty: it must hold the region's code"
+    )]
     Code { property: String },
-    #[error("the code is already that of features[{first}]: codes must be unique (several polygons of one region are one MultiPolygon)")]
+    #[error(
+        "the code is already that of features[{first}]: codes must be unique (several polygons of one region are one MultiPolygon)"
+    )]
     DuplicateCode { first: usize },
     #[error("property {property:?} is missing or no text: it must hold the region's name")]
     Name { property: String },
@@ -42,7 +46,9 @@ pub enum Fault {
     NoRing,
     #[error("a position has {numbers} numbers: give longitude and latitude")]
     Position { numbers: usize },
-    #[error("position [{x}, {y}] is out of range: give WGS84 degrees, longitude (-180 to 180) before latitude (-90 to 90)")]
+    #[error(
+        "position [{x}, {y}] is out of range: give WGS84 degrees, longitude (-180 to 180) before latitude (-90 to 90)"
+    )]
     Range { x: f64, y: f64 },
     #[error("the ring from [{x}, {y}] has {points} positions: the shortest ring has four, the last equal to the first")]
     ShortRing { x: f64, y: f64, points: usize },
@@ -157,8 +163,11 @@ fn rings_of(region: u32, feature: &Feature) -> Result<Vec<Ring>, Fault> {
         Some(other) => return Err(Fault::Geometry { found: other.type_name() }),
         None => return Err(Fault::Geometry { found: "missing" }),
     };
-    let rings: Vec<Ring> =
-        polygons.iter().flatten().map(|ring| Ok(Ring { region, points: closed_ring(ring)? })).collect::<Result<_, _>>()?;
+    let rings: Vec<Ring> = polygons
+        .iter()
+        .flatten()
+        .map(|ring| Ok(Ring { region, points: closed_ring(ring)? }))
+        .collect::<Result<_, _>>()?;
     if rings.is_empty() {
         return Err(Fault::NoRing);
     }

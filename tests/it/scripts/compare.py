@@ -1,0 +1,96 @@
+"""Compares what a recount wants with what CQL and `etiage status` say; differences are listed, not raised."""
+import struct
+import sys
+
+import servers
+
+EXACT = ("count", "min", "max", "mean", "stddev", "alarms", "active", "outliers", "mean_before", "revision", "label")
+
+
+def bits(value):
+    return struct.pack(">d", value) if isinstance(value, float) else value
+
+
+def tables(wanted, cassandra, keyspace, columns=EXACT):
+    """Both tables against {(view, width, metric, tenant, key, start): {column: value}}."""
+    rows = servers.Rows(cassandra, keyspace)
+    problems = []
+    try:
+        for name in ("rows_by_key", "rows_by_time"):
+            found = rows.table(name)
+            for place in sorted(wanted.keys() - found.keys()):
+                problems.append(f"{name} lacks {place}: {wanted[place]}")
+            for place in sorted(found.keys() - wanted.keys()):
+                problems.append(f"{name} has {place}, which no reading belongs to: {found[place]}")
+            for place in sorted(wanted.keys() & found.keys()):
+                problems += row(f"{name} {place}", wanted[place], found[place], columns)
+            print(f"{name}: {len(found)} rows")
+    finally:
+        rows.close()
+    if not wanted:
+        problems.append("the recount has no rows: nothing was compared")
+    return problems
+
+
+def row(place, wanted, found, columns):
+    problems = []
+    for column in columns:
+        if bits(wanted[column]) != bits(found[column]):
+            problems.append(f"{place}: {column} is {found[column]!r}, should be {wanted[column]!r}")
+    if "window_end" in wanted and servers.milliseconds(found["window_end"]) != wanted["window_end"]:
+        problems.append(f"{place}: window_end is {found['window_end']}, should be {wanted['window_end']}")
+    if "final" in wanted and bool(found["final"]) != wanted["final"]:
+        problems.append(f"{place}: final is {found['final']}, should be {wanted['final']}")
+    return problems
+
+
+def leaves(node, topic=None, partition=None):
+    """Every object of a status that holds tallies, with the topic and partition it stands under."""
+    if isinstance(node, dict):
+        topic, partition = node.get("topic", topic), node.get("partition", partition)
+        if "folded" in node and "seen" in node:
+            yield topic, partition, node
+        for child in node.values():
+            yield from leaves(child, topic, partition)
+    elif isinstance(node, list):
+        for child in node:
+            yield from leaves(child, topic, partition)
+
+
+def tallies(wanted, status, topic):
+    problems, found = [], {}
+    for name, partition, tally in leaves(status):
+        if name != topic:
+            continue
+        found[partition] = tally
+        parts = sum(tally.get(kind, 0) for kind in ("folded", "late", "rejected", "outside", "filtered", "before_history"))
+        if tally["seen"] != parts:
+            problems.append(f"partition {partition}: {tally['seen']} seen, {parts} accounted for")
+        for kind in ("seen", "folded", "late", "rejected", "outside", "filtered"):
+            if tally.get(kind, 0) != wanted[partition][kind]:
+                problems.append(f"partition {partition}: {tally.get(kind)} {kind}, should be {wanted[partition][kind]}")
+        if isinstance(tally.get("missing"), dict):
+            for metric, count in tally["missing"].items():
+                if count != wanted[partition]["missing " + metric]:
+                    problems.append(f"partition {partition}: {count} without {metric}, should be {wanted[partition]['missing ' + metric]}")
+    for partition in wanted.keys() - found.keys():
+        problems.append(f"the status says nothing of partition {partition}")
+    return problems
+
+
+def show(cassandra, keyspace):
+    """Every cell of both tables: two of these are equal where no row changed."""
+    rows = servers.Rows(cassandra, keyspace)
+    for name in ("rows_by_key", "rows_by_time"):
+        for place, found in sorted(rows.table(name).items()):
+            print(name, place, sorted(found.items(), key=lambda item: item[0]))
+    rows.close()
+
+
+def report(problems):
+    for problem in problems[:20]:
+        print(problem)
+    if problems:
+        print(f"{len(problems)} differences")
+        sys.exit(1)
+    print("all equal")

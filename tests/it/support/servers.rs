@@ -1,0 +1,74 @@
+//! A Kafka and a Cassandra: those of `make test`, shared by all tests, or a pair of one's own to break.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{ROOT, from_make_test, scratch, succeed};
+
+pub struct Servers {
+    directory: PathBuf,
+    pub kafka: String,
+    pub cassandra: String,
+    /// Ours to break, and to remove.
+    own: bool,
+}
+
+impl Servers {
+    /// Those of `make test`: for tests that leave them alone.
+    pub fn shared() -> Servers {
+        Servers {
+            directory: from_make_test("ETIAGE_TEST_SERVICES").into(),
+            kafka: from_make_test("ETIAGE_TEST_KAFKA"),
+            cassandra: from_make_test("ETIAGE_TEST_CASSANDRA"),
+            own: false,
+        }
+    }
+
+    /// A pair of its own, on free ports.
+    pub fn own(test: &str) -> Servers {
+        let directory = scratch(test);
+        let mut servers = Servers { directory, kafka: String::new(), cassandra: String::new(), own: true };
+        succeed(servers.script("servers.sh", "start", "").env("KAFKA_PORT", "free").env("CASSANDRA_PORT", "free"));
+        servers.kafka = servers.tell("kafka.sh", "address", "kafka");
+        servers.cassandra = servers.tell("cassandra.sh", "address", "cassandra");
+        servers
+    }
+
+    pub fn kill_cassandra(&self) {
+        self.breakable().tell("cassandra.sh", "kill", "cassandra");
+    }
+
+    /// Returns once it answers.
+    pub fn start_cassandra(&self) {
+        self.breakable().tell("cassandra.sh", "start", "cassandra");
+    }
+
+    pub fn restart_kafka(&self) {
+        self.breakable().tell("kafka.sh", "stop", "kafka");
+        self.tell("kafka.sh", "start", "kafka");
+    }
+
+    fn breakable(&self) -> &Servers {
+        assert!(self.own, "the shared servers are not to be broken");
+        self
+    }
+
+    fn script(&self, script: &str, command: &str, server: &str) -> Command {
+        let mut run = Command::new(Path::new(ROOT).join("services").join(script));
+        run.arg(command).arg(self.directory.join(server));
+        run
+    }
+
+    fn tell(&self, script: &str, command: &str, server: &str) -> String {
+        succeed(&mut self.script(script, command, server)).trim().to_owned()
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        // In a failing test too; `make test` clears up behind whoever does not get here.
+        if self.own {
+            let _ = self.script("servers.sh", "wipe", "").status();
+        }
+    }
+}

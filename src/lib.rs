@@ -9,3 +9,4 @@ pub mod window;
 
 pub mod source;
 pub mod store;
+pub mod telemetry;

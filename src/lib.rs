@@ -21,3 +21,4 @@ pub mod clock;
 pub mod run;
 pub mod source;
 pub mod store;
+pub mod telemetry;

@@ -7,6 +7,7 @@ pub mod decode;
 pub mod locate;
 pub mod window;
 
+pub mod simulate;
 pub mod source;
 pub mod store;
 pub mod telemetry;

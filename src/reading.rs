@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt8Array};
 
 use crate::decode::Reject;
+use crate::locate::RegionIdx;
 
 /// One incarnation of a topic: Kafka's topic UUID (a recreated topic gets another one), or for a
 /// file source a digest of the stream and the file's name.
@@ -180,4 +181,12 @@ pub struct Batch {
     pub records: Vec<Record>,
     pub columns: Columns,
     pub rejections: Vec<Rejection>,
+}
+
+/// A decoded batch with the place of each reading.
+#[derive(Clone, Debug)]
+pub struct Located {
+    pub batch: Batch,
+    /// Per region set in use: the region of each reading.
+    pub regions: Vec<Vec<Option<RegionIdx>>>,
 }

@@ -1,7 +1,62 @@
 //! 1 · Bytes → columns, or a reason why not. Pure.
+//!
+//! A scanner ([`json`], [`csv`]) finds a reading's configured fields in the text, as they are
+//! written; the [`judge`] makes a row of them or says why not. A message that cannot be split
+//! counts as one rejected reading; a bad reading among others harms only itself.
 
-/// Why the stream refuses a reading. (To be completed.)
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reject {
-    Tombstone,
+use std::sync::Arc;
+
+use crate::config::StreamConfig;
+use crate::reading::{Batch, RawBatch};
+
+mod columns;
+mod compile;
+mod csv;
+mod decimal;
+mod fields;
+mod json;
+mod judge;
+mod reject;
+mod stations;
+mod time;
+mod walk;
+
+pub use compile::DecoderError;
+pub use reject::Reject;
+pub use stations::{Stations, StationsError};
+
+use compile::Compiled;
+use csv::CsvHeader;
+
+/// A stream's configuration, compiled. Cheap to clone, shared by threads.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    compiled: Arc<Compiled>,
+    /// The header of every record; without it, each CSV record opens with its own.
+    header: Option<Arc<CsvHeader>>,
+}
+
+impl Decoder {
+    /// `stations`: the registry that the stream names, read elsewhere; empty where it names none.
+    pub fn new(stream: &StreamConfig, stations: Stations) -> Result<Decoder, DecoderError> {
+        Ok(Decoder { compiled: Arc::new(Compiled::new(stream, stations)?), header: None })
+    }
+
+    /// A decoder for the lines of a CSV file, each a record of its own: their header is the file's
+    /// first line. It must name the fields without which every line would be rejected.
+    pub fn with_csv_header(&self, header: &[u8]) -> Result<Decoder, DecoderError> {
+        let header = self.compiled.csv_header(header)?;
+        Ok(Decoder { compiled: self.compiled.clone(), header: Some(Arc::new(header)) })
+    }
+
+    /// The metrics, in the order of the columns.
+    pub fn metric_names(&self) -> &[Arc<str>] {
+        &self.compiled.metric_names
+    }
+
+    /// Every record of the batch, in order. Takes any input.
+    pub fn decode(&self, raw: RawBatch) -> Batch {
+        let walk::Decoded { records, columns, rejections } = walk::decode(&self.compiled, self.header.as_deref(), &raw);
+        Batch { raw, records, columns, rejections }
+    }
 }

@@ -14,6 +14,7 @@ use crate::reading::{Offset, RawBatch, SourceId, TopicPartition};
 
 pub mod files;
 pub mod kafka;
+pub mod outlet;
 
 /// What the group (or, for files, the store) has on record for a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,8 @@
-//! Event-time windows: their spans, the exact sums kept in them, and the watermark.
+//! 3 · Event-time windows: their spans, the exact sums kept in them, and what is late. Pure.
 
+pub mod aggregate;
+pub mod exact;
 pub mod span;
 
+pub use aggregate::Aggregate;
 pub use span::Width;

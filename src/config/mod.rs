@@ -1,8 +1,33 @@
 //! The configuration: one TOML file over the defaults of `defaults.toml`, every key overridable
 //! from the environment. Each stage gets its typed piece, never the whole.
+//!
+//! What decides content (`StreamConfig`, `ViewConfig`) serializes canonically: equal meanings, equal
+//! bytes. Left out of that is what only decides *when* or *where from*; the files that they name
+//! (regions, stations) are left out too, since what counts is what those hold: their digests belong
+//! beside it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+mod check;
+mod env;
+mod error;
+mod redact;
+mod section;
+mod store;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod value;
+mod view;
+
+pub use error::ConfigError;
+
+/// Every key with its default and a comment.
+pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
 /// The whole file, resolved and checked.
 #[derive(Clone, Debug)]
@@ -18,14 +43,16 @@ pub struct Config {
 }
 
 /// librdkafka properties, passed through as they are (`bootstrap.servers`, `group.id`, …).
-#[derive(Clone, Debug, Default)]
+/// Printing it hides passwords and keys.
+#[derive(Clone, Default)]
 pub struct KafkaConfig {
     pub properties: BTreeMap<String, String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// One JSON object a record.
+    /// One JSON object, or an array of objects, a record: its first byte tells.
     Json,
     /// An array of objects a record.
     JsonArray,
@@ -37,16 +64,23 @@ pub enum Format {
 }
 
 /// Where a reading's position comes from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PositionFields {
-    LatLon { lat: String, lon: String },
-    Station { field: String },
+    LatLon {
+        lat: String,
+        lon: String,
+    },
+    Station {
+        field: String,
+    },
     /// The stream's readings have no position.
     None,
 }
 
 /// How a time is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TimeFormat {
     /// RFC 3339, or `YYYY-MM-DD hh:mm:ss[.fff]` in the stream's zone, or the same followed by ` UTC`
     /// (`T` in place of the blank allowed): told apart by the text itself.
@@ -61,7 +95,8 @@ pub enum TimeFormat {
 }
 
 /// A threshold: an alarm fires when value > threshold.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Threshold {
     /// Decimal text, in the unit after scale and offset.
     Fixed(String),
@@ -70,14 +105,14 @@ pub enum Threshold {
 }
 
 /// Values further than `k · sigma` from `mu` are outliers. Decimal texts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NormalRange {
     pub mu: String,
     pub sigma: String,
     pub k: String,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MetricConfig {
     /// Dotted path of the value (in CSV: the column's name).
     pub field: String,
@@ -88,14 +123,15 @@ pub struct MetricConfig {
     pub normal: Option<NormalRange>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FilterConfig {
     pub field: String,
     pub rule: FilterRule,
 }
 
 /// A reading is kept where every filter holds. Values are compared as text (numbers as written).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FilterRule {
     Equals(String),
     Not(String),
@@ -103,8 +139,9 @@ pub enum FilterRule {
 }
 
 /// A registry of stations: gives positions to readings that carry only a station id.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StationsConfig {
+    #[serde(skip)]
     pub file: PathBuf,
     pub separator: u8,
     pub id: String,
@@ -112,19 +149,22 @@ pub struct StationsConfig {
     pub lon: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct StreamConfig {
     pub topics: Vec<String>,
     /// Read instead of topics; each one a partition.
+    #[serde(skip)]
     pub files: Vec<PathBuf>,
     pub format: Format,
     /// CSV.
     pub separator: u8,
     /// Dotted path of the reading's id; for people (the reading's own identity is its offset and index).
+    #[serde(skip)]
     pub id: Option<String>,
     pub time: String,
     pub time_format: TimeFormat,
     /// IANA name.
+    #[serde(serialize_with = "zone_name")]
     pub zone: chrono_tz::Tz,
     pub position: PositionFields,
     pub stations: Option<StationsConfig>,
@@ -140,29 +180,33 @@ pub struct StreamConfig {
     pub max_future_ms: i64,
     /// Event times at or after this are rejected where records have no timestamp of their own (files).
     pub files_before_ms: i64,
+    #[serde(skip)]
     pub idle_after_ms: i64,
     /// A larger payload is rejected whole, bytes.
     pub max_record: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ViewConfig {
     /// Names of streams; all of them where empty.
     pub streams: Vec<String>,
     /// What a key is made of; `["region"]`.
     pub group_by: Vec<String>,
     /// `regions`, `departements` (shipped) or a GeoJSON file.
+    #[serde(skip)]
     pub regions: String,
     /// Properties of the set's features.
     pub region_code: String,
     pub region_name: String,
     /// Snaps a position outside every region to the nearest one within this distance.
     pub nearest_within_m: Option<f64>,
+    #[serde(serialize_with = "as_text")]
     pub window: crate::window::Width,
     /// Names of metrics; all of the streams' where empty.
     pub metrics: Vec<String>,
     /// `None` is unlimited.
     pub allowed_lateness_ms: Option<i64>,
+    #[serde(skip)]
     pub flush_ms: u64,
 }
 
@@ -172,7 +216,8 @@ pub enum StoreConfig {
     Sqlite { path: PathBuf },
 }
 
-#[derive(Clone, Debug)]
+/// Printing it hides the password.
+#[derive(Clone)]
 pub struct CassandraConfig {
     /// `host:port` contact points.
     pub nodes: Vec<String>,
@@ -214,6 +259,7 @@ pub struct EngineConfig {
     pub queue_bytes: usize,
     /// Bytes of parts in memory, at most.
     pub parts_bytes: usize,
+    /// 0 is one a processor.
     pub decode_threads: usize,
     /// Stopping and revocation: give up after this, the next owner reads the rest again.
     pub stop_deadline_ms: u64,
@@ -232,4 +278,39 @@ pub struct LogConfig {
     pub json: bool,
     /// tracing's filter text.
     pub level: String,
+}
+
+impl Config {
+    /// The defaults under the file under the environment. Reads the file, and the files of secrets that are named; nothing else.
+    pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+        let mut tree = tree::parse(DEFAULTS, &|_| error::Origin::Default)?;
+        if let Some(path) = path {
+            tree.merge(tree::read(path)?);
+        }
+        env::overlay(&mut tree, env)?;
+        let base = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        let config = Config::resolve(section::Section::new("", tree, base))?;
+        check::check(&config)?;
+        Ok(config)
+    }
+
+    fn resolve(mut root: section::Section<'_>) -> Result<Config, ConfigError> {
+        let kafka = store::kafka(&mut root)?;
+        let streams = stream::all(&mut root)?;
+        let views = view::all(&mut root)?;
+        let store = store::store(&mut root)?;
+        let rejects = store::rejects(&mut root, &store)?;
+        let engine = store::engine(&mut root)?;
+        let (serve, log) = (store::serve(&mut root)?, store::log(&mut root)?);
+        root.finish()?;
+        Ok(Config { kafka, streams, views, store, rejects, engine, serve, log })
+    }
+}
+
+fn zone_name<S: serde::Serializer>(zone: &chrono_tz::Tz, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(zone.name())
+}
+
+fn as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }

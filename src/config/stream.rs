@@ -1,0 +1,209 @@
+//! `[streams.NAME]`: the typed piece of each stream.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::error::ConfigError;
+use super::section::{self, Section};
+use super::tree::{Node, Setting, Table, Value};
+use super::value::{
+    DECIMAL, DURATION, FIELD, FORMAT, Form, INSTANT, SEPARATOR, SIZE, TEXT, TIME_FORMAT, TOPIC, UNIT, ZONE,
+};
+use super::{
+    FilterConfig, FilterRule, Format, MetricConfig, NormalRange, PositionFields, StationsConfig, StreamConfig,
+    Threshold,
+};
+
+const FILE: Form<String> = Form { expected: "files' paths", read: |text| (!text.is_empty()).then(|| text.to_owned()) };
+
+pub(super) fn all(root: &mut Section<'_>) -> Result<BTreeMap<String, StreamConfig>, ConfigError> {
+    let defaults = defaults(root, "stream_defaults")?;
+    let metrics = self::defaults(root, "metric_defaults")?;
+    let Some(streams) = root.section("streams")? else { return Ok(BTreeMap::new()) };
+    let named = streams.sections()?;
+    named.into_iter().map(|(name, given)| Ok((name, stream(over(&defaults, given), &metrics)?))).collect()
+}
+
+/// The table of what holds for every table of a kind.
+pub(super) fn defaults(root: &mut Section<'_>, key: &str) -> Result<Table, ConfigError> {
+    Ok(root.section(key)?.map_or(Table::new(super::error::Origin::Default), |section| section.table))
+}
+
+/// A table over what holds for all of its kind. Messages about what is missing name the table's own place.
+pub(super) fn over<'a>(defaults: &Table, mut given: Section<'a>) -> Section<'a> {
+    let origin = given.table.origin.clone();
+    let mut table = defaults.clone();
+    table.merge(std::mem::replace(&mut given.table, Table::new(origin.clone())));
+    table.origin = origin;
+    given.table = table;
+    given
+}
+
+fn stream(mut section: Section<'_>, metric_defaults: &Table) -> Result<StreamConfig, ConfigError> {
+    let (topics, files) = input(&mut section)?;
+    let format = section.required("format", &FORMAT)?;
+    let separator = section.required("separator", &SEPARATOR)?;
+    let stations = stations(&mut section)?;
+    let stream = StreamConfig {
+        topics,
+        files,
+        format,
+        // Elsewhere it says nothing, and must not make two meanings of one.
+        separator: if format == Format::Csv { separator } else { b',' },
+        id: section.optional("id", &FIELD)?,
+        time: section.required("time", &FIELD)?,
+        time_format: section.required("time_format", &TIME_FORMAT)?,
+        zone: section.required("zone", &ZONE)?,
+        position: position(&mut section, stations.is_some())?,
+        stations,
+        active: section.optional("active", &FIELD)?,
+        metrics: metrics(&mut section, metric_defaults)?,
+        missing: section.list("missing", &TEXT)?.1,
+        filters: filters(&mut section)?,
+        unit_exponent: section.required("unit", &UNIT)?,
+        out_of_orderness_ms: section.required("out_of_orderness", &DURATION)?,
+        max_future_ms: section.required("max_future", &DURATION)?,
+        files_before_ms: section.required("files_before", &INSTANT)?,
+        idle_after_ms: section.required("idle_after", &DURATION)?,
+        max_record: section.required("max_record", &SIZE)?,
+    };
+    section.finish()?;
+    Ok(stream)
+}
+
+/// Topics or files. Where a higher layer gives the one, it replaces the other: so one variable turns a stream
+/// of topics into one of files.
+fn input(section: &mut Section<'_>) -> Result<(Vec<String>, Vec<PathBuf>), ConfigError> {
+    let (topics_at, topics) = section.list("topics", &TOPIC)?;
+    let (files_at, files) = section.list("files", &FILE)?;
+    if topics.is_empty() && files.is_empty() {
+        let message = "not given; expected a list such as [\"readings\"], or else files = [\"a.ndjson\"]";
+        return Err(section.error(&section.table.origin, "topics", message));
+    }
+    if topics.is_empty() || (!files.is_empty() && files_at.layer() > topics_at.layer()) {
+        let files = files.iter().map(|file| section::resolve(section.base, &files_at, file)).collect();
+        return Ok((Vec::new(), files));
+    }
+    if !files.is_empty() && files_at.layer() == topics_at.layer() {
+        return Err(section.error(
+            &files_at,
+            "files",
+            "a stream reads topics or files, not both; remove one of the two",
+        ));
+    }
+    Ok((topics, Vec::new()))
+}
+
+fn position(section: &mut Section<'_>, registry: bool) -> Result<PositionFields, ConfigError> {
+    let lat = section.optional("lat", &FIELD)?;
+    let lon = section.optional("lon", &FIELD)?;
+    let station = section.optional("station", &FIELD)?;
+    let wrong = |section: &Section<'_>, key, message: &str| Err(section.error(&section.table.origin, key, message));
+    match (lat, lon, station) {
+        (Some(lat), Some(lon), None) => Ok(PositionFields::LatLon { lat, lon }),
+        (None, None, Some(field)) if registry => Ok(PositionFields::Station { field }),
+        (None, None, Some(_)) => wrong(
+            section,
+            "stations.file",
+            "not given; a stream with `station` needs the stations' positions: a CSV file's path",
+        ),
+        (None, None, None) => Ok(PositionFields::None),
+        (_, _, Some(_)) => {
+            wrong(section, "station", "a position comes from lat and lon or from station, not both; remove one")
+        }
+        (None, _, _) => wrong(section, "lat", "not given, though lon is; expected the field of the latitude"),
+        (_, None, _) => wrong(section, "lon", "not given, though lat is; expected the field of the longitude"),
+    }
+}
+
+fn stations(section: &mut Section<'_>) -> Result<Option<StationsConfig>, ConfigError> {
+    let Some(mut table) = section.section("stations")? else { return Ok(None) };
+    let file = table.file("file")?;
+    let separator = table.required("separator", &SEPARATOR)?;
+    let (id, lat) = (table.required("id", &FIELD)?, table.required("lat", &FIELD)?);
+    let lon = table.required("lon", &FIELD)?;
+    table.finish()?;
+    Ok(file.map(|file| StationsConfig { file, separator, id, lat, lon }))
+}
+
+fn metrics(section: &mut Section<'_>, defaults: &Table) -> Result<BTreeMap<String, MetricConfig>, ConfigError> {
+    let Some(metrics) = section.section("metrics")? else {
+        let message = "not given; a stream needs at least one table such as [streams.NAME.metrics.temperature]";
+        return Err(section.error(&section.table.origin, "metrics", message));
+    };
+    let named = metrics.sections()?;
+    named.into_iter().map(|(name, given)| metric(&name, over(defaults, given)).map(|metric| (name, metric))).collect()
+}
+
+fn metric(name: &str, mut section: Section<'_>) -> Result<MetricConfig, ConfigError> {
+    let metric = MetricConfig {
+        field: section.optional("field", &FIELD)?.unwrap_or_else(|| name.to_owned()),
+        scale: section.required("scale", &DECIMAL)?,
+        offset: section.required("offset", &DECIMAL)?,
+        threshold: threshold(&mut section)?,
+        normal: normal(&mut section)?,
+    };
+    section.finish()?;
+    Ok(metric)
+}
+
+fn threshold(section: &mut Section<'_>) -> Result<Option<Threshold>, ConfigError> {
+    if !matches!(section.table.entries.get("threshold"), Some(Node::Table(_))) {
+        return Ok(section.optional("threshold", &DECIMAL)?.map(Threshold::Fixed));
+    }
+    let Some(mut table) = section.section("threshold")? else { return Ok(None) };
+    let field = table.required("field", &FIELD)?;
+    let unset = table.optional("unset", &TEXT)?;
+    table.finish()?;
+    Ok(Some(Threshold::Field { field, unset }))
+}
+
+fn normal(section: &mut Section<'_>) -> Result<Option<NormalRange>, ConfigError> {
+    let Some(mut table) = section.section("normal")? else { return Ok(None) };
+    let positive: Form<String> = Form {
+        expected: "a positive decimal number such as 3",
+        read: |text| (DECIMAL.read)(text).filter(|d| !d.starts_with('-')),
+    };
+    let (mu, sigma) = (table.required("mu", &DECIMAL)?, table.required("sigma", &positive)?);
+    let k = table.required("k", &positive)?;
+    table.finish()?;
+    Ok(Some(NormalRange { mu, sigma, k }))
+}
+
+fn filters(section: &mut Section<'_>) -> Result<Vec<FilterConfig>, ConfigError> {
+    let expected = "a list of filters such as [{ field = \"country\", equals = \"France\" }]";
+    let Some(node) = section.take("filters") else { return Ok(Vec::new()) };
+    let items = match node {
+        table @ Node::Table(_) => vec![table],
+        Node::Value(Setting { value: Value::Text(text) | Value::Raw(text), .. }) if text.is_empty() => Vec::new(),
+        node => section.items("filters", node, expected)?,
+    };
+    let mut filters = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let path = format!("{}.filters[{index}]", section.path);
+        match item {
+            Node::Table(table) => filters.push(filter(Section::new(path, table, section.base))?),
+            Node::Value(setting) => {
+                return Err(section.unexpected(&setting.origin, "filters", &setting.value, expected));
+            }
+        }
+    }
+    Ok(filters)
+}
+
+fn filter(mut section: Section<'_>) -> Result<FilterConfig, ConfigError> {
+    let field = section.required("field", &FIELD)?;
+    let origin = section.table.origin.clone();
+    let mut rules: Vec<FilterRule> = Vec::new();
+    rules.extend(section.word("equals")?.map(|(_, text)| FilterRule::Equals(text)));
+    rules.extend(section.word("not")?.map(|(_, text)| FilterRule::Not(text)));
+    let (_, list) = section.list("in", &TEXT)?;
+    rules.extend((!list.is_empty()).then_some(FilterRule::In(list)));
+    let one = "expected one rule beside the field: equals = \"x\", not = \"x\" or in = [\"x\", \"y\"]";
+    let place = section.path.clone();
+    section.finish()?;
+    match (rules.pop(), rules.is_empty()) {
+        (Some(rule), true) => Ok(FilterConfig { field, rule }),
+        _ => Err(ConfigError::at(&origin, &place, one)),
+    }
+}

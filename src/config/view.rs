@@ -1,0 +1,63 @@
+//! `[views.NAME]`: the typed piece of each view.
+
+use std::collections::BTreeMap;
+
+use super::ViewConfig;
+use super::error::{ConfigError, Origin};
+use super::section::{self, Section};
+use super::stream::{defaults, over};
+use super::value::{DISTANCE, DURATION, DURATION_OR_UNLIMITED, Form, TEXT, WIDTH};
+
+/// The sets that are shipped.
+const SHIPPED: [&str; 2] = ["regions", "departements"];
+/// What a key may be made of.
+const GROUP_BY: Form<String> =
+    Form { expected: "\"region\"", read: |text| (text == "region").then(|| text.to_owned()) };
+const FLUSH: Form<i64> = Form {
+    expected: "a duration from \"10ms\" to \"1h\", such as \"1s\"",
+    read: |text| (DURATION.read)(text).filter(|ms| (10..=3_600_000).contains(ms)),
+};
+
+pub(super) fn all(root: &mut Section<'_>) -> Result<BTreeMap<String, ViewConfig>, ConfigError> {
+    let defaults = defaults(root, "view_defaults")?;
+    let Some(views) = root.section("views")? else { return Ok(BTreeMap::new()) };
+    views.sections()?.into_iter().map(|(name, given)| Ok((name, view(over(&defaults, given))?))).collect()
+}
+
+fn view(mut section: Section<'_>) -> Result<ViewConfig, ConfigError> {
+    let view = ViewConfig {
+        streams: section.list("streams", &TEXT)?.1,
+        group_by: group_by(&mut section)?,
+        regions: regions(&mut section)?,
+        region_code: section.required("region_code", &TEXT)?,
+        region_name: section.required("region_name", &TEXT)?,
+        nearest_within_m: section.required("nearest_within", &DISTANCE)?,
+        window: section.required("window", &WIDTH)?,
+        metrics: section.list("metrics", &TEXT)?.1,
+        allowed_lateness_ms: section.required("allowed_lateness", &DURATION_OR_UNLIMITED)?,
+        flush_ms: section.required("flush", &FLUSH)?.unsigned_abs(),
+    };
+    section.finish()?;
+    Ok(view)
+}
+
+fn group_by(section: &mut Section<'_>) -> Result<Vec<String>, ConfigError> {
+    let (origin, keys) = section.list("group_by", &GROUP_BY)?;
+    match keys.as_slice() {
+        [_] => Ok(keys),
+        _ => Err(section.error(&origin, "group_by", "expected one key: [\"region\"]")),
+    }
+}
+
+/// A shipped set's name stays as it is, a file's path is resolved.
+fn regions(section: &mut Section<'_>) -> Result<String, ConfigError> {
+    let (origin, text) = section.word("regions")?.unwrap_or((Origin::Default, String::new()));
+    if SHIPPED.contains(&text.as_str()) {
+        return Ok(text);
+    }
+    if !text.ends_with(".geojson") && !text.ends_with(".json") {
+        let expected = "\"regions\", \"departements\" or the path of a GeoJSON file that ends in .geojson or .json";
+        return Err(section.unexpected(&origin, "regions", &super::tree::Value::Text(text), expected));
+    }
+    Ok(section::resolve(section.base, &origin, &text).to_string_lossy().into_owned())
+}

@@ -1,0 +1,239 @@
+//! A reading's fields → a row, or a reason why not. Everything here is judged from the reading
+//! alone (and its record's timestamp): no other reading, no clock.
+
+use super::decimal::{self, Linear, MAX_DIGITS, Number, NumberFault};
+use super::fields::{Fields, Slot, SlotId};
+use super::reject::{Reject, clip};
+use super::stations::Stations;
+use super::time::{TimeFault, TimeReader};
+use crate::reading::flags;
+
+/// The compiled configuration, in the order of judgement.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    pub fields: Fields,
+    pub missing: Vec<Box<str>>,
+    pub time: SlotId,
+    pub clock: TimeReader,
+    pub max_future_ms: i64,
+    pub files_before_ms: i64,
+    pub filters: Vec<Filter>,
+    pub position: Position,
+    pub active: Option<SlotId>,
+    pub metrics: Vec<Metric>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Filter {
+    pub field: SlotId,
+    pub values: Vec<Box<str>>,
+    /// Keeps what equals none of the values, instead of what equals one.
+    pub negated: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Position {
+    LatLon { lat: SlotId, lon: SlotId },
+    Station { field: SlotId, stations: Stations },
+    None,
+}
+
+#[derive(Clone, Debug)]
+pub struct Metric {
+    pub field: SlotId,
+    pub linear: Linear,
+    pub threshold: Option<Threshold>,
+    /// Least and largest normal value.
+    pub normal: Option<(i128, i128)>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Threshold {
+    /// The largest integer of the unit that raises no alarm.
+    Fixed(i128),
+    Field {
+        field: SlotId,
+        unset: Option<Unset>,
+    },
+}
+
+/// The value of a threshold's field that means none: as it is written, or what it is worth (where
+/// it fits the unit).
+#[derive(Clone, Debug)]
+pub struct Unset {
+    pub text: Box<str>,
+    pub value: Option<i64>,
+}
+
+/// A reading that was not rejected, but for its metrics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    pub time_ms: i64,
+    pub filtered: bool,
+    pub position: Option<(f64, f64)>,
+}
+
+/// One metric of a reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    pub value: Option<i64>,
+    pub flags: u8,
+}
+
+impl Judge {
+    /// `measured` has one place for every metric; what it holds after a reject means nothing.
+    pub fn judge(&self, slots: &[Slot<'_>], record_ms: Option<i64>, measured: &mut [Measured]) -> Result<Row, Reject> {
+        let time_ms = self.time(slots, record_ms)?;
+        if !self.filters.iter().all(|filter| filter.keeps(&slots[filter.field.0])) {
+            measured.fill(Measured::default());
+            return Ok(Row { time_ms, filtered: true, position: None });
+        }
+        let position = self.position(slots)?;
+        let active = self.active.is_some_and(|field| is_active(&slots[field.0]));
+        for (metric, place) in self.metrics.iter().zip(measured) {
+            *place = self.measure(metric, slots, active)?;
+        }
+        Ok(Row { time_ms, filtered: false, position })
+    }
+
+    fn time(&self, slots: &[Slot<'_>], record_ms: Option<i64>) -> Result<i64, Reject> {
+        let slot = self.required(self.time, slots)?;
+        let time_ms = self.clock.read(slot).map_err(|fault| {
+            let value = clip(&slot.shown());
+            match fault {
+                TimeFault::NotATime => Reject::BadTime { field: self.name(self.time), value },
+                TimeFault::NoSuchLocalTime => Reject::NoSuchLocalTime { value, zone: self.clock.zone_name() },
+            }
+        })?;
+        let last_ms = match record_ms {
+            Some(record_ms) => record_ms.saturating_add(self.max_future_ms),
+            None => self.files_before_ms.saturating_sub(1),
+        };
+        if time_ms > last_ms { Err(Reject::Future { time_ms, limit_ms: last_ms }) } else { Ok(time_ms) }
+    }
+
+    fn position(&self, slots: &[Slot<'_>]) -> Result<Option<(f64, f64)>, Reject> {
+        match &self.position {
+            Position::LatLon { lat, lon } => {
+                Ok(Some((self.degrees(*lat, slots, 90.0)?, self.degrees(*lon, slots, 180.0)?)))
+            }
+            Position::Station { field, stations } => {
+                let slot = self.required(*field, slots)?;
+                let id = slot.text().map(str::trim).unwrap_or_default();
+                let unknown = || Reject::UnknownStation { station: clip(if id.is_empty() { "" } else { id }) };
+                stations.get(id).map(Some).ok_or_else(unknown)
+            }
+            Position::None => Ok(None),
+        }
+    }
+
+    fn degrees(&self, field: SlotId, slots: &[Slot<'_>], limit: f64) -> Result<f64, Reject> {
+        let slot = self.required(field, slots)?;
+        let (_, text) = self.number(field, slot)?;
+        let degrees: f64 = text.parse().map_err(|_| self.bad_number(field, slot))?;
+        if degrees.abs() <= limit {
+            // Adding zero turns −0 into 0: one place, one bit pattern.
+            return Ok(degrees + 0.0);
+        }
+        Err(Reject::BadPosition { field: self.name(field), value: clip(text) })
+    }
+
+    fn measure(&self, metric: &Metric, slots: &[Slot<'_>], active: bool) -> Result<Measured, Reject> {
+        let slot = &slots[metric.field.0];
+        if self.is_missing(slot) {
+            return Ok(Measured::default());
+        }
+        let value = self.fixed(metric, metric.field, slot)?;
+        let alarm = match &metric.threshold {
+            None => false,
+            Some(Threshold::Fixed(threshold)) => i128::from(value) > *threshold,
+            Some(Threshold::Field { field, unset }) => {
+                self.threshold(metric, *field, unset.as_ref(), slots)?.is_some_and(|threshold| value > threshold)
+            }
+        };
+        let outlier = metric.normal.is_some_and(|(least, largest)| !(least..=largest).contains(&value.into()));
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let flags = flag(alarm, flags::ALARM) | flag(active, flags::ACTIVE) | flag(outlier, flags::OUTLIER);
+        Ok(Measured { value: Some(value), flags })
+    }
+
+    fn threshold(
+        &self,
+        metric: &Metric,
+        field: SlotId,
+        unset: Option<&Unset>,
+        slots: &[Slot<'_>],
+    ) -> Result<Option<i64>, Reject> {
+        let slot = &slots[field.0];
+        let is_unset = |unset: &Unset| slot.text().is_some_and(|text| text.trim_ascii() == &*unset.text);
+        if self.is_missing(slot) || unset.is_some_and(is_unset) {
+            return Ok(None);
+        }
+        let threshold = self.fixed(metric, field, slot)?;
+        Ok((unset.and_then(|unset| unset.value) != Some(threshold)).then_some(threshold))
+    }
+
+    fn fixed(&self, metric: &Metric, field: SlotId, slot: &Slot<'_>) -> Result<i64, Reject> {
+        let (number, text) = self.number(field, slot)?;
+        metric.linear.apply(&number).map_err(|fault| match fault {
+            NumberFault::TooLong => Reject::NumberTooLong { field: self.name(field), limit: MAX_DIGITS },
+            NumberFault::OutOfRange => Reject::OutOfRange { field: self.name(field), value: clip(text) },
+        })
+    }
+
+    /// A JSON number, or a CSV cell that holds one. (A number in a JSON string is somebody's
+    /// mistake: taken as it stands, nobody would ever hear of it.)
+    fn number<'s>(&self, field: SlotId, slot: &'s Slot<'_>) -> Result<(Number<'s>, &'s str), Reject> {
+        let text = match slot {
+            Slot::Number(text) => text,
+            Slot::Cell(text) => text.trim_ascii(),
+            _ => return Err(self.bad_number(field, slot)),
+        };
+        let number = decimal::Number::parse(text).ok_or_else(|| self.bad_number(field, slot))?;
+        Ok((number, text))
+    }
+
+    fn required<'s, 'a>(&self, field: SlotId, slots: &'s [Slot<'a>]) -> Result<&'s Slot<'a>, Reject> {
+        let slot = &slots[field.0];
+        if self.is_missing(slot) { Err(Reject::MissingField { field: self.name(field) }) } else { Ok(slot) }
+    }
+
+    fn is_missing(&self, slot: &Slot<'_>) -> bool {
+        let text = match slot {
+            Slot::Absent | Slot::Null => return true,
+            Slot::Cell(text) => text.trim_ascii(),
+            Slot::Text(text) => text,
+            Slot::Number(text) => text,
+            Slot::Bool(_) | Slot::Nested(_) => return false,
+        };
+        self.missing.iter().any(|token| **token == *text)
+    }
+
+    fn name(&self, field: SlotId) -> Box<str> {
+        self.fields.path(field).into()
+    }
+
+    fn bad_number(&self, field: SlotId, slot: &Slot<'_>) -> Reject {
+        Reject::BadNumber { field: self.name(field), value: clip(&slot.shown()) }
+    }
+}
+
+impl Filter {
+    /// What has no text equals nothing.
+    fn keeps(&self, slot: &Slot<'_>) -> bool {
+        let equals = slot.text().is_some_and(|text| self.values.iter().any(|value| **value == *text));
+        equals != self.negated
+    }
+}
+
+/// True, a number other than zero, "true" in any case, "1".
+fn is_active(slot: &Slot<'_>) -> bool {
+    let non_zero = |text: &str| Number::parse(text).is_some_and(|number| !number.is_zero());
+    match slot {
+        Slot::Bool(active) => *active,
+        Slot::Number(text) => non_zero(text),
+        Slot::Text(text) => text.eq_ignore_ascii_case("true") || text == "1",
+        Slot::Cell(text) => text.trim_ascii().eq_ignore_ascii_case("true") || non_zero(text.trim_ascii()),
+        Slot::Absent | Slot::Null | Slot::Nested(_) => false,
+    }
+}

@@ -1,0 +1,159 @@
+//! Written times → milliseconds since the epoch, rounded down.
+
+use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+
+use super::decimal::Number;
+use super::fields::Slot;
+use crate::config::TimeFormat;
+
+/// 0001-01-01T00:00:00Z and the last millisecond of the year 9999.
+const RANGE_MS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_799_999;
+
+/// How a stream's times are read.
+#[derive(Clone, Debug)]
+pub struct TimeReader {
+    format: TimeFormat,
+    zone: Tz,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeFault {
+    NotATime,
+    /// The clocks were put forward over it.
+    NoSuchLocalTime,
+}
+
+impl TimeReader {
+    pub fn new(format: TimeFormat, zone: Tz) -> TimeReader {
+        TimeReader { format, zone }
+    }
+
+    pub fn zone_name(&self) -> &'static str {
+        self.zone.name()
+    }
+
+    pub fn read(&self, slot: &Slot<'_>) -> Result<i64, TimeFault> {
+        let text = match (&self.format, slot) {
+            (_, Slot::Cell(text)) => text.trim_ascii(),
+            (_, Slot::Text(text)) => text,
+            (TimeFormat::Auto, _) => return Err(TimeFault::NotATime),
+            (_, Slot::Number(text)) => text,
+            _ => return Err(TimeFault::NotATime),
+        };
+        let time_ms = match self.format {
+            TimeFormat::Auto => self.auto(text.as_bytes())?,
+            TimeFormat::Compact => self.compact(text.as_bytes())?,
+            TimeFormat::EpochS => epoch(text, 3)?,
+            TimeFormat::EpochMs => epoch(text, 0)?,
+            TimeFormat::EpochUs => epoch(text, -3)?,
+            TimeFormat::EpochNs => epoch(text, -6)?,
+        };
+        RANGE_MS.contains(&time_ms).then_some(time_ms).ok_or(TimeFault::NotATime)
+    }
+
+    fn auto(&self, text: &[u8]) -> Result<i64, TimeFault> {
+        let (written, rest) = text.split_first_chunk::<19>().ok_or(TimeFault::NotATime)?;
+        let civil_s = separated(written).ok_or(TimeFault::NotATime)?;
+        let (fraction_ms, suffix) = fraction(rest).ok_or(TimeFault::NotATime)?;
+        let seconds = match suffix {
+            b"" => self.from_local(civil_s)?,
+            b"Z" | b"z" | b" UTC" => civil_s,
+            offset => civil_s - numeric_offset(offset).ok_or(TimeFault::NotATime)?,
+        };
+        Ok(seconds * 1000 + fraction_ms)
+    }
+
+    fn compact(&self, text: &[u8]) -> Result<i64, TimeFault> {
+        let written: &[u8; 14] = text.try_into().map_err(|_| TimeFault::NotATime)?;
+        let pair = |at: usize| two(written[at], written[at + 1]);
+        let civil_s = (|| civil([pair(0)? * 100 + pair(2)?, pair(4)?, pair(6)?, pair(8)?, pair(10)?, pair(12)?]))();
+        Ok(self.from_local(civil_s.ok_or(TimeFault::NotATime)?)? * 1000)
+    }
+
+    /// Seconds of the zone's wall clock → seconds since the epoch.
+    fn from_local(&self, civil_s: i64) -> Result<i64, TimeFault> {
+        if self.zone == Tz::UTC {
+            return Ok(civil_s);
+        }
+        let local: NaiveDateTime = DateTime::from_timestamp(civil_s, 0).ok_or(TimeFault::NotATime)?.naive_utc();
+        let east_s = |offset: <Tz as TimeZone>::Offset| i64::from(offset.fix().local_minus_utc());
+        match self.zone.offset_from_local_datetime(&local) {
+            MappedLocalTime::Single(offset) => Ok(civil_s - east_s(offset)),
+            // The clock furthest ahead shows it first.
+            MappedLocalTime::Ambiguous(one, other) => Ok(civil_s - east_s(one).max(east_s(other))),
+            MappedLocalTime::None => Err(TimeFault::NoSuchLocalTime),
+        }
+    }
+}
+
+fn epoch(text: &str, shift: i64) -> Result<i64, TimeFault> {
+    Number::parse(text).and_then(|number| number.floor(shift)).ok_or(TimeFault::NotATime)
+}
+
+/// `YYYY-MM-DD hh:mm:ss`, `T` allowed between date and time.
+fn separated(text: &[u8; 19]) -> Option<i64> {
+    let marks = [text[4], text[7], text[13], text[16]] == *b"--::" && matches!(text[10], b' ' | b'T' | b't');
+    let pair = |at: usize| two(text[at], text[at + 1]);
+    if !marks {
+        return None;
+    }
+    civil([pair(0)? * 100 + pair(2)?, pair(5)?, pair(8)?, pair(11)?, pair(14)?, pair(17)?])
+}
+
+fn two(tens: u8, units: u8) -> Option<u32> {
+    let (tens, units) = (tens.wrapping_sub(b'0'), units.wrapping_sub(b'0'));
+    (tens <= 9 && units <= 9).then_some(u32::from(tens) * 10 + u32::from(units))
+}
+
+/// Year, month, day, hour, minute, second → seconds since the epoch on a clock that shows UTC.
+/// Neither leap seconds nor 24:00 are times here.
+fn civil([year, month, day, hour, minute, second]: [u32; 6]) -> Option<i64> {
+    if year == 0 || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    if day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    let seconds = hour * 3600 + minute * 60 + second;
+    Some(days_since_epoch(year, month, day) * 86_400 + i64::from(seconds))
+}
+
+fn days_in_month(year: u32, month: u32) -> u32 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
+    const BEFORE_MONTH: [u32; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    // Days from 0001-01-01 to 1970-01-01.
+    const EPOCH: i64 = 719_162;
+    let past = year - 1;
+    let leap_day = u32::from(month > 2 && is_leap(year));
+    let days = past * 365 + past / 4 - past / 100 + past / 400 + BEFORE_MONTH[month as usize - 1] + leap_day + day - 1;
+    i64::from(days) - EPOCH
+}
+
+/// A fraction of a second, if one is written, in whole milliseconds; and what follows it.
+fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let [b'.', rest @ ..] = text else { return Some((0, text)) };
+    let length = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+    let digit = |at: usize| if at < length { i64::from(rest[at] - b'0') } else { 0 };
+    (length > 0).then(|| (digit(0) * 100 + digit(1) * 10 + digit(2), &rest[length..]))
+}
+
+/// `±hh:mm` in seconds.
+fn numeric_offset(text: &[u8]) -> Option<i64> {
+    let &[sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] = text else { return None };
+    let (hours, minutes) = (two(h1, h2)?, two(m1, m2)?);
+    let seconds = i64::from(hours * 3600 + minutes * 60);
+    (hours <= 23 && minutes <= 59).then_some(if sign == b'-' { -seconds } else { seconds })
+}

@@ -1,0 +1,230 @@
+//! The walk over a batch: record by record, reading by reading.
+
+use std::ops::Range;
+use std::str;
+
+use super::columns::ColumnsBuilder;
+use super::compile::Compiled;
+use super::csv::{self, CsvHeader};
+use super::fields::Slot;
+use super::json::Scanner;
+use super::judge::Measured;
+use super::reject::{Reject, clip};
+use crate::config::Format;
+use crate::reading::{Columns, RawBatch, RawRecord, Record, Rejection};
+
+pub struct Decoded {
+    pub records: Vec<Record>,
+    pub columns: Columns,
+    pub rejections: Vec<Rejection>,
+}
+
+pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -> Decoded {
+    let mut walk = Walk {
+        compiled,
+        header,
+        bytes: &raw.bytes,
+        slots: vec![Slot::Absent; compiled.judge.fields.len()],
+        measured: vec![Measured::default(); compiled.judge.metrics.len()],
+        columns: ColumnsBuilder::new(compiled.judge.metrics.len(), raw.records.len()),
+        rejections: Vec::new(),
+        last_header: None,
+    };
+    let records = raw.records.iter().map(|record| walk.record(record)).collect();
+    Decoded { records, columns: walk.columns.finish(), rejections: walk.rejections }
+}
+
+struct Walk<'a> {
+    compiled: &'a Compiled,
+    header: Option<&'a CsvHeader>,
+    bytes: &'a [u8],
+    /// Scratch: the fields and the metrics of the reading at hand.
+    slots: Vec<Slot<'a>>,
+    measured: Vec<Measured>,
+    columns: ColumnsBuilder,
+    rejections: Vec<Rejection>,
+    /// The records of a topic mostly open with the same header.
+    last_header: Option<(&'a str, CsvHeader)>,
+}
+
+/// The record at hand.
+struct Place<'r> {
+    record: &'r RawRecord,
+    /// Where its payload lies in the batch's buffer.
+    start: usize,
+    /// Index of the next reading.
+    index: u32,
+}
+
+impl<'a> Walk<'a> {
+    fn record(&mut self, record: &RawRecord) -> Record {
+        let (row, rejection) = (self.columns.len(), self.rejections.len());
+        if let Err(reject) = self.payload(record) {
+            // Nothing is kept of a record that turned out broken half-way.
+            self.columns.truncate(row);
+            self.rejections.truncate(rejection);
+            let text = record.payload.clone().unwrap_or_default();
+            self.rejections.push(Rejection { offset: record.offset, index: 0, reject, text });
+        }
+        Record {
+            offset: record.offset,
+            readings: row as u32..self.columns.len() as u32,
+            rejected: (self.rejections.len() - rejection) as u32,
+        }
+    }
+
+    /// Fails where the record cannot be split into readings.
+    fn payload(&mut self, record: &RawRecord) -> Result<(), Reject> {
+        let range = record.payload.as_ref().ok_or(Reject::Tombstone)?;
+        let payload = &self.bytes[range.start as usize..range.end as usize];
+        if payload.len() > self.compiled.max_record {
+            return Err(Reject::TooLarge { bytes: payload.len(), limit: self.compiled.max_record });
+        }
+        if payload.trim_ascii().is_empty() {
+            return Err(Reject::Empty);
+        }
+        let mut place = Place { record, start: range.start as usize, index: 0 };
+        match self.compiled.format {
+            Format::Json => self.json_object(&mut place, payload, 0),
+            Format::JsonArray => self.json_array(&mut place, utf8(payload)?),
+            Format::Ndjson => {
+                self.json_lines(&mut place, payload);
+                Ok(())
+            }
+            Format::Csv => self.csv(&mut place, payload),
+        }
+    }
+
+    /// One object, at `start` of the payload. Fails where the text is not exactly that.
+    fn json_object(&mut self, place: &mut Place<'_>, text: &'a [u8], start: usize) -> Result<(), Reject> {
+        let text = utf8(text)?;
+        let mut scanner = Scanner::new(text);
+        let from = scanner.at();
+        if scanner.peek() != b'{' {
+            scanner.skip(0)?;
+            scanner.end()?;
+            return Err(Reject::NotAnObject { value: clip(text.trim_ascii()) });
+        }
+        self.forget_fields();
+        scanner.object(Some(&self.compiled.tree), &mut self.slots, 1)?;
+        let to = scanner.at();
+        scanner.end()?;
+        self.reading(place, start + from..start + to);
+        Ok(())
+    }
+
+    fn json_array(&mut self, place: &mut Place<'_>, text: &'a str) -> Result<(), Reject> {
+        let mut scanner = Scanner::new(text);
+        if !scanner.take(b'[') {
+            scanner.skip(0)?;
+            scanner.end()?;
+            return Err(Reject::NotAnArray { value: clip(text.trim_ascii()) });
+        }
+        if scanner.take(b']') {
+            return scanner.end();
+        }
+        loop {
+            self.json_element(place, &mut scanner, text)?;
+            scanner.blanks();
+            if scanner.take(b']') {
+                return scanner.end();
+            }
+            if !scanner.take(b',') {
+                return scanner.fault("',' or ']'");
+            }
+        }
+    }
+
+    fn json_element(&mut self, place: &mut Place<'_>, scanner: &mut Scanner<'a>, text: &'a str) -> Result<(), Reject> {
+        let from = scanner.at();
+        if scanner.peek() == b'{' {
+            self.forget_fields();
+            scanner.object(Some(&self.compiled.tree), &mut self.slots, 2)?;
+            self.reading(place, from..scanner.at());
+        } else {
+            scanner.skip(1)?;
+            let value = clip(&text[from..scanner.at()]);
+            self.refuse(place, Reject::NotAnObject { value }, from..scanner.at());
+        }
+        Ok(())
+    }
+
+    fn json_lines(&mut self, place: &mut Place<'_>, payload: &'a [u8]) {
+        let mut start = 0;
+        for line in payload.split(|&byte| byte == b'\n') {
+            if !line.trim_ascii().is_empty()
+                && let Err(reject) = self.json_object(place, line, start)
+            {
+                self.refuse(place, reject, start..start + line.len());
+            }
+            start += line.len() + 1;
+        }
+    }
+
+    fn csv(&mut self, place: &mut Place<'_>, payload: &'a [u8]) -> Result<(), Reject> {
+        if let Some(header) = self.header {
+            self.csv_rows(place, payload, 0, header);
+            return Ok(());
+        }
+        let (line, length) = csv::first_row(payload, self.compiled.separator);
+        let line = utf8(line)?;
+        // Taken out, so that the rows may borrow it beside the scratch.
+        let (line, header) = match self.last_header.take() {
+            Some((last, header)) if last == line => (line, header),
+            _ => (line, CsvHeader::parse(line, self.compiled.separator, &self.compiled.judge.fields)?),
+        };
+        self.csv_rows(place, &payload[length..], length, &header);
+        self.last_header = Some((line, header));
+        Ok(())
+    }
+
+    /// `start`: where the rows lie in the payload.
+    fn csv_rows(&mut self, place: &mut Place<'_>, mut rows: &'a [u8], mut start: usize, header: &CsvHeader) {
+        let separator = self.compiled.separator;
+        while !rows.is_empty() {
+            let (row, length) = csv::first_row(rows, separator);
+            let text = start..start + row.len();
+            if !row.is_empty() {
+                self.forget_fields();
+                match utf8(row).and_then(|row| header.row(row, separator, &mut self.slots)) {
+                    Ok(()) => self.reading(place, text),
+                    Err(reject) => self.refuse(place, reject, text),
+                }
+            }
+            rows = &rows[length..];
+            start += length;
+        }
+    }
+
+    fn forget_fields(&mut self) {
+        self.slots.fill(Slot::Absent);
+    }
+
+    /// Judges the reading whose fields are in the slots.
+    fn reading(&mut self, place: &mut Place<'_>, text: Range<usize>) {
+        match self.compiled.judge.judge(&self.slots, place.record.timestamp_ms, &mut self.measured) {
+            Ok(row) => {
+                self.columns.push(&row, &self.measured, place.index, place.text(text));
+                place.index += 1;
+            }
+            Err(reject) => self.refuse(place, reject, text),
+        }
+    }
+
+    fn refuse(&mut self, place: &mut Place<'_>, reject: Reject, text: Range<usize>) {
+        let rejection = Rejection { offset: place.record.offset, index: place.index, reject, text: place.text(text) };
+        self.rejections.push(rejection);
+        place.index += 1;
+    }
+}
+
+impl Place<'_> {
+    /// A range of the payload as a range of the batch's buffer (which holds at most 4 GiB).
+    fn text(&self, range: Range<usize>) -> Range<u32> {
+        (self.start + range.start) as u32..(self.start + range.end) as u32
+    }
+}
+
+fn utf8(text: &[u8]) -> Result<&str, Reject> {
+    str::from_utf8(text).map_err(|error| Reject::NotUtf8 { at: error.valid_up_to() })
+}

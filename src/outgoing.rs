@@ -1,0 +1,78 @@
+//! Rejected and late readings as they leave: keyed by their place in the log, with the reason and,
+//! unless withheld, their text. Sent at least once; the key tells repetitions. Pure.
+
+use serde_json::{Map, Value, json};
+
+use crate::decode::Reject;
+use crate::reading::{Batch, Offset, TopicPartition};
+use crate::source::Outgoing;
+
+/// Longest text that is sent along, bytes: a poison message must not become a second one.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// What all readings of a partition have in common.
+pub struct Sender<'a> {
+    pub partition: &'a TopicPartition,
+    pub stream: &'a str,
+    /// Whether the readings' text goes along.
+    pub payload: bool,
+}
+
+impl Sender<'_> {
+    /// A reading that the stream rejected.
+    pub fn rejected(&self, batch: &Batch, offset: Offset, index: u32, reject: &Reject, text: &std::ops::Range<u32>) -> Outgoing {
+        let fields = json!({ "reason": reject.reason(), "detail": reject.to_string() });
+        self.outgoing(false, batch, offset, index, text, fields)
+    }
+
+    /// A reading that lies in none of a view's regions.
+    pub fn outside(&self, batch: &Batch, offset: Offset, row: usize, view: &str) -> Outgoing {
+        let columns = &batch.columns;
+        let fields = json!({
+            "reason": "outside",
+            "detail": format!("{}, {} lies in none of the regions of view {view}", columns.lat.value(row), columns.lon.value(row)),
+            "view": view,
+        });
+        self.outgoing(false, batch, offset, columns.index[row], &columns.text[row], fields)
+    }
+
+    /// A reading that came after its window was closed in this partition.
+    pub fn late(&self, batch: &Batch, offset: Offset, row: usize, view: &str, width: &str) -> Outgoing {
+        let columns = &batch.columns;
+        let fields = json!({
+            "reason": "late",
+            "event_time_ms": columns.time_ms.value(row),
+            "view": view,
+            "width": width,
+        });
+        self.outgoing(true, batch, offset, columns.index[row], &columns.text[row], fields)
+    }
+
+    fn outgoing(
+        &self,
+        late: bool,
+        batch: &Batch,
+        offset: Offset,
+        index: u32,
+        text: &std::ops::Range<u32>,
+        fields: Value,
+    ) -> Outgoing {
+        let TopicPartition { topic, partition } = self.partition;
+        let mut value = Map::new();
+        value.insert("stream".into(), self.stream.into());
+        value.insert("topic".into(), (**topic).into());
+        value.insert("partition".into(), (*partition).into());
+        value.insert("offset".into(), offset.0.into());
+        value.insert("index".into(), index.into());
+        value.extend(fields.as_object().cloned().unwrap_or_default());
+        if self.payload {
+            let all = &batch.raw.bytes[text.start as usize..text.end as usize];
+            let kept = &all[..all.len().min(MAX_TEXT)];
+            value.insert("payload".into(), String::from_utf8_lossy(kept).into());
+            if kept.len() < all.len() {
+                value.insert("payload_bytes".into(), all.len().into());
+            }
+        }
+        Outgoing { late, key: format!("{topic}/{partition}/{offset}/{index}"), value: Value::Object(value).to_string() }
+    }
+}

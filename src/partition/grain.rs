@@ -1,0 +1,173 @@
+//! The parts of one view and width that are in memory.
+
+use rustc_hash::FxHashMap;
+
+use crate::commit::Tally;
+use crate::durability::Durability;
+use crate::part::Part;
+use crate::reading::Offset;
+use crate::window::Width;
+
+/// What an entry takes beside its part, with its place in the index; about.
+pub const ENTRY_BYTES: usize = std::mem::size_of::<Entry>() + 32;
+
+struct Entry {
+    key: u32,
+    start_ms: i64,
+    part: Part,
+    durability: Durability,
+    /// The record that is being folded: it may touch the part with several readings.
+    record: Offset,
+    touched_at: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Second,
+    First,
+}
+
+impl Pass {
+    fn due(self, durability: &Durability, now: u64, lag: u64) -> bool {
+        match self {
+            Pass::Second => durability.second_due(now, lag),
+            Pass::First => durability.due(now, lag),
+        }
+    }
+}
+
+pub struct Grain {
+    pub width: Width,
+    pub tally: Tally,
+    entries: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    index: FxHashMap<(u32, i64), u32>,
+    /// Where the next flush begins to look.
+    turn: usize,
+    /// The latest start of a window whose part has left memory in this ownership: from here on
+    /// down, what is not in memory must be read back.
+    evicted_to_ms: Option<i64>,
+}
+
+impl Grain {
+    pub fn new(width: Width, tally: Tally) -> Grain {
+        Grain {
+            width,
+            tally,
+            entries: Vec::new(),
+            free: Vec::new(),
+            index: FxHashMap::default(),
+            turn: 0,
+            evicted_to_ms: None,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The entry of a part, made where there is none; true where it must be read back first:
+    /// its window does not start after W, or may have left memory before (invariant I3).
+    pub fn entry(&mut self, key: u32, start_ms: i64, from_max_ms: Option<i64>, metrics: usize) -> (u32, bool) {
+        if let Some(entry) = self.index.get(&(key, start_ms)) {
+            return (*entry, false);
+        }
+        let read_back = from_max_ms.is_some_and(|max_ms| start_ms <= max_ms)
+            || self.evicted_to_ms.is_some_and(|evicted_ms| start_ms <= evicted_ms);
+        let fresh = Entry {
+            key,
+            start_ms,
+            part: Part::empty(metrics),
+            durability: Durability::default(),
+            record: Offset(-1),
+            touched_at: u64::MAX,
+        };
+        (self.place(fresh), read_back)
+    }
+
+    fn place(&mut self, entry: Entry) -> u32 {
+        let place = (entry.key, entry.start_ms);
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            self.entries.len() as u32 - 1
+        });
+        self.entries[at as usize] = Some(entry);
+        self.index.insert(place, at);
+        at
+    }
+
+    fn held(&mut self, entry: u32) -> &mut Entry {
+        self.entries[entry as usize].as_mut().expect("a judged or flushed entry stays until it is folded or settled")
+    }
+
+    pub fn install(&mut self, entry: u32, part: Option<Part>, vouched: Offset) {
+        let held = self.held(entry);
+        debug_assert_eq!(held.part.revision, 0, "read back before anything was folded");
+        if let Some(part) = part {
+            held.durability.read_back(part.next, vouched);
+            held.part = part;
+        }
+    }
+
+    /// The part, opened for the record; `None` where it already holds it.
+    #[inline]
+    pub fn open(&mut self, entry: u32, record: Offset, now: u64) -> Option<&mut Part> {
+        let held = self.held(entry);
+        if held.record != record {
+            if !held.part.begin(record) {
+                return None;
+            }
+            held.record = record;
+            held.touched_at = now;
+            held.durability.changed(record);
+        }
+        Some(&mut held.part)
+    }
+
+    pub fn durability(&mut self, entry: u32) -> &mut Durability {
+        &mut self.held(entry).durability
+    }
+
+    /// Hands parts whose write is due to `write`, `limit` of them at most, and marks them as on
+    /// their way. Second writes have a deadline and go first; first ones take turns.
+    pub fn issue(&mut self, now: u64, lag: u64, limit: &mut usize, mut write: impl FnMut(u32, u32, i64, &Part)) {
+        let count = self.entries.len();
+        for pass in [Pass::Second, Pass::First] {
+            for step in 0..count {
+                if *limit == 0 {
+                    return;
+                }
+                let at = (self.turn + step) % count;
+                let Some(entry) = &mut self.entries[at] else { continue };
+                if pass.due(&entry.durability, now, lag) {
+                    entry.durability.issue();
+                    *limit -= 1;
+                    write(at as u32, entry.key, entry.start_ms, &entry.part);
+                    self.turn = if pass == Pass::First { (at + 1) % count } else { self.turn };
+                }
+            }
+        }
+    }
+
+    pub fn holds(&self) -> Option<Offset> {
+        self.entries.iter().flatten().filter_map(|entry| entry.durability.holds()).min()
+    }
+
+    /// Forgets parts that are durable, below the committed position and long untouched.
+    pub fn evict(&mut self, committed: Offset, untouched_since: u64) -> usize {
+        let mut evicted = 0;
+        for (at, place) in self.entries.iter_mut().enumerate() {
+            let gone = place.take_if(|entry| {
+                let cold = entry.touched_at == u64::MAX || entry.touched_at <= untouched_since;
+                entry.durability.settled() && entry.part.next <= committed && cold
+            });
+            if let Some(entry) = gone {
+                self.index.remove(&(entry.key, entry.start_ms));
+                self.free.push(at as u32);
+                self.evicted_to_ms = self.evicted_to_ms.max(Some(entry.start_ms));
+                evicted += 1;
+            }
+        }
+        evicted
+    }
+}

@@ -1,0 +1,404 @@
+//! One source partition's engine: it judges and folds its records into its own parts, and says
+//! what to read back, what to write, what may be committed and what may leave memory. It knows
+//! nothing of the other partitions. Pure: whoever drives it does the waiting.
+//!
+//! ```text
+//!  judge ──► wanted parts ──► install ──► fold ──► begin_flush ──► finish_flush ──► committable
+//!  (late? outside? which part?)           (state)   (writes)        (acknowledged)    (position)
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::commit::{Commit, Tally, ViewCommit};
+use crate::durability::{Durability, WriteTimes};
+use crate::part::Part;
+use crate::reading::{Located, Offset, SourceId};
+use crate::source::Outgoing;
+use crate::store::{PartWrite, PositionKind, Slot};
+use crate::view::View;
+
+mod fold;
+mod grain;
+mod judge;
+
+use grain::Grain;
+pub use judge::{Judged, Verdict, VerdictKind};
+
+/// Snapshots kept between two commits; beyond, every second one is forgotten.
+const MAX_SNAPSHOTS: usize = 256;
+
+/// Where a part lives in the partition's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At {
+    view: usize,
+    grain: usize,
+    entry: u32,
+}
+
+/// A part that must be read back before the judged batch can be folded.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub at: At,
+    pub slot: Slot,
+}
+
+/// A view as this partition folds it.
+struct Fold {
+    view: Arc<View>,
+    /// (metric of the view, column of the stream)
+    columns: Vec<(usize, usize)>,
+    /// Position from which this ownership folds the view, and the maximum event time there (W of
+    /// invariant I3): a window that starts after it holds no earlier record.
+    from: Offset,
+    from_max_ms: Option<i64>,
+    position: Offset,
+    max_ms: Option<i64>,
+    grains: Vec<Grain>,
+    flushed_at: u64,
+}
+
+/// One view's start in a partition: what the commit (or the generation) says.
+pub struct FoldStart {
+    pub view: Arc<View>,
+    pub columns: Vec<(usize, usize)>,
+    pub position: Offset,
+    pub max_ms: Option<i64>,
+    /// Per width of the view; zeros where there is no commit.
+    pub tallies: Vec<Tally>,
+}
+
+/// What goes out in one flush.
+pub struct Flush {
+    pub writes: Vec<(At, PartWrite)>,
+    /// Positions that the store must hold before a commit relies on them.
+    pub positions: Vec<(PositionKind, Commit)>,
+    pub outgoing: Vec<Outgoing>,
+}
+
+/// A position on its way into the store.
+struct Stored {
+    commit: Commit,
+    durability: Durability,
+}
+
+/// Rejected and late readings that are not acknowledged, with the lowest record among them.
+#[derive(Default)]
+struct Outbox {
+    low: Option<Offset>,
+    readings: Vec<Outgoing>,
+}
+
+pub struct Partition {
+    source: SourceId,
+    out_of_orderness_ms: i64,
+    views: Vec<Fold>,
+    leader_epoch: i32,
+    /// Positions with what their prefix determines, oldest first: candidates for a commit.
+    snapshots: VecDeque<Commit>,
+    committed: Offset,
+    /// The store's own copy of the starting position.
+    anchor: Stored,
+    /// Metadata that does not fit beside the offset, for the next commit.
+    spill: Option<Stored>,
+    /// Where the last spilled commit stood.
+    spilled_at: Option<Offset>,
+    outbox: Outbox,
+    sending: Outbox,
+    /// A judged batch refers to entries: nothing may be evicted before it is folded.
+    judged: bool,
+}
+
+impl Partition {
+    /// A new ownership: nothing in memory. `anchor` tells that the store holds no position of this
+    /// partition yet, so that one must be there, proven, before the first commit.
+    pub fn new(
+        source: SourceId,
+        out_of_orderness_ms: i64,
+        leader_epoch: i32,
+        starts: Vec<FoldStart>,
+        anchor: bool,
+    ) -> Partition {
+        let views: Vec<Fold> = starts.into_iter().map(Fold::new).collect();
+        let position = least_position(&views);
+        let start = Commit { source, position, leader_epoch, idle_ms: None, views: Vec::new() };
+        let mut partition = Partition {
+            source,
+            out_of_orderness_ms,
+            views,
+            leader_epoch,
+            snapshots: VecDeque::new(),
+            committed: position,
+            anchor: Stored { commit: start, durability: Durability::default() },
+            spill: None,
+            spilled_at: None,
+            outbox: Outbox::default(),
+            sending: Outbox::default(),
+            judged: false,
+        };
+        partition.anchor.commit = partition.snapshot();
+        if anchor {
+            partition.anchor.durability.changed(position);
+        }
+        partition
+    }
+
+    pub fn source(&self) -> SourceId {
+        self.source
+    }
+
+    /// Offset of the next record to read.
+    pub fn position(&self) -> Offset {
+        least_position(&self.views)
+    }
+
+    /// The last position whose commit was acknowledged (at first: where this ownership started).
+    pub fn committed(&self) -> Offset {
+        self.committed
+    }
+
+    /// The partition's watermark in ms; `None` is −∞.
+    pub fn watermark_ms(&self) -> Option<i64> {
+        let max_ms = self.views.iter().filter_map(|fold| fold.max_ms).max()?;
+        Some(max_ms - self.out_of_orderness_ms)
+    }
+
+    /// The tallies at this moment, committed or not.
+    pub fn snapshot(&self) -> Commit {
+        let views = self.views.iter().map(Fold::snapshot).collect();
+        Commit { source: self.source, position: self.position(), leader_epoch: self.leader_epoch, idle_ms: None, views }
+    }
+
+    /// The log has no record between the last one folded and `position` (transaction markers,
+    /// compacted-away records): go on from there.
+    pub fn advance_to(&mut self, position: Offset) {
+        debug_assert!(!self.judged);
+        self.views.iter_mut().for_each(|fold| fold.position = fold.position.max(position));
+    }
+
+    /// Puts what was read back into its place.
+    pub fn install(&mut self, at: At, part: Option<Part>) {
+        let fold = &mut self.views[at.view];
+        let vouched = fold.from.max(self.committed);
+        fold.grains[at.grain].install(at.entry, part, vouched);
+    }
+
+    /// Rejected and late readings that must be acknowledged before their records are committed.
+    pub fn enqueue(&mut self, record: Offset, reading: Outgoing) {
+        self.outbox.low = Some(self.outbox.low.map_or(record, |low| low.min(record)));
+        self.outbox.readings.push(reading);
+    }
+
+    /// Everything that should be written now, marked as on its way. `force` ignores the views'
+    /// flush intervals; `limit` bounds the parts, and is lowered by those taken.
+    pub fn begin_flush(&mut self, now: u64, lag: u64, force: bool, limit: &mut usize) -> Flush {
+        self.remember();
+        let mut writes = Vec::new();
+        for (view, fold) in self.views.iter_mut().enumerate() {
+            if force || now >= fold.flushed_at + fold.view.flush_ms {
+                fold.flushed_at = now;
+                fold.issue(view, self.source, now, lag, limit, &mut writes);
+            }
+        }
+        let anchor = self.anchor.issue(now, lag).map(|commit| (PositionKind::Kept, commit));
+        let spill =
+            self.spill.as_mut().and_then(|spill| spill.issue(now, lag)).map(|commit| (PositionKind::Spill, commit));
+        debug_assert!(self.sending.readings.is_empty(), "one flush at a time");
+        self.sending = std::mem::take(&mut self.outbox);
+        let positions = anchor.into_iter().chain(spill).collect();
+        Flush { writes, positions, outgoing: self.sending.readings.clone() }
+    }
+
+    /// The parts and their rows, the positions and the outgoing readings are acknowledged.
+    pub fn finish_flush(&mut self, flush: &[At], times: WriteTimes, lag: u64) {
+        for at in flush {
+            self.durability(*at).acked(times, lag);
+        }
+        self.stored().for_each(|stored| stored.durability.acked(times, lag));
+        self.sending = Outbox::default();
+    }
+
+    /// Outcome unknown: all of it must be repeated.
+    pub fn fail_flush(&mut self, flush: &[At]) {
+        for at in flush {
+            self.durability(*at).failed();
+        }
+        self.stored().for_each(|stored| stored.durability.failed());
+        let mut unsent = std::mem::take(&mut self.sending);
+        unsent.readings.append(&mut self.outbox.readings);
+        unsent.low = [unsent.low, self.outbox.low].into_iter().flatten().min();
+        self.outbox = unsent;
+    }
+
+    fn stored(&mut self) -> impl Iterator<Item = &mut Stored> {
+        std::iter::once(&mut self.anchor).chain(&mut self.spill)
+    }
+
+    fn durability(&mut self, at: At) -> &mut Durability {
+        self.views[at.view].grains[at.grain].durability(at.entry)
+    }
+
+    /// Takes a snapshot for a later commit.
+    fn remember(&mut self) {
+        let newest = self.snapshots.back().map_or(self.committed, |commit| commit.position);
+        if self.position() > newest {
+            self.snapshots.push_back(self.snapshot());
+        }
+        if self.snapshots.len() > MAX_SNAPSHOTS {
+            let mut number = 0;
+            self.snapshots.retain(|_| {
+                number += 1;
+                number % 2 == 0
+            });
+        }
+    }
+
+    /// No commit may pass this record. `None`: everything folded so far is durable.
+    pub fn holds(&self) -> Option<Offset> {
+        let parts = self.views.iter().flat_map(|fold| &fold.grains).filter_map(Grain::holds).min();
+        [parts, self.anchor.durability.holds(), self.outbox.low, self.sending.low].into_iter().flatten().min()
+    }
+
+    /// The furthest position that may be committed now, if it is further than the last, with its
+    /// metadata in at most `limit` bytes: what does not fit is spilled into the store first, by
+    /// the next flushes, and committed when it is there for good.
+    pub fn committable(&mut self, limit: usize) -> Option<(Commit, Vec<u8>)> {
+        if let Some(spill) = self.spill.take_if(|spill| spill.durability.settled()) {
+            let metadata = spill.commit.encode_spilled();
+            self.spilled_at = Some(spill.commit.position);
+            return Some((spill.commit, metadata));
+        }
+        let commit = self.furthest()?;
+        let metadata = commit.encode();
+        if metadata.len() <= limit {
+            return Some((commit, metadata));
+        }
+        if self.spill.is_none() {
+            let mut durability = Durability::default();
+            durability.changed(commit.position);
+            self.spill = Some(Stored { commit, durability });
+        }
+        None
+    }
+
+    fn furthest(&self) -> Option<Commit> {
+        let holds = self.holds();
+        if holds.is_none() && !self.judged && self.position() > self.committed {
+            return Some(self.snapshot());
+        }
+        let allowed = |commit: &&Commit| holds.is_none_or(|low| commit.reach() <= low);
+        let newest = self.snapshots.iter().take_while(allowed).last()?;
+        (newest.position > self.committed).then(|| newest.clone())
+    }
+
+    /// A repeated commit of an idle partition, with the clock's watermark. (Where the metadata
+    /// does not fit, the spill of the same position is still there.)
+    pub fn idle_commit(&self, clock_watermark_ms: i64, limit: usize) -> Option<(Commit, Vec<u8>)> {
+        let commit = self.at_rest().then(|| Commit { idle_ms: Some(clock_watermark_ms), ..self.snapshot() })?;
+        let whole = commit.encode();
+        match whole.len() <= limit {
+            true => Some((commit, whole)),
+            false if self.spilled_at == Some(commit.position) => Some((commit.clone(), commit.encode_spilled())),
+            false => None,
+        }
+    }
+
+    /// The group has acknowledged a commit.
+    pub fn commit_acked(&mut self, position: Offset) {
+        self.committed = self.committed.max(position);
+        self.snapshots.retain(|commit| commit.position > position);
+    }
+
+    /// Whether every record read so far is folded, durable and committed.
+    pub fn at_rest(&self) -> bool {
+        self.holds().is_none() && self.position() == self.committed && !self.judged
+    }
+
+    /// Lets parts leave memory: those that are durable, lie wholly below the committed position
+    /// and have not been touched since `untouched_since`. Returns how many left.
+    pub fn evict(&mut self, untouched_since: u64) -> usize {
+        if self.judged {
+            return 0;
+        }
+        let committed = self.committed;
+        let grains = self.views.iter_mut().flat_map(|fold| &mut fold.grains);
+        grains.map(|grain| grain.evict(committed, untouched_since)).sum()
+    }
+
+    pub fn parts_in_memory(&self) -> usize {
+        self.views.iter().flat_map(|fold| &fold.grains).map(Grain::len).sum()
+    }
+
+    /// Bytes that the parts take, about.
+    pub fn parts_bytes(&self) -> usize {
+        self.views.iter().map(Fold::bytes).sum()
+    }
+}
+
+impl Stored {
+    fn issue(&mut self, now: u64, lag: u64) -> Option<Commit> {
+        self.durability.due(now, lag).then(|| {
+            self.durability.issue();
+            self.commit.clone()
+        })
+    }
+}
+
+fn least_position(views: &[Fold]) -> Offset {
+    views.iter().map(|fold| fold.position).min().unwrap_or_default()
+}
+
+impl Fold {
+    fn new(start: FoldStart) -> Fold {
+        let widths = start.view.widths.iter();
+        let grains = widths.zip(start.tallies).map(|(width, tally)| Grain::new(*width, tally)).collect();
+        Fold {
+            view: start.view,
+            columns: start.columns,
+            from: start.position,
+            from_max_ms: start.max_ms,
+            position: start.position,
+            max_ms: start.max_ms,
+            grains,
+            flushed_at: 0,
+        }
+    }
+
+    fn snapshot(&self) -> ViewCommit {
+        ViewCommit {
+            view: self.view.name.clone(),
+            generation: self.view.generation,
+            position: self.position,
+            max_ms: self.max_ms,
+            tallies: self.grains.iter().map(|grain| (grain.width, grain.tally.clone())).collect(),
+        }
+    }
+
+    fn issue(
+        &mut self,
+        view: usize,
+        source: SourceId,
+        now: u64,
+        lag: u64,
+        limit: &mut usize,
+        writes: &mut Vec<(At, PartWrite)>,
+    ) {
+        for (number, grain) in self.grains.iter_mut().enumerate() {
+            let width = grain.width;
+            grain.issue(now, lag, limit, |entry, key, start_ms, part| {
+                let write = PartWrite {
+                    slot: self.view.slot(width, key, start_ms),
+                    source,
+                    state: part.encode(&self.view.metrics),
+                    stamp: self.view.stamp(part.revision),
+                };
+                writes.push((At { view, grain: number, entry }, write));
+            });
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let parts: usize = self.grains.iter().map(Grain::len).sum();
+        parts * (Part::memory_bytes(self.view.metrics.len()) + grain::ENTRY_BYTES)
+    }
+}

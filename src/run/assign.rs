@@ -1,0 +1,120 @@
+//! Partitions that come: the facts are fetched, `start` decides, and the answer goes back to the
+//! source. A store that does not answer is asked until it does or the engine stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::commit::{Commit, Metadata};
+use crate::partition::Partition;
+use crate::reading::SourceId;
+use crate::source::{Assignment, ReadFrom};
+use crate::start::{self, Refusal, StartPlan};
+use crate::store::{PositionKind, StoreError};
+
+use super::owned::Owned;
+use super::stream::StreamRun;
+use super::{Engine, RunError, World};
+
+/// How long a position beyond the log's end is asked again: a new leader may lag.
+const LOG_END_PATIENCE: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What the store knows of a partition.
+struct Stored {
+    anchored: bool,
+    spilled: Option<Commit>,
+}
+
+impl Engine {
+    /// Takes the partitions over and tells where to read each from.
+    pub(super) async fn assigned(&mut self, partitions: Vec<Assignment>) -> Result<Vec<ReadFrom>, RunError> {
+        let mut answer = Vec::with_capacity(partitions.len());
+        for assignment in partitions {
+            let stream = self.stream(&assignment.stream)?;
+            let plan = self.world.plan(&assignment, &stream).await?;
+            tracing::info!(
+                partition = %assignment.partition, position = plan.position.0, log_end = assignment.log_end.0, "assigned"
+            );
+            answer.push(ReadFrom {
+                partition: assignment.partition.clone(),
+                offset: plan.position,
+                leader_epoch: plan.leader_epoch,
+            });
+            self.take_over(assignment, stream, plan);
+        }
+        Ok(answer)
+    }
+
+    fn take_over(&mut self, assignment: Assignment, stream: Arc<StreamRun>, plan: StartPlan) {
+        let core = Partition::new(
+            assignment.source,
+            stream.out_of_orderness_ms,
+            plan.leader_epoch,
+            plan.starts,
+            plan.anchor,
+        );
+        self.ownerships += 1;
+        let now = self.world.clock.now();
+        let owned = Owned::new(self.ownerships, core, stream, assignment.log_end, now);
+        self.owned.insert(assignment.partition, owned);
+    }
+}
+
+impl World {
+    async fn plan(&self, assignment: &Assignment, stream: &StreamRun) -> Result<StartPlan, RunError> {
+        let since = self.clock.now();
+        let mut assignment = assignment.clone();
+        loop {
+            let refusal = match self.try_plan(&assignment, stream).await {
+                Ok(plan) => return Ok(plan),
+                Err(RunError::Store(StoreError::Unavailable(why))) => {
+                    tracing::warn!(why, "the store does not answer; asking again");
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                }
+                Err(RunError::Refused(refusal)) => refusal,
+                Err(error) => return Err(error),
+            };
+            let waited = self.clock.now() - since;
+            if !refusal.may_pass() || waited >= LOG_END_PATIENCE.as_millis() as u64 {
+                return Err(refusal.into());
+            }
+            tokio::time::sleep(RETRY).await;
+            if let Ok((log_start, log_end)) = self.source.log_bounds(&assignment.partition).await {
+                (assignment.log_start, assignment.log_end) = (log_start, log_end);
+            }
+        }
+    }
+
+    async fn try_plan(&self, assignment: &Assignment, stream: &StreamRun) -> Result<StartPlan, RunError> {
+        let stored = self.stored(assignment).await?;
+        let commit = start::committed(assignment, stored.spilled.as_ref())?;
+        Ok(start::plan(assignment, commit.as_ref(), stored.anchored, &stream.feeds)?)
+    }
+
+    async fn stored(&self, assignment: &Assignment) -> Result<Stored, StoreError> {
+        let kept = self.store.positions(self.source.group(), assignment.source, PositionKind::Kept, 1).await?;
+        let metadata = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
+        let spilled = match metadata {
+            Some(Ok(Metadata::Spilled(head))) => self.spilled(assignment.source, &head).await?,
+            _ => None,
+        };
+        Ok(Stored { anchored: !kept.is_empty(), spilled })
+    }
+
+    /// The whole commit whose head this is, from the store.
+    pub(super) async fn spilled(&self, source: SourceId, head: &Commit) -> Result<Option<Commit>, StoreError> {
+        let stored = self.store.positions(self.source.group(), source, PositionKind::Spill, 10).await?;
+        let found = stored.into_iter().find(|position| position.offset == head.position);
+        Ok(found.and_then(|position| match Commit::decode(&position.metadata) {
+            Ok(Metadata::Whole(commit)) => Some(commit),
+            _ => None,
+        }))
+    }
+}
+
+impl From<Refusal> for RunError {
+    fn from(refusal: Refusal) -> RunError {
+        RunError::Refused(refusal)
+    }
+}

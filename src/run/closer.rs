@@ -1,0 +1,127 @@
+//! The closing sweep: marks the rows of windows that are over as final. One instance a view does
+//! it, and any instance may go on with it.
+//!
+//! The order matters: first the cursor is written, *then* the rows below it are listed and
+//! marked, *then* `closed` says that all of them are. A merge reads the cursor after its row is
+//! acknowledged; so a row that the listing missed is marked by its own writer. Everything is done
+//! twice, one commit lag apart, before `closed` is believed (invariant I4).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::closing;
+use crate::commit::{Commit, Metadata};
+use crate::source::GroupPosition;
+use crate::store::RowId;
+use crate::view::View;
+use crate::window::Width;
+
+use super::{RunError, World};
+
+const EVERY: Duration = Duration::from_secs(5);
+/// Rows marked in one go.
+const CHUNK: usize = 1_000;
+
+/// Sweeps the views that are ours, now and then, for as long as the engine runs.
+pub async fn run(world: Arc<World>, ours: watch::Receiver<BTreeSet<usize>>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let views = ours.borrow().clone();
+        if let Err(error) = sweep_once(&world, &views).await {
+            tracing::warn!(%error, "the closing sweep failed; it goes on from where it was");
+        }
+    }
+}
+
+/// Sweeps these views to where the committed positions allow.
+pub async fn sweep_once(world: &World, views: &BTreeSet<usize>) -> Result<(), RunError> {
+    if views.is_empty() {
+        return Ok(());
+    }
+    let commits = committed(world).await?;
+    for number in views {
+        world.sweep(&world.views[*number], &commits).await?;
+    }
+    Ok(())
+}
+
+/// Every partition's commit, by stream.
+type Commits = BTreeMap<Arc<str>, Vec<Option<Commit>>>;
+
+async fn committed(world: &World) -> Result<Commits, RunError> {
+    let mut commits = Commits::new();
+    for position in world.source.group_positions().await? {
+        let commit = world.read_commit(&position).await?;
+        commits.entry(position.stream).or_default().push(commit);
+    }
+    Ok(commits)
+}
+
+impl World {
+    /// What a partition has committed; `None` where nothing, or nothing of ours.
+    pub async fn read_commit(&self, position: &GroupPosition) -> Result<Option<Commit>, RunError> {
+        let Some(committed) = &position.committed else { return Ok(None) };
+        Ok(match Commit::decode(&committed.metadata) {
+            Ok(Metadata::Whole(commit)) => Some(commit),
+            Ok(Metadata::Spilled(head)) => {
+                let spilled = self.spilled(position.source, &head).await?;
+                spilled.and_then(|spilled| head.join(&spilled))
+            }
+            Err(_) => None,
+        })
+    }
+
+    async fn sweep(&self, view: &View, commits: &Commits) -> Result<(), RunError> {
+        let watermarks = self.watermarks(view, commits);
+        let Some(cursor_ms) = closing::cursor(&watermarks, view.allowed_lateness_ms) else { return Ok(()) };
+        for width in &view.widths {
+            self.sweep_width(view, *width, cursor_ms).await?;
+        }
+        Ok(())
+    }
+
+    fn watermarks(&self, view: &View, commits: &Commits) -> Vec<Option<i64>> {
+        let feeding = self.streams.values().filter(|stream| stream.feeds.iter().any(|feed| feed.view.name == view.name));
+        let of_stream = |stream: &Arc<super::stream::StreamRun>| {
+            let partitions = commits.get(&stream.name).cloned().unwrap_or_else(|| vec![None]);
+            let watermark = |commit: Option<Commit>| {
+                closing::partition_watermark(&commit?, &view.name, view.generation, stream.out_of_orderness_ms)
+            };
+            partitions.into_iter().map(watermark).collect::<Vec<_>>()
+        };
+        feeding.flat_map(of_stream).collect()
+    }
+
+    async fn sweep_width(&self, view: &View, width: Width, reached_ms: i64) -> Result<(), RunError> {
+        let known = self.store.closing(&view.name, view.generation, width).await?;
+        // Whole windows: a cursor that moves within one closes nothing.
+        let cursor_ms = known.cursor_ms.max(Some(width.start_of(reached_ms))).unwrap_or(reached_ms);
+        if known.closed_ms.is_some_and(|closed_ms| closed_ms >= cursor_ms) {
+            return Ok(());
+        }
+        let passes = if self.settings.commit_lag_ms == 0 { 1 } else { 2 };
+        let mut marked = 0;
+        for pass in 0..passes {
+            if pass > 0 {
+                tokio::time::sleep(Duration::from_millis(self.settings.commit_lag_ms)).await;
+            }
+            self.store.write_closing_cursor(&view.name, view.generation, width, cursor_ms).await?;
+            marked = self.mark_below(view, width, known.closed_ms, cursor_ms).await?;
+        }
+        self.store.write_closed(&view.name, view.generation, width, cursor_ms).await?;
+        tracing::info!(view = %view.name, %width, rows = marked, "windows closed");
+        Ok(())
+    }
+
+    async fn mark_below(&self, view: &View, width: Width, closed_ms: Option<i64>, cursor_ms: i64) -> Result<usize, RunError> {
+        let from_ms = closed_ms.map(|closed_ms| closed_ms - width.ms());
+        let rows: Vec<RowId> = self.store.list_rows(&view.name, view.generation, width, from_ms, cursor_ms).await?;
+        for chunk in rows.chunks(CHUNK) {
+            self.store.mark_final(chunk, view.stamp(0)).await?;
+        }
+        Ok(rows.len())
+    }
+}

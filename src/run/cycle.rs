@@ -1,0 +1,164 @@
+//! One flush of this instance, in the order of durability (invariant I4): parts → rows, by merges
+//! whose reads are issued after the parts' acknowledgement → positions → rejected and late
+//! readings. All partitions share it, so that a slot that several of them touched is merged once.
+//! An error leaves the outcome unknown, and all of it is done again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::commit::Commit;
+use crate::durability::WriteTimes;
+use crate::merge::{self, Merged};
+use crate::partition::At;
+use crate::reading::TopicPartition;
+use crate::source::{Outgoing, SourceError};
+use crate::store::{BeforeWrite, PartWrite, PositionKind, RowId, RowWrite, Slot, StoreError, StoredPosition};
+use crate::view::View;
+
+use super::World;
+
+/// Slots merged at a time: bounds the memory of a merge.
+const MERGE_CHUNK: usize = 512;
+
+/// One partition's share of a flush.
+pub struct Share {
+    pub partition: TopicPartition,
+    pub ownership: u64,
+    pub parts: Vec<At>,
+}
+
+/// What a flush writes.
+#[derive(Default)]
+pub struct Work {
+    pub shares: Vec<Share>,
+    pub parts: Vec<PartWrite>,
+    pub positions: Vec<(PositionKind, Commit)>,
+    pub outgoing: Vec<Outgoing>,
+}
+
+impl Work {
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.positions.is_empty() && self.outgoing.is_empty()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CycleError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Outbox(#[from] SourceError),
+    #[error("slot {slot:?}: {error}")]
+    Corrupt { slot: Slot, error: crate::bytes::DecodeError },
+}
+
+impl CycleError {
+    /// Trying again is useless.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            CycleError::Store(error) => matches!(error, StoreError::Refused(_)),
+            CycleError::Outbox(error) => matches!(error, SourceError::Fatal(_)),
+            CycleError::Corrupt { .. } => true,
+        }
+    }
+}
+
+impl World {
+    /// Writes all of it and waits for the acknowledgements.
+    pub async fn flush(&self, work: &Work) -> Result<WriteTimes, CycleError> {
+        let issued = self.clock.now();
+        self.timed("write_parts", self.store.write_parts(&work.parts)).await?;
+        self.publish(&work.parts).await?;
+        self.store_positions(&work.positions).await?;
+        if !work.outgoing.is_empty() {
+            self.outbox.send(&work.outgoing).await?;
+        }
+        Ok(WriteTimes { issued, acked: self.clock.now() })
+    }
+
+    /// Merges every slot that was written, once.
+    async fn publish(&self, parts: &[PartWrite]) -> Result<(), CycleError> {
+        let slots: BTreeSet<&Slot> = parts.iter().map(|part| &part.slot).collect();
+        let slots: Vec<&Slot> = slots.into_iter().collect();
+        for chunk in slots.chunks(MERGE_CHUNK) {
+            self.publish_chunk(chunk).await?;
+        }
+        Ok(())
+    }
+
+    async fn publish_chunk(&self, slots: &[&Slot]) -> Result<(), CycleError> {
+        let merged = self.merge(slots).await?;
+        let mut rows: Vec<RowWrite> = Vec::new();
+        let mut before: Vec<BeforeWrite> = Vec::new();
+        let mut written: Vec<RowId> = Vec::new();
+        let updated_at_ms = self.clock.wall_ms();
+        for slot in slots {
+            let view = self.view(slot);
+            let here = &merged[*slot];
+            rows.extend(here.rows(slot, view, updated_at_ms));
+            written.extend(here.row_ids(slot, view));
+            if let Some((earlier, later)) = merge::neighbours(slot) {
+                before.extend(merge::before(&merged[&earlier], here, slot, view));
+                before.extend(merge::before(here, &merged[&later], &later, view));
+            }
+        }
+        self.timed("write_rows", self.store.write_rows(&rows)).await?;
+        self.timed("write_before", self.store.write_before(&before)).await?;
+        self.mark_closed(written).await
+    }
+
+    /// Reads the parts of the slots and of their neighbours, and merges each.
+    async fn merge(&self, slots: &[&Slot]) -> Result<BTreeMap<Slot, Merged>, CycleError> {
+        let mut wanted: BTreeSet<Slot> = slots.iter().map(|slot| (*slot).clone()).collect();
+        wanted.extend(slots.iter().filter_map(|slot| merge::neighbours(slot)).flat_map(|(a, b)| [a, b]));
+        let wanted: Vec<Slot> = wanted.into_iter().collect();
+        let found = self.timed("read_slots", self.store.read_slots(&wanted)).await?;
+        let mut merged = BTreeMap::new();
+        for (slot, parts) in wanted.into_iter().zip(found) {
+            match Merged::of(&parts, self.view(&slot)) {
+                Ok(one) => merged.insert(slot, one),
+                Err(error) => return Err(CycleError::Corrupt { slot, error }),
+            };
+        }
+        Ok(merged)
+    }
+
+    /// A row that is written below the closing cursor is marked final by whoever wrote it: the
+    /// cursor is read after the row's acknowledgement, so a sweep that misses the row is seen here.
+    async fn mark_closed(&self, written: Vec<RowId>) -> Result<(), CycleError> {
+        let mut by_view: BTreeMap<(std::sync::Arc<str>, crate::window::Width), Vec<RowId>> = BTreeMap::new();
+        for row in written {
+            by_view.entry((row.slot.view.clone(), row.slot.width)).or_default().push(row);
+        }
+        for ((_, width), mut rows) in by_view {
+            let view = self.view(&rows[0].slot);
+            let closing = self.store.closing(&view.name, view.generation, width).await?;
+            let Some(cursor_ms) = closing.cursor_ms else { continue };
+            rows.retain(|row| width.end_of(row.slot.start_ms) <= cursor_ms);
+            self.timed("mark_final", self.store.mark_final(&rows, view.stamp(0))).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn store_positions(&self, positions: &[(PositionKind, Commit)]) -> Result<(), StoreError> {
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let written_at_ms = self.clock.wall_ms();
+        let stored = |(kind, commit): &(PositionKind, Commit)| StoredPosition {
+            group: self.source.group().to_owned(),
+            source: commit.source,
+            kind: *kind,
+            offset: commit.position,
+            metadata: commit.encode(),
+            written_at_ms,
+        };
+        let positions: Vec<StoredPosition> = positions.iter().map(stored).collect();
+        self.timed("write_positions", self.store.write_positions(&positions)).await
+    }
+
+    /// The view of a slot: slots come from views, so it is there.
+    fn view(&self, slot: &Slot) -> &View {
+        let found = self.views.iter().find(|view| view.name == slot.view);
+        found.expect("a slot is made by a view of this instance")
+    }
+}

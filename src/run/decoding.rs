@@ -1,0 +1,95 @@
+//! Decoding and locating beside the loop: pure functions of the bytes, so any thread may do them.
+//! A partition's batches always go to the same thread and therefore stay in order. What waits is
+//! bounded by the permits that travel with the batches.
+
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+
+use arrow_array::Array;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::locate::{RegionIdx, RegionSet};
+use crate::reading::{Batch, Located, RawBatch, TopicPartition};
+
+use super::stream::StreamRun;
+
+/// A region set in use, with its snapping distance.
+pub struct Places {
+    pub set: Arc<RegionSet>,
+    pub nearest_within_m: Option<f64>,
+}
+
+/// A batch on its way, tagged with the ownership that it was read in: what arrives after the
+/// partition has gone is dropped.
+pub struct Job {
+    pub partition: TopicPartition,
+    pub ownership: u64,
+    pub stream: Arc<StreamRun>,
+    pub raw: RawBatch,
+    pub permit: OwnedSemaphorePermit,
+}
+
+pub struct Decoded {
+    pub partition: TopicPartition,
+    pub ownership: u64,
+    pub located: Located,
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// Threads that decode; they end when the pool is dropped.
+pub struct DecodePool {
+    threads: Vec<std_mpsc::Sender<Job>>,
+}
+
+impl DecodePool {
+    /// Starts `threads` threads; decoded batches come out of the receiver.
+    pub fn start(threads: usize) -> std::io::Result<(DecodePool, UnboundedReceiver<Decoded>)> {
+        let (out, decoded) = unbounded_channel();
+        let start_one = |number: usize| {
+            let (jobs, inbox) = std_mpsc::channel();
+            let out: UnboundedSender<Decoded> = out.clone();
+            let name = format!("decode-{number}");
+            std::thread::Builder::new().name(name).spawn(move || work(&inbox, &out))?;
+            Ok(jobs)
+        };
+        let threads = (0..threads.max(1)).map(start_one).collect::<std::io::Result<_>>()?;
+        Ok((DecodePool { threads }, decoded))
+    }
+
+    /// `lane` is a number that a partition keeps: its batches stay in order.
+    pub fn send(&self, lane: usize, job: Job) {
+        // A thread ends only with the pool.
+        let _ = self.threads[lane % self.threads.len()].send(job);
+    }
+}
+
+fn work(inbox: &std_mpsc::Receiver<Job>, out: &UnboundedSender<Decoded>) {
+    while let Ok(Job { partition, ownership, stream, raw, permit }) = inbox.recv() {
+        let batch = stream.decode(&partition, raw);
+        let located = locate(&stream.places, batch);
+        if out.send(Decoded { partition, ownership, located, permit }).is_err() {
+            return;
+        }
+    }
+}
+
+/// Finds the region of every reading, in each set in use.
+pub fn locate(places: &[Places], batch: Batch) -> Located {
+    let regions = places.iter().map(|places| locate_in(places, &batch)).collect();
+    Located { batch, regions }
+}
+
+fn locate_in(places: &Places, batch: &Batch) -> Vec<Option<RegionIdx>> {
+    let columns = &batch.columns;
+    let mut regions = Vec::with_capacity(columns.len());
+    places.set.locate_column(columns.lat.values(), columns.lon.values(), &mut regions);
+    for (row, region) in regions.iter_mut().enumerate() {
+        if columns.lat.is_null(row) || columns.lon.is_null(row) {
+            *region = None;
+        } else if let (None, Some(within_m)) = (&region, places.nearest_within_m) {
+            *region = places.set.nearest_within(columns.lat.value(row), columns.lon.value(row), within_m);
+        }
+    }
+    regions
+}

@@ -1,0 +1,117 @@
+//! When to flush: one flush at a time, each taking what is due in all partitions.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use crate::durability::WriteTimes;
+use crate::reading::TopicPartition;
+
+use super::cycle::{CycleError, Share, Work};
+use super::{Engine, Flushed, RunError, progress};
+
+/// Parts in one flush: bounds its memory and its duration.
+pub(super) const MAX_PARTS: usize = 20_000;
+const MIN_PARTS: usize = 64;
+pub(super) const FIRST_PAUSE_MS: u64 = 100;
+const LAST_PAUSE_MS: u64 = 5_000;
+/// Without a lag, a flush should not take longer than this.
+const LONG_FLUSH_MS: u64 = 5_000;
+
+impl Engine {
+    /// Starts a flush of what is due, if none is under way. `force` ignores the flush intervals.
+    pub(super) fn begin_flush(&mut self, force: bool) {
+        let now = self.world.clock.now();
+        if self.flushing.is_some() || now < self.flush_not_before {
+            return;
+        }
+        let mut all: Vec<TopicPartition> = self.owned.keys().cloned().collect();
+        // They take turns at the front, so that the limit starves none.
+        self.flush_turn += 1;
+        let first = self.flush_turn % all.len().max(1);
+        all.rotate_left(first);
+        let work = self.take_work(&all, force);
+        if work.is_empty() {
+            // Nothing was marked as on its way.
+            return;
+        }
+        let world = Arc::clone(&self.world);
+        self.flushing = Some(
+            async move {
+                let outcome = world.flush(&work).await;
+                (work.shares, outcome)
+            }
+            .boxed(),
+        );
+    }
+
+    /// What is due in these partitions, marked as on its way.
+    pub(super) fn take_work(&mut self, partitions: &[TopicPartition], force: bool) -> Work {
+        let (now, lag) = (self.world.clock.now(), self.world.settings.commit_lag_ms);
+        let mut limit = self.flush_limit;
+        let mut work = Work::default();
+        for partition in partitions {
+            let Some(owned) = self.owned.get_mut(partition) else { continue };
+            let flush = owned.core.begin_flush(now, lag, force, &mut limit);
+            let (places, parts): (Vec<_>, Vec<_>) = flush.writes.into_iter().unzip();
+            work.shares.push(Share { partition: partition.clone(), ownership: owned.ownership, parts: places });
+            work.parts.extend(parts);
+            work.positions.extend(flush.positions);
+            work.outgoing.extend(flush.outgoing);
+        }
+        work
+    }
+
+    pub(super) fn on_flushed(&mut self, (shares, outcome): Flushed) -> Result<(), RunError> {
+        self.settle_flush(&shares, outcome)?;
+        self.begin_commit();
+        Ok(())
+    }
+
+    /// Tells the partitions what became of their writes.
+    pub(super) fn settle_flush(&mut self, shares: &[Share], outcome: Result<WriteTimes, CycleError>) -> Result<(), RunError> {
+        let lag = self.world.settings.commit_lag_ms;
+        let wall_ms = self.world.clock.wall_ms();
+        for share in shares {
+            let Some(owned) = self.owned.get_mut(&share.partition).filter(|owned| owned.ownership == share.ownership) else {
+                continue;
+            };
+            match &outcome {
+                Ok(times) => owned.core.finish_flush(&share.parts, *times, lag),
+                Err(_) => owned.core.fail_flush(&share.parts),
+            }
+            if let (Ok(_), Some(newest_ms)) = (&outcome, owned.newest_record_ms.take()) {
+                progress::append_to_row(wall_ms - newest_ms);
+            }
+        }
+        match outcome {
+            Ok(times) => self.flush_succeeded(times),
+            Err(error) => self.flush_failed(error)?,
+        }
+        Ok(())
+    }
+
+    /// A second write counts only within two lags of the first (see `durability`): a flush must be
+    /// well shorter than a lag.
+    fn flush_succeeded(&mut self, times: WriteTimes) {
+        let took = times.acked - times.issued;
+        progress::flushed(took);
+        self.flush_pause_ms = FIRST_PAUSE_MS;
+        let lag = self.world.settings.commit_lag_ms;
+        let long = if lag == 0 { LONG_FLUSH_MS } else { lag / 4 };
+        self.flush_limit = match took > long {
+            true => (self.flush_limit / 2).max(MIN_PARTS),
+            false => (self.flush_limit * 2).min(MAX_PARTS),
+        };
+    }
+
+    fn flush_failed(&mut self, error: CycleError) -> Result<(), RunError> {
+        if error.is_fatal() {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, again_in_ms = self.flush_pause_ms, "flush failed; all of it is written again");
+        self.flush_not_before = self.world.clock.now() + self.flush_pause_ms;
+        self.flush_pause_ms = (self.flush_pause_ms * 2).min(LAST_PAUSE_MS);
+        Ok(())
+    }
+}

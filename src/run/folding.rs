@@ -1,0 +1,140 @@
+//! Batches on their way through the loop: to the decoders, into the queue of their partition,
+//! judged, and folded once the parts that they need are in memory.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::partition::Judged;
+use crate::reading::{Offset, RawBatch, TopicPartition};
+
+use super::decoding::{Decoded, Job};
+use super::owned::{Owned, Waiting};
+use super::progress;
+use super::read_back::ReadBack;
+use super::{Engine, RunError};
+
+impl Engine {
+    /// Hands a raw batch to its decoder.
+    pub(super) fn dispatch(&mut self, partition: TopicPartition, raw: RawBatch, permit: OwnedSemaphorePermit) {
+        let Some(owned) = self.owned.get_mut(&partition) else { return };
+        let Some(last) = raw.records.last() else { return };
+        owned.dispatched += 1;
+        owned.arrived_at = self.world.clock.now();
+        owned.log_end = owned.log_end.max(last.offset.after());
+        let (lane, ownership, stream) = (owned.ownership as usize, owned.ownership, owned.stream.clone());
+        self.pool.send(lane, Job { partition, ownership, stream, raw, permit });
+    }
+
+    pub(super) fn on_end(&mut self, partition: &TopicPartition, position: Offset) {
+        if let Some(owned) = self.owned.get_mut(partition) {
+            owned.end = Some((position, owned.dispatched));
+            owned.settle_end();
+        }
+    }
+
+    pub(super) fn on_decoded(&mut self, decoded: Decoded) -> Result<(), RunError> {
+        let Decoded { partition, ownership, located, permit } = decoded;
+        let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else {
+            return Ok(());
+        };
+        owned.waiting.push_back(Waiting { located, permit });
+        self.fold_queue(&partition)
+    }
+
+    /// Folds what waited for memory.
+    pub(super) fn fold_waiting(&mut self) -> Result<(), RunError> {
+        let waiting: Vec<TopicPartition> =
+            self.owned.iter().filter(|(_, owned)| !owned.waiting.is_empty()).map(|(name, _)| name.clone()).collect();
+        waiting.iter().try_for_each(|partition| self.fold_queue(partition))
+    }
+
+    /// Judges and folds a partition's queue until it is empty, a part must be read back, or the
+    /// parts have used up their memory.
+    fn fold_queue(&mut self, partition: &TopicPartition) -> Result<(), RunError> {
+        while self.has_room() {
+            let Some(owned) = self.owned.get_mut(partition) else { return Ok(()) };
+            if owned.reading_back {
+                return Ok(());
+            }
+            let Some(Waiting { located, permit }) = owned.waiting.pop_front() else { return Ok(()) };
+            let judged = owned.core.judge(&located);
+            if judged.wanted.is_empty() {
+                let ownership = owned.ownership;
+                let parts = Vec::new();
+                self.fold(ReadBack { partition: partition.clone(), ownership, located, judged, permit, parts });
+            } else {
+                self.start_read(partition.clone(), Waiting { located, permit }, judged);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_read(&mut self, partition: TopicPartition, batch: Waiting, judged: Judged) {
+        let Some(owned) = self.owned.get_mut(&partition) else { return };
+        owned.reading_back = true;
+        let world = Arc::clone(&self.world);
+        let (ownership, source, log_end) = (owned.ownership, owned.core.source(), owned.log_end);
+        let Waiting { located, permit } = batch;
+        let read = async move {
+            let parts = world.read_back(&partition, source, &judged, log_end).await?;
+            Ok(ReadBack { partition, ownership, located, judged, permit, parts })
+        };
+        self.reads.push(read.boxed());
+    }
+
+    pub(super) fn on_read(&mut self, read: ReadBack) -> Result<(), RunError> {
+        let partition = read.partition.clone();
+        self.fold(read);
+        self.fold_queue(&partition)
+    }
+
+    fn fold(&mut self, read: ReadBack) {
+        let ReadBack { partition, ownership, located, judged, permit, parts } = read;
+        let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else { return };
+        for (at, part) in parts {
+            owned.core.install(at, part);
+        }
+        owned.reading_back = false;
+        let verdicts = owned.core.fold(&located, judged, self.world.clock.now());
+        owned.count(&located);
+        owned.settle_end();
+        progress::folded(&owned.stream.name, &located, &verdicts);
+        self.progress.count(&located);
+        self.send_out(&partition, &located, &verdicts);
+        // The records have left the queue.
+        drop(permit);
+    }
+
+    /// Whether another batch may be folded before parts have left memory. A batch is folded whole,
+    /// so the budget may be passed by one batch.
+    fn has_room(&self) -> bool {
+        let bytes: usize = self.owned.values().map(|owned| owned.core.parts_bytes()).sum();
+        bytes <= self.world.settings.parts_bytes
+    }
+
+    /// Cold parts leave memory after a while, and all that may leave when memory runs short.
+    pub(super) fn evict(&mut self) {
+        let now = self.world.clock.now();
+        let bytes: usize = self.owned.values().map(|owned| owned.core.parts_bytes()).sum();
+        let short = bytes > self.world.settings.parts_bytes / 4 * 3;
+        let untouched_since = if short { now } else { now.saturating_sub(COLD_MS) };
+        let evict_one = |owned: &mut Owned| owned.core.evict(untouched_since);
+        let evicted: usize = self.owned.values_mut().map(evict_one).sum();
+        if evicted > 0 {
+            tracing::debug!(evicted, short, "parts left memory");
+        }
+    }
+}
+
+/// A durable part that nothing has touched for this long leaves memory.
+const COLD_MS: u64 = 300_000;
+
+impl Owned {
+    fn count(&mut self, located: &crate::reading::Located) {
+        self.folded += 1;
+        let newest = located.batch.raw.records.iter().filter_map(|record| record.timestamp_ms).max();
+        self.newest_record_ms = self.newest_record_ms.max(newest);
+    }
+}

@@ -1,0 +1,320 @@
+//! The loop: poll → partition → parts → rows → commit. The only place that awaits in the main
+//! path; every decision is made in the pure core and carried out here.
+//!
+//! One task owns all partitions of this instance. Beside it: threads that decode, reads of parts
+//! that a batch needs, one flush at a time, one commit at a time, and the closing sweep. Nothing
+//! of these holds up the folding of other partitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+use tokio::sync::watch;
+
+use crate::bytes::DecodeError;
+use crate::clock::Clock;
+use crate::durability::WriteTimes;
+use crate::partition::VerdictKind;
+use crate::reading::{Located, Offset, TopicPartition};
+use crate::source::{Outbox, Source, SourceError, SourceEvent};
+use crate::start::Refusal;
+use crate::store::{GenerationState, Store, StoreError};
+use crate::view::View;
+
+mod assign;
+mod closer;
+mod commits;
+mod cycle;
+pub mod decoding;
+mod flushing;
+mod folding;
+mod owned;
+pub mod progress;
+mod read_back;
+mod stopping;
+pub mod stream;
+
+use cycle::{CycleError, Share};
+use decoding::{DecodePool, Decoded};
+use owned::Owned;
+use read_back::ReadBack;
+use stream::StreamRun;
+
+/// How often the loop looks at what is due.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What the loop and its helpers share.
+pub struct World {
+    pub store: Arc<dyn Store>,
+    pub source: Arc<dyn Source>,
+    pub outbox: Arc<dyn Outbox>,
+    pub clock: Clock,
+    /// The live views that this instance folds.
+    pub views: Vec<Arc<View>>,
+    pub streams: BTreeMap<Arc<str>, Arc<StreamRun>>,
+    pub settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Between the two writes that make a record durable, ms; 0: one write is enough.
+    pub commit_lag_ms: u64,
+    pub commit_every_ms: u64,
+    /// Bytes of parts in memory.
+    pub parts_bytes: usize,
+    pub stop_deadline_ms: u64,
+    pub decode_threads: usize,
+    /// Rejected and late readings carry their text.
+    pub payload: bool,
+    /// Stop at the ends that the partitions have when they are assigned.
+    pub until_end: bool,
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stop {
+    #[default]
+    Running,
+    /// Flush, commit what is durable, leave the group.
+    Gracefully,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("{0}")]
+    Refused(#[source] Refusal),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Cycle(#[from] CycleError),
+    #[error(
+        "the part of {source_id} in {slot} is corrupted: {error}. Its window can be built again with \
+         `etiage replay --from earliest`"
+    )]
+    CorruptPart { slot: String, source_id: String, error: DecodeError },
+    #[error(
+        "a part says that {partition} was folded up to offset {next}, but its log ends at {end}: the log was truncated \
+         or the store belongs to another cluster. Compute what is left with `etiage replay --from earliest`"
+    )]
+    PartBeyondLog { partition: TopicPartition, next: Offset, end: Offset },
+    #[error(
+        "view {0} is live in the store but not in this configuration: add it, or remove it for good with \
+         `etiage retire {0}`. Nothing was committed past its records"
+    )]
+    ViewMissing(String),
+    #[error("stream {0} is not in this configuration")]
+    UnknownStream(Arc<str>),
+    #[error("the source ended by itself")]
+    SourceGone,
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+type Read = Result<ReadBack, RunError>;
+type Flushed = (Vec<Share>, Result<WriteTimes, CycleError>);
+
+pub struct Engine {
+    world: Arc<World>,
+    owned: BTreeMap<TopicPartition, Owned>,
+    ownerships: u64,
+    pool: DecodePool,
+    decoded: UnboundedReceiver<Decoded>,
+    reads: FuturesUnordered<BoxFuture<'static, Read>>,
+    /// At most one of each is under way.
+    flushing: Option<BoxFuture<'static, Flushed>>,
+    committing: Option<BoxFuture<'static, commits::Done>>,
+    /// After a failure: not before this, monotonic ms; and how long to wait after the next.
+    flush_not_before: u64,
+    flush_pause_ms: u64,
+    /// Parts a flush may write at most; adapts to what the store takes.
+    flush_limit: usize,
+    flush_turn: usize,
+    /// Which views' closing sweep is ours.
+    closing: watch::Sender<BTreeSet<usize>>,
+    progress: progress::Progress,
+    was_assigned: bool,
+}
+
+impl Engine {
+    pub fn new(world: World) -> Result<Engine, RunError> {
+        let (pool, decoded) = DecodePool::start(world.settings.decode_threads)?;
+        let progress = progress::Progress::new(world.clock);
+        Ok(Engine {
+            world: Arc::new(world),
+            owned: BTreeMap::new(),
+            ownerships: 0,
+            pool,
+            decoded,
+            reads: FuturesUnordered::new(),
+            flushing: None,
+            committing: None,
+            flush_not_before: 0,
+            flush_pause_ms: flushing::FIRST_PAUSE_MS,
+            flush_limit: flushing::MAX_PARTS,
+            flush_turn: 0,
+            closing: watch::channel(BTreeSet::new()).0,
+            progress,
+            was_assigned: false,
+        })
+    }
+
+    /// Runs until told to stop, until the end with `until_end`, or until an error that trying
+    /// again cannot cure.
+    pub async fn run(
+        mut self,
+        mut events: Receiver<SourceEvent>,
+        mut stop: watch::Receiver<Stop>,
+    ) -> Result<progress::Summary, RunError> {
+        let closer = tokio::spawn(closer::run(self.world.clone(), self.closing.subscribe()));
+        let outcome = tokio::select! {
+            outcome = self.walk(&mut events) => outcome,
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => Ok(()),
+        };
+        closer.abort();
+        self.stop(events, outcome).await
+    }
+
+    async fn walk(&mut self, events: &mut Receiver<SourceEvent>) -> Result<(), RunError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = events.recv() => self.on_event(event.ok_or(RunError::SourceGone)?).await?,
+                Some(decoded) = self.decoded.recv() => self.on_decoded(decoded)?,
+                Some(read) = self.reads.next(), if !self.reads.is_empty() => self.on_read(read?)?,
+                flushed = pending(&mut self.flushing) => self.on_flushed(flushed)?,
+                done = pending(&mut self.committing) => self.on_committed(done)?,
+                _ = tick.tick() => if self.on_tick().await? { return Ok(()) },
+            }
+        }
+    }
+
+    async fn on_event(&mut self, event: SourceEvent) -> Result<(), RunError> {
+        match event {
+            SourceEvent::Batch { partition, raw, permit } => self.dispatch(partition, raw, permit),
+            SourceEvent::End { partition, position } => self.on_end(&partition, position),
+            SourceEvent::Assigned { partitions, reply } => {
+                let answer = self.assigned(partitions).await?;
+                self.was_assigned = true;
+                self.claim_closing();
+                // A source that has gone says so by closing the channel.
+                let _ = reply.send(answer);
+            }
+            SourceEvent::Revoked { partitions, lost, reply } => {
+                self.revoked(&partitions, lost).await?;
+                self.claim_closing();
+                let _ = reply.send(());
+            }
+            SourceEvent::Failed(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Looks at everything that is due; true when a run until the end is over.
+    async fn on_tick(&mut self) -> Result<bool, RunError> {
+        self.begin_flush(false);
+        self.begin_commit();
+        self.evict();
+        self.fold_waiting()?;
+        self.report();
+        if !self.world.settings.until_end || !self.reached_ends() {
+            return Ok(false);
+        }
+        self.progress.waits_for_durability(&self.world.settings);
+        if self.owned.values().all(|owned| owned.core.at_rest()) {
+            closer::sweep_once(&self.world, &self.closing.borrow().clone()).await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn reached_ends(&self) -> bool {
+        self.was_assigned && self.owned.values().all(Owned::reached_start_end)
+    }
+
+    /// The owner of partition 0 of a view's first topic by name sweeps it.
+    fn claim_closing(&self) {
+        let views = self.world.views.iter().enumerate();
+        let ours = views.filter(|(_, view)| self.owns_first_partition(view)).map(|(number, _)| number).collect();
+        self.closing.send_replace(ours);
+    }
+
+    fn owns_first_partition(&self, view: &View) -> bool {
+        let first = self.world.first_topic(view);
+        self.owned.keys().any(|owned| owned.partition == 0 && Some(&*owned.topic) == first)
+    }
+
+    fn stream(&self, name: &Arc<str>) -> Result<Arc<StreamRun>, RunError> {
+        self.world.streams.get(name).cloned().ok_or_else(|| RunError::UnknownStream(name.clone()))
+    }
+
+    /// Rejected readings of a batch, and those that the views did not take, on their way out.
+    fn send_out(&mut self, partition: &TopicPartition, located: &Located, verdicts: &[crate::partition::Verdict]) {
+        let Some(owned) = self.owned.get_mut(partition) else { return };
+        let sender = crate::outgoing::Sender {
+            partition,
+            stream: &owned.stream.name,
+            payload: self.world.settings.payload,
+        };
+        let batch = &located.batch;
+        for rejection in &batch.rejections {
+            let outgoing =
+                sender.rejected(batch, rejection.offset, rejection.index, &rejection.reject, &rejection.text);
+            owned.core.enqueue(rejection.offset, outgoing);
+        }
+        for verdict in verdicts {
+            let view = &owned.stream.feeds[verdict.view].view;
+            let row = verdict.row as usize;
+            let outgoing = match verdict.kind {
+                VerdictKind::Outside => sender.outside(batch, verdict.record, row, &view.name),
+                VerdictKind::Late => {
+                    let width = view.widths[verdict.grain].to_string();
+                    sender.late(batch, verdict.record, row, &view.name, &width)
+                }
+            };
+            owned.core.enqueue(verdict.record, outgoing);
+        }
+    }
+}
+
+impl World {
+    fn first_topic(&self, view: &View) -> Option<&str> {
+        let feeding = self.streams.values().filter(|stream| stream.feeds.iter().any(|feed| *feed.view.name == *view.name));
+        feeding.flat_map(|stream| &stream.topics).map(|topic| &**topic).min()
+    }
+
+    /// Every live view of the store is one that this instance folds: else its records would be
+    /// committed past.
+    async fn no_view_is_missing(&self) -> Result<(), RunError> {
+        let generations = self.store.generations().await?;
+        let live = generations.iter().filter(|record| record.state == GenerationState::Live);
+        let missing = live.into_iter().find(|record| !self.views.iter().any(|view| *view.name == *record.view));
+        missing.map_or(Ok(()), |record| Err(RunError::ViewMissing(record.view.clone())))
+    }
+
+    /// Measures a store operation.
+    async fn timed<T>(&self, operation: &'static str, future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let since = self.clock.now();
+        let outcome = future.await;
+        progress::store_operation(operation, self.clock.now() - since, outcome.is_err());
+        outcome
+    }
+}
+
+/// Waits for what is under way, for ever where nothing is; takes it out when it is done.
+async fn pending<T>(slot: &mut Option<BoxFuture<'static, T>>) -> T {
+    match slot {
+        Some(future) => {
+            let done = future.await;
+            *slot = None;
+            done
+        }
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,89 @@
+//! Reading parts back before a batch is folded, beside the loop: other partitions go on.
+
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::part::Part;
+use crate::partition::{At, Judged};
+use crate::reading::{Located, Offset, SourceId, TopicPartition};
+use crate::store::{Slot, StoreError};
+
+use super::{RunError, World};
+
+/// How long a part that says more than the log holds is believed to be ahead of a lagging leader.
+const LOG_END_PATIENCE_MS: u64 = 30_000;
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// A batch that can be folded now.
+pub struct ReadBack {
+    pub partition: TopicPartition,
+    pub ownership: u64,
+    pub located: Located,
+    pub judged: Judged,
+    pub permit: OwnedSemaphorePermit,
+    pub parts: Vec<(At, Option<Part>)>,
+}
+
+impl World {
+    /// The parts that a judged batch wants, in their order. Asks a store that does not answer
+    /// until it does.
+    pub(super) async fn read_back(
+        &self,
+        partition: &TopicPartition,
+        source: SourceId,
+        judged: &Judged,
+        log_end: Offset,
+    ) -> Result<Vec<(At, Option<Part>)>, RunError> {
+        let slots: Vec<Slot> = judged.wanted.iter().map(|wanted| wanted.slot.clone()).collect();
+        let blobs = self.read_own_parts(source, &slots).await?;
+        let mut parts = Vec::with_capacity(blobs.len());
+        for (wanted, blob) in judged.wanted.iter().zip(blobs) {
+            let part = blob.map(|blob| self.decode_part(&wanted.slot, source, &blob)).transpose()?;
+            parts.push((wanted.at, part));
+        }
+        let furthest = parts.iter().filter_map(|(_, part)| part.as_ref()).map(|part| part.next).max();
+        if let Some(next) = furthest.filter(|next| *next > log_end) {
+            self.log_holds(partition, next).await?;
+        }
+        Ok(parts)
+    }
+
+    async fn read_own_parts(&self, source: SourceId, slots: &[Slot]) -> Result<Vec<Option<Vec<u8>>>, RunError> {
+        let mut pause = FIRST_RETRY;
+        loop {
+            match self.timed("read_own_parts", self.store.read_own_parts(source, slots)).await {
+                Err(StoreError::Unavailable(why)) => tracing::warn!(why, "parts cannot be read back; asking again"),
+                answer => return Ok(answer?),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_RETRY);
+        }
+    }
+
+    fn decode_part(&self, slot: &Slot, source: SourceId, blob: &[u8]) -> Result<Part, RunError> {
+        let view = self.views.iter().find(|view| view.name == slot.view).expect("a wanted slot is a view's");
+        Part::decode(blob, &view.metrics).map_err(|error| RunError::CorruptPart {
+            slot: format!("{slot:?}"),
+            source_id: format!("{source:?}"),
+            error,
+        })
+    }
+
+    /// Waits until the log holds what a part says was folded from it.
+    async fn log_holds(&self, partition: &TopicPartition, next: Offset) -> Result<(), RunError> {
+        let since = self.clock.now();
+        loop {
+            match self.source.log_bounds(partition).await {
+                Ok((_, end)) if end >= next => return Ok(()),
+                Ok((_, end)) if self.clock.now() - since >= LOG_END_PATIENCE_MS => {
+                    return Err(RunError::PartBeyondLog { partition: partition.clone(), next, end });
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%partition, %error, "the log's end is not known; asking again"),
+            }
+            tokio::time::sleep(FIRST_RETRY * 10).await;
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! librdkafka's properties: what the user gives passes through, what correctness needs is set or refused. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::source::SourceError;
+
+type Properties = BTreeMap<String, String>;
+
+/// What the engine's guarantees rest on: another value is refused.
+const FIXED: [(&str, &str, &str); 4] = [
+    ("enable.auto.commit", "false", "positions are committed by the engine, with what proves them"),
+    ("enable.auto.offset.store", "false", "positions are kept by the engine"),
+    ("auto.offset.reset", "error", "the engine never guesses where to begin; `etiage replay --from` says it"),
+    ("enable.partition.eof", "true", "idleness and `--until-end` rest on it"),
+];
+
+/// Defaults that the user may change. The bounds on queues keep the whole engine within its memory whatever the
+/// lag: what is fetched lies here uncompressed, and each message costs librdkafka some 350 bytes beside its own.
+const DEFAULTS: [(&str, &str); 8] = [
+    ("client.id", "etiage"),
+    ("isolation.level", "read_committed"),
+    ("partition.assignment.strategy", "cooperative-sticky"),
+    ("fetch.queue.backoff.ms", "10"),
+    ("queued.min.messages", "10000"),
+    ("queued.max.messages.kbytes", "32768"),
+    ("fetch.max.bytes", "4194304"),
+    ("statistics.interval.ms", "0"),
+];
+
+/// Belong to the classic protocol: under `group.protocol=consumer` the brokers decide them.
+const CLASSIC_ONLY: [&str; 4] =
+    ["partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms", "group.protocol.type"];
+
+/// The consumer's properties, or why the user's cannot be.
+pub fn consumer(user: &Properties) -> Result<Properties, SourceError> {
+    let group = user.get("group.id").map_or("", String::as_str);
+    if group.is_empty() {
+        return Err(SourceError::Fatal("kafka: \"group.id\" is missing: name the consumer group under [kafka]".into()));
+    }
+    // Old names of what is fixed below.
+    if let Some(key) = ["auto.commit.enable", "offset.store.method"].iter().find(|key| user.contains_key(**key)) {
+        return Err(SourceError::Fatal(format!("kafka: \"{key}\" cannot be set: remove it")));
+    }
+    let mut all: Properties = user.clone();
+    all.retain(|key, _| !is_producers(key));
+    for (key, value, why) in FIXED {
+        if let Some(given) = all.insert(key.into(), value.into()).filter(|given| given != value) {
+            let text = format!("kafka: \"{key}\" cannot be \"{given}\" ({why}): remove it");
+            return Err(SourceError::Fatal(text));
+        }
+    }
+    let brokers_decide = all.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
+    for (key, value) in DEFAULTS {
+        if !(brokers_decide && CLASSIC_ONLY.contains(&key)) {
+            all.entry(key.into()).or_insert_with(|| value.into());
+        }
+    }
+    Ok(all)
+}
+
+/// The same user's properties for a producer or an admin client.
+pub fn producer(user: &Properties) -> Properties {
+    let mut all: Properties = user.clone();
+    all.retain(|key, _| !is_consumers(key));
+    all.entry("client.id".into()).or_insert_with(|| "etiage".into());
+    all
+}
+
+/// How long the group waits for a member that does not poll, and so for one that gives partitions up.
+pub fn max_poll_interval(properties: &Properties) -> Duration {
+    let ms = properties.get("max.poll.interval.ms").and_then(|value| value.parse().ok());
+    Duration::from_millis(ms.unwrap_or(300_000))
+}
+
+/// What to add to librdkafka's refusal of a property.
+pub fn remedy(refusal: &str) -> &'static str {
+    match refusal {
+        text if text.contains("not available at build time") || text.contains("OpenSSL") => {
+            ": this binary was built without TLS and SASL, build it with the cargo feature `tls`"
+        }
+        text if text.contains("No such configuration property") => {
+            ": see librdkafka's CONFIGURATION.md for its properties"
+        }
+        _ => "",
+    }
+}
+
+/// librdkafka's consumer-only properties (column C of its CONFIGURATION.md).
+fn is_consumers(key: &str) -> bool {
+    const PREFIXES: [&str; 8] =
+        ["group.", "enable.auto.", "auto.commit.", "auto.offset.", "queued.", "fetch.", "offset.store.", "consume."];
+    const NAMES: [&str; 9] = [
+        "partition.assignment.strategy",
+        "session.timeout.ms",
+        "heartbeat.interval.ms",
+        "coordinator.query.interval.ms",
+        "max.poll.interval.ms",
+        "max.partition.fetch.bytes",
+        "isolation.level",
+        "enable.partition.eof",
+        "check.crcs",
+    ];
+    PREFIXES.iter().any(|prefix| key.starts_with(prefix)) || NAMES.contains(&key)
+}
+
+/// librdkafka's producer-only properties (column P).
+pub fn is_producers(key: &str) -> bool {
+    const PREFIXES: [&str; 6] =
+        ["queue.buffering.", "compression.", "transaction", "partitioner", "sticky.partitioning.", "delivery."];
+    const NAMES: [&str; 13] = [
+        "acks",
+        "request.required.acks",
+        "enable.idempotence",
+        "enable.gapless.guarantee",
+        "linger.ms",
+        "retries",
+        "message.send.max.retries",
+        "batch.num.messages",
+        "batch.size",
+        "message.timeout.ms",
+        "request.timeout.ms",
+        "queuing.strategy",
+        "produce.offset.report",
+    ];
+    PREFIXES.iter().any(|prefix| key.starts_with(prefix)) || NAMES.contains(&key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(pairs: &[(&str, &str)]) -> Properties {
+        let all = [("group.id", "g"), ("bootstrap.servers", "b:1")].iter().chain(pairs);
+        all.map(|(key, value)| (key.to_string(), value.to_string())).collect()
+    }
+
+    #[test]
+    fn the_users_values_win_over_defaults_only() {
+        let all = consumer(&given(&[("queued.min.messages", "7"), ("linger.ms", "3")])).expect("valid");
+        assert_eq!(all["queued.min.messages"], "7");
+        assert_eq!(all["auto.offset.reset"], "error");
+        assert_eq!(all["bootstrap.servers"], "b:1");
+        assert!(!all.contains_key("linger.ms"), "a producer's property");
+    }
+
+    #[test]
+    fn what_guarantees_rest_on_is_refused_by_name() {
+        for (key, value) in
+            [("enable.auto.commit", "true"), ("auto.offset.reset", "earliest"), ("enable.partition.eof", "false")]
+        {
+            let refusal = consumer(&given(&[(key, value)])).expect_err("refused").to_string();
+            assert!(refusal.contains(key) && refusal.contains(value), "{refusal}");
+        }
+        assert!(consumer(&given(&[("enable.auto.commit", "false")])).is_ok(), "the same value is no override");
+        assert!(consumer(&Properties::new()).expect_err("no group").to_string().contains("group.id"));
+    }
+
+    #[test]
+    fn the_new_protocol_gets_no_classic_keys() {
+        let all = consumer(&given(&[("group.protocol", "consumer")])).expect("valid");
+        assert!(CLASSIC_ONLY.iter().all(|key| !all.contains_key(*key)));
+        let classic = consumer(&given(&[])).expect("valid");
+        assert_eq!(classic["partition.assignment.strategy"], "cooperative-sticky");
+    }
+
+    #[test]
+    fn producers_get_nothing_of_consumers() {
+        let user = given(&[
+            ("isolation.level", "read_committed"),
+            ("fetch.min.bytes", "1"),
+            ("sasl.username", "u"),
+            ("acks", "1"),
+        ]);
+        let keys: Vec<_> = producer(&user).into_keys().collect();
+        assert_eq!(keys, ["acks", "bootstrap.servers", "client.id", "sasl.username"]);
+    }
+
+    #[test]
+    fn poll_interval() {
+        assert_eq!(max_poll_interval(&given(&[("max.poll.interval.ms", "9000")])), Duration::from_secs(9));
+        assert_eq!(max_poll_interval(&given(&[])), Duration::from_secs(300));
+    }
+}

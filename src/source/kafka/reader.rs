@@ -1,0 +1,361 @@
+//! The thread that polls: messages → batches, errors → a log line or a failure, room or no room → resume or pause.
+//!
+//! It never waits inside librdkafka for more than a moment and never for the engine: what the engine has no
+//! room for waits in the outlet, and a rebalance under way is a state (`rebalance.rs`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::ffi::{Client, Code, Failure, List, Message};
+use super::rebalance::Step;
+use super::topics::{self, Streams};
+use super::trouble::{self, Nature, Voice, nature};
+use crate::reading::{Offset, RawBatch, TopicPartition};
+use crate::source::outlet::{Flow, Outlet};
+use crate::source::{SourceError, SourceEvent};
+
+/// A batch's bytes, about; one record may be larger.
+const BATCH_BYTES: usize = 1 << 20;
+/// Messages taken by one poll, at most, and their bytes, about.
+const POLL_MESSAGES: usize = 8192;
+const POLL_BYTES: usize = 4 << 20;
+/// How long a poll waits for the first message.
+const POLL_WAIT: Duration = Duration::from_millis(50);
+/// How long one waits while an answer of the engine, or room, is awaited.
+const SHORT_WAIT: Duration = Duration::from_millis(2);
+/// Waiting for room longer than this pauses the partitions. Pausing costs: librdkafka drops what it has fetched.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
+/// A topic may be absent for so long: at start, or because it is being made anew.
+const MISSING_GRACE: Duration = Duration::from_secs(30);
+
+pub struct Reader {
+    pub(super) client: Arc<Client>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) streams: Arc<Streams>,
+    pub(super) outlet: Outlet,
+    /// Partitions being read, by topic, with the next offset of each: what comes below it has been handed over already.
+    pub(super) held: BTreeMap<Arc<str>, BTreeMap<i32, i64>>,
+    pub(super) rebalance: Option<Step>,
+    pub(super) revoke_deadline: Duration,
+    messages: Vec<Message>,
+    /// Messages of the next poll: so many that they have about `POLL_BYTES`.
+    limit: usize,
+    stalled: Option<Instant>,
+    pub(super) paused: bool,
+    pub(super) voice: Voice,
+    missing: Option<Instant>,
+    pub(super) failed: bool,
+    /// When leaving the group must have ended.
+    leaving: Option<Instant>,
+    gone: bool,
+}
+
+impl Reader {
+    pub(super) fn new(
+        client: Arc<Client>,
+        shared: Arc<Shared>,
+        streams: Arc<Streams>,
+        outlet: Outlet,
+        revoke_deadline: Duration,
+    ) -> Reader {
+        Reader {
+            client,
+            shared,
+            streams,
+            outlet,
+            held: BTreeMap::new(),
+            rebalance: None,
+            revoke_deadline,
+            messages: Vec::new(),
+            limit: POLL_MESSAGES,
+            stalled: None,
+            paused: false,
+            voice: Voice::default(),
+            missing: None,
+            failed: false,
+            leaving: None,
+            gone: false,
+        }
+    }
+
+    /// Until the group has been left.
+    pub fn run(mut self) {
+        if self.prepare() {
+            while !self.over() {
+                self.read();
+                self.heed_errors();
+                self.rebalance();
+                self.hand_over();
+                self.leave_if_asked();
+            }
+        }
+        // Failures of the last moment still go out, if there is room.
+        self.outlet.pump();
+    }
+
+    /// Waits until the topics are there and fit, then subscribes; false if stopped before.
+    fn prepare(&mut self) -> bool {
+        let mut absent_since = None;
+        while !self.stop_asked() {
+            match self.look() {
+                Ok(absent) if absent.is_empty() => return self.subscribe(),
+                Ok(absent) => {
+                    if now().duration_since(*absent_since.get_or_insert_with(now)) > MISSING_GRACE {
+                        self.fail(topics::missing_text(&absent));
+                    }
+                }
+                Err(SourceError::Unavailable(text)) => tracing::debug!("kafka: {text}"),
+                Err(other) => self.fail(other.to_string()),
+            }
+            self.idle();
+        }
+        false
+    }
+
+    /// The topics that are absent; where none is, all are fit to be read.
+    fn look(&self) -> Result<Vec<String>, SourceError> {
+        let request = |failure: Failure| trouble::request_error("topics", &failure);
+        let absent = topics::missing(&self.client, &self.streams).map_err(request)?;
+        if absent.is_empty() {
+            topics::fit(&self.client, &self.streams)?;
+        }
+        Ok(absent)
+    }
+
+    /// Serves callbacks while there is nothing to read; after a failure, until the engine stops the source.
+    fn idle(&mut self) {
+        loop {
+            self.client.consume(Duration::from_millis(200), 1, &mut self.messages);
+            self.messages.clear();
+            self.heed_errors();
+            self.hand_over();
+            if !self.failed || self.stop_asked() {
+                return;
+            }
+        }
+    }
+
+    fn subscribe(&mut self) -> bool {
+        let result = self.client.subscribe(self.streams.keys().map(|name| &**name));
+        if let Err(failure) = result {
+            self.fail(format!("kafka: subscription: {}", failure.text));
+        }
+        true
+    }
+
+    fn over(&self) -> bool {
+        match self.leaving {
+            Some(deadline) => self.client.closed() || now() > deadline,
+            None => false,
+        }
+    }
+
+    fn stop_asked(&self) -> bool {
+        self.gone || self.shared.stop_asked()
+    }
+
+    /// Polls once, unless the engine has no room and has had none only briefly.
+    fn read(&mut self) {
+        let waiting = self.stalled.is_some() && !self.paused && self.leaving.is_none();
+        if waiting {
+            thread::sleep(SHORT_WAIT);
+            return;
+        }
+        self.client.consume(Duration::ZERO, self.limit, &mut self.messages);
+        if self.messages.is_empty() {
+            let wait = if self.rebalance.is_some() || self.paused { SHORT_WAIT * 5 } else { POLL_WAIT };
+            self.client.consume(wait, 1, &mut self.messages);
+            if !self.messages.is_empty() {
+                self.client.consume(Duration::ZERO, self.limit, &mut self.messages);
+            }
+        }
+        self.sort_out();
+    }
+
+    /// Messages → batches, errors and ends, in order.
+    fn sort_out(&mut self) {
+        let messages = std::mem::take(&mut self.messages);
+        let bytes: usize = messages.iter().map(Message::size).sum();
+        if let Some(mean) = bytes.checked_div(messages.len()) {
+            self.limit = (POLL_BYTES / mean.max(1)).clamp(1, POLL_MESSAGES);
+        }
+        let mut rest = &messages[..];
+        while let Some(first) = rest.first() {
+            let count = if first.code().0 == 0 { self.take_run(rest) } else { self.heed(first) };
+            rest = &rest[count..];
+        }
+        self.messages = messages;
+        self.messages.clear();
+    }
+
+    /// The longest beginning that is of one partition and fits one batch: how many messages.
+    fn take_run(&mut self, messages: &[Message]) -> usize {
+        let first = &messages[0];
+        let (place, mut bytes) = (first.place(), 0);
+        let fits = |message: &&Message| {
+            let one_run = message.place() == place && message.code().0 == 0 && bytes < BATCH_BYTES;
+            bytes += message.size();
+            one_run
+        };
+        let count = messages.iter().take_while(fits).count().max(1);
+        if !self.failed {
+            self.hand_on(&first.topic(), first.partition(), &messages[..count]);
+        }
+        count
+    }
+
+    fn hand_on(&mut self, topic: &str, partition: i32, run: &[Message]) {
+        let Some((name, _)) = self.streams.get_key_value(topic) else { return };
+        // Of a partition that has been given up meanwhile.
+        let Some(next) = self.held.get_mut(topic).and_then(|held| held.get_mut(&partition)) else { return };
+        let raw = copy(run, next);
+        if !raw.records.is_empty() {
+            self.voice.well();
+            self.outlet.batch(TopicPartition { topic: name.clone(), partition }, raw);
+        }
+    }
+
+    /// An error in a message's place.
+    fn heed(&mut self, message: &Message) -> usize {
+        let (topic, partition) = (message.topic(), message.partition());
+        let failure = Failure { code: message.code(), text: message.error_text() };
+        let held = self.held.get(topic.as_str()).is_some_and(|held| held.contains_key(&partition));
+        let name = self.streams.get_key_value(topic.as_str()).map(|(name, _)| name.clone());
+        match (name, nature(failure.code)) {
+            (Some(topic), _) if is_end(failure.code) => {
+                if held && !self.failed {
+                    self.outlet.end(TopicPartition { topic, partition }, Offset(message.offset()));
+                }
+            }
+            (Some(topic), Nature::Gone) if held => {
+                self.fail(gone_text(&topic, partition, message.offset(), &failure.text))
+            }
+            (Some(topic), Nature::Lasting) if held || partition < 0 => {
+                let remedy = trouble::remedy(failure.code);
+                self.fail(format!("kafka: {topic}/{partition}: {}{remedy}", failure.text));
+            }
+            (None, Nature::Lasting) => {
+                self.fail(format!("kafka: {}{}", failure.text, trouble::remedy(failure.code)));
+            }
+            (_, kind) => self.bear(&failure, kind),
+        }
+        1
+    }
+
+    /// Errors that came through the callback: of connections, and fatal ones of the client.
+    fn heed_errors(&mut self) {
+        while let Some(failure) = self.client.notes.next_error() {
+            match self.client.fatal() {
+                Some(text) => self.fail(format!("kafka: the client cannot go on: {text}: start again")),
+                None => self.bear(&failure, nature(failure.code)),
+            }
+        }
+        self.look_for_missing();
+    }
+
+    fn bear(&mut self, failure: &Failure, kind: Nature) {
+        if kind == Nature::Missing {
+            self.missing.get_or_insert_with(now);
+        }
+        self.voice.warn(failure, now());
+    }
+
+    /// A topic that was said to be unknown has had its time to come back.
+    fn look_for_missing(&mut self) {
+        if !self.missing.is_some_and(|since| now().duration_since(since) > MISSING_GRACE) {
+            return;
+        }
+        match topics::missing(&self.client, &self.streams) {
+            Ok(names) if names.is_empty() => self.missing = None,
+            Ok(names) => {
+                self.missing = None;
+                self.fail(topics::missing_text(&names));
+            }
+            Err(failure) => self.voice.warn(&failure, now()),
+        }
+    }
+
+    /// Tells the engine, once, and reads nothing further.
+    pub(super) fn fail(&mut self, text: String) {
+        if !std::mem::replace(&mut self.failed, true) {
+            self.outlet.forget_all();
+            self.outlet.control(SourceEvent::Failed(SourceError::Fatal(text)));
+        }
+    }
+
+    fn hand_over(&mut self) {
+        match self.outlet.pump() {
+            Flow::Gone => self.gone = true,
+            Flow::Full => {
+                let since = *self.stalled.get_or_insert_with(now);
+                if !self.paused && now().duration_since(since) > PAUSE_AFTER {
+                    self.client.pause(&self.all_held());
+                    self.paused = true;
+                    tracing::debug!("kafka: paused, the engine has no room");
+                }
+            }
+            Flow::Open => {
+                self.stalled = None;
+                if std::mem::replace(&mut self.paused, false) {
+                    self.client.resume(&self.all_held());
+                    tracing::debug!("kafka: resumed");
+                }
+            }
+        }
+    }
+
+    fn all_held(&self) -> List {
+        let mut list = List::new();
+        for (topic, partitions) in &self.held {
+            partitions.keys().for_each(|partition| drop(list.add(topic, *partition)));
+        }
+        list
+    }
+
+    fn leave_if_asked(&mut self) {
+        if self.leaving.is_some() || !self.stop_asked() {
+            return;
+        }
+        let margin = Duration::from_secs(5);
+        self.leaving = Some(now() + self.revoke_deadline + margin);
+        if let Err(failure) = self.client.begin_close() {
+            tracing::warn!("kafka: leaving the group: {}", failure.text);
+            self.give_up_all();
+            self.leaving = Some(now());
+        }
+    }
+}
+
+/// Copies the records at or after `next` and moves it past them.
+fn copy(run: &[Message], next: &mut i64) -> RawBatch {
+    let bytes = run.iter().map(Message::size).sum();
+    let mut raw =
+        RawBatch { bytes: Vec::with_capacity(bytes), records: Vec::with_capacity(run.len()), leader_epoch: -1 };
+    for message in run.iter().filter(|message| message.offset() >= *next) {
+        raw.push(Offset(message.offset()), message.timestamp_ms(), message.key(), message.payload());
+    }
+    if let (Some(last), Some(record)) = (run.last(), raw.records.last()) {
+        *next = record.offset.after().0;
+        raw.leader_epoch = last.leader_epoch();
+    }
+    raw
+}
+
+fn is_end(code: Code) -> bool {
+    code.known() == Some(rdkafka_sys::RDKafkaErrorCode::PartitionEOF)
+}
+
+fn gone_text(topic: &str, partition: i32, offset: i64, words: &str) -> String {
+    format!(
+        "{topic}/{partition}: the log no longer holds offset {offset}, where reading was to go on ({words}): records \
+         may have been removed before they were read; `etiage replay --from earliest` computes anew from what is left"
+    )
+}
+
+/// The edge's clock.
+pub(super) fn now() -> Instant {
+    Instant::now()
+}

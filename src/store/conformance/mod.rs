@@ -1,0 +1,96 @@
+//! What every store must do, as one set of checks over the contract: run on the embedded store
+//! by the unit tests and on real Cassandra by the integration tests. A check panics where the
+//! store is wrong. Each one works in views and groups of its own, so that they may share a store
+//! that has just been made.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{PartWrite, RowWrite, Slot, Stamp, Store, StoreError};
+use crate::reading::{SourceId, TopicId};
+use crate::window::Width;
+
+mod control;
+mod parts;
+mod rows;
+
+/// Runs every check. The store must be migrated and empty.
+pub async fn run(store: &dyn Store) {
+    must(store.check().await);
+    parts::run(store).await;
+    rows::run(store).await;
+    control::run(store).await;
+}
+
+/// The epoch of the suite's generations: 2023-11-14.
+const EPOCH: i64 = 1_700_000_000_000_000;
+
+/// 2019-02-19T14:00:00Z.
+const HOUR_14: i64 = 1_550_584_800_000;
+
+/// Keys that a careless statement would mangle.
+const KEYS: [&str; 9] =
+    ["53", "", " ", "a/b/c", "a%2Fb", "Île-de-France/東京/🌊", "it's \"quoted\"; --", "\u{0}", "?1"];
+
+fn must<T>(result: Result<T, StoreError>) -> T {
+    result.unwrap_or_else(|error| panic!("the store must answer in this suite: {error}"))
+}
+
+fn slot(view: &str, key: &str, start_ms: i64) -> Slot {
+    Slot { view: view.into(), generation: 1, width: Width::HOUR, tenant: "".into(), key: key.into(), start_ms }
+}
+
+fn source(topic: u8, partition: i32) -> SourceId {
+    SourceId { topic: TopicId([topic; 16]), partition }
+}
+
+fn stamp(revision: i64) -> Stamp {
+    Stamp(EPOCH + revision)
+}
+
+/// A part whose bytes say its revision.
+fn part(slot: &Slot, source: SourceId, revision: i64) -> PartWrite {
+    let state = format!("{revision} of {source:?}").into_bytes();
+    PartWrite { slot: slot.clone(), source, state, stamp: stamp(revision) }
+}
+
+/// A row whose cells all follow from its revision.
+fn row(slot: &Slot, revision: i64) -> RowWrite {
+    let value = revision as f64;
+    RowWrite {
+        slot: slot.clone(),
+        metric: Arc::from("temperature"),
+        label: Arc::from(format!("label {revision}")),
+        labels: BTreeMap::from([("revision".to_owned(), revision.to_string())]),
+        end_ms: slot.width.end_of(slot.start_ms),
+        count: revision,
+        mean: value / 10.0,
+        min: value / -3.0,
+        max: value / 3.0,
+        stddev: value.sqrt(),
+        alarms: revision + 1,
+        active: revision + 2,
+        outliers: revision + 3,
+        revision,
+        updated_at_ms: HOUR_14 + revision,
+        stamp: stamp(revision),
+    }
+}
+
+/// All orders in which the revisions 1 to 4 may arrive.
+fn orders() -> Vec<Vec<i64>> {
+    let mut orders: Vec<Vec<i64>> = vec![vec![]];
+    for revision in 1..=4 {
+        orders = orders
+            .iter()
+            .flat_map(|order| {
+                (0..=order.len()).map(move |at| {
+                    let mut longer = order.clone();
+                    longer.insert(at, revision);
+                    longer
+                })
+            })
+            .collect();
+    }
+    orders
+}

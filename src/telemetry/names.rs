@@ -1,0 +1,32 @@
+//! The names of all metrics: what dashboards and alert rules are written against.
+
+/// Readings seen. Labels `stream`, `outcome`: one of [`OUTCOMES`].
+pub const READINGS: &str = "etiage_readings_total";
+/// Rejected readings. Labels `stream`, `reason`.
+pub const REJECTS: &str = "etiage_rejects_total";
+/// Records read. Label `stream`.
+pub const RECORDS: &str = "etiage_records_total";
+/// Records between a partition's position and its end. Labels `topic`, `partition`, `kind`: [`LAG_FOLDED`] or [`LAG_COMMITTED`].
+pub const LAG: &str = "etiage_lag_records";
+/// A partition's watermark, seconds since the epoch. Labels `topic`, `partition`.
+pub const WATERMARK: &str = "etiage_watermark_seconds";
+/// From a record's Kafka timestamp to the acknowledgement of the row that holds it.
+pub const APPEND_TO_ROW: &str = "etiage_append_to_row_seconds";
+/// Requests to the store. Label `operation`.
+pub const STORE: &str = "etiage_store_seconds";
+/// Requests to the store that failed. Label `operation`.
+pub const STORE_ERRORS: &str = "etiage_store_errors_total";
+/// Partitions that came and went. Label `kind`: `assigned`, `revoked`, `lost`.
+pub const REBALANCES: &str = "etiage_rebalances_total";
+/// Aggregates in memory, and their bytes.
+pub const PARTS: &str = "etiage_parts_in_memory";
+pub const PARTS_BYTES: &str = "etiage_parts_bytes";
+/// Commits of positions. Label `outcome`: `ok`, `fenced`, `failed`.
+pub const COMMITS: &str = "etiage_commits_total";
+/// From the start of a flush to the acknowledgement of its last row.
+pub const FLUSH: &str = "etiage_flush_seconds";
+
+/// Values of `outcome` of [`READINGS`]; a reading has one of them per view (the first for folded).
+pub const OUTCOMES: [&str; 5] = ["folded", "late", "rejected", "outside", "filtered"];
+pub const LAG_FOLDED: &str = "folded";
+pub const LAG_COMMITTED: &str = "committed";

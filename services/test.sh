@@ -15,8 +15,8 @@ trap clean EXIT
 trap 'exit 130' INT TERM HUP
 
 say "== building"
-cargo build --quiet --release --features tls --bin etiage     # for the test of `make run`
-cargo test --quiet --features tls --no-run
+cargo build --release --features tls --bin etiage     # for the test of `make run`
+cargo test --features tls --no-run
 
 say "== starting Kafka and Cassandra on free ports, in $dir"
 KAFKA_PORT=free CASSANDRA_PORT=free "$HERE/servers.sh" start "$dir" || die "make test needs real servers, and they did not start"

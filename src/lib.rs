@@ -3,22 +3,25 @@
 pub mod config;
 pub mod reading;
 
-pub mod bytes;
-pub mod closing;
-pub mod commit;
 pub mod decode;
-pub mod durability;
 pub mod locate;
-pub mod merge;
-pub mod part;
-pub mod partition;
-pub mod start;
-pub mod view;
 pub mod window;
 
+pub mod bytes;
+pub mod durability;
+pub mod part;
+pub mod partition;
+pub mod view;
+
+pub mod closing;
+pub mod commit;
+pub mod merge;
 pub mod outgoing;
+pub mod start;
+
 pub mod clock;
 pub mod run;
+pub mod setup;
 pub mod source;
 pub mod store;
 pub mod telemetry;

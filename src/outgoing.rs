@@ -20,7 +20,14 @@ pub struct Sender<'a> {
 
 impl Sender<'_> {
     /// A reading that the stream rejected.
-    pub fn rejected(&self, batch: &Batch, offset: Offset, index: u32, reject: &Reject, text: &std::ops::Range<u32>) -> Outgoing {
+    pub fn rejected(
+        &self,
+        batch: &Batch,
+        offset: Offset,
+        index: u32,
+        reject: &Reject,
+        text: &std::ops::Range<u32>,
+    ) -> Outgoing {
         let fields = json!({ "reason": reject.reason(), "detail": reject.to_string() });
         self.outgoing(false, batch, offset, index, text, fields)
     }

@@ -46,13 +46,8 @@ impl Engine {
     }
 
     fn take_over(&mut self, assignment: Assignment, stream: Arc<StreamRun>, plan: StartPlan) {
-        let core = Partition::new(
-            assignment.source,
-            stream.out_of_orderness_ms,
-            plan.leader_epoch,
-            plan.starts,
-            plan.anchor,
-        );
+        let core =
+            Partition::new(assignment.source, stream.out_of_orderness_ms, plan.leader_epoch, plan.starts, plan.anchor);
         self.ownerships += 1;
         let now = self.world.clock.now();
         let owned = Owned::new(self.ownerships, core, stream, assignment.log_end, now);

@@ -84,7 +84,8 @@ impl World {
     }
 
     fn watermarks(&self, view: &View, commits: &Commits) -> Vec<Option<i64>> {
-        let feeding = self.streams.values().filter(|stream| stream.feeds.iter().any(|feed| feed.view.name == view.name));
+        let feeding =
+            self.streams.values().filter(|stream| stream.feeds.iter().any(|feed| feed.view.name == view.name));
         let of_stream = |stream: &Arc<super::stream::StreamRun>| {
             let partitions = commits.get(&stream.name).cloned().unwrap_or_else(|| vec![None]);
             let watermark = |commit: Option<Commit>| {
@@ -116,7 +117,13 @@ impl World {
         Ok(())
     }
 
-    async fn mark_below(&self, view: &View, width: Width, closed_ms: Option<i64>, cursor_ms: i64) -> Result<usize, RunError> {
+    async fn mark_below(
+        &self,
+        view: &View,
+        width: Width,
+        closed_ms: Option<i64>,
+        cursor_ms: i64,
+    ) -> Result<usize, RunError> {
         let from_ms = closed_ms.map(|closed_ms| closed_ms - width.ms());
         let rows: Vec<RowId> = self.store.list_rows(&view.name, view.generation, width, from_ms, cursor_ms).await?;
         for chunk in rows.chunks(CHUNK) {

@@ -74,7 +74,9 @@ impl Engine {
         match outcome {
             Ok(()) => {
                 for item in &items {
-                    if let Some(owned) = self.owned.get_mut(&item.partition).filter(|owned| owned.ownership == item.ownership) {
+                    if let Some(owned) =
+                        self.owned.get_mut(&item.partition).filter(|owned| owned.ownership == item.ownership)
+                    {
                         owned.commit_acked(item, now);
                     }
                 }
@@ -147,7 +149,8 @@ impl World {
     /// Committed positions from which a restart is always safe. Losing one loses nothing: the
     /// commit stands, so a failure here is only told.
     async fn keep(&self, items: &[Item]) {
-        let kept: Vec<_> = items.iter().filter(|item| item.keep).map(|item| (PositionKind::Kept, item.commit.clone())).collect();
+        let kept: Vec<_> =
+            items.iter().filter(|item| item.keep).map(|item| (PositionKind::Kept, item.commit.clone())).collect();
         if let Err(error) = self.store_positions(&kept).await {
             tracing::warn!(%error, "committed positions were not kept in the store");
         }

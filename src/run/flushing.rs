@@ -69,11 +69,16 @@ impl Engine {
     }
 
     /// Tells the partitions what became of their writes.
-    pub(super) fn settle_flush(&mut self, shares: &[Share], outcome: Result<WriteTimes, CycleError>) -> Result<(), RunError> {
+    pub(super) fn settle_flush(
+        &mut self,
+        shares: &[Share],
+        outcome: Result<WriteTimes, CycleError>,
+    ) -> Result<(), RunError> {
         let lag = self.world.settings.commit_lag_ms;
         let wall_ms = self.world.clock.wall_ms();
         for share in shares {
-            let Some(owned) = self.owned.get_mut(&share.partition).filter(|owned| owned.ownership == share.ownership) else {
+            let Some(owned) = self.owned.get_mut(&share.partition).filter(|owned| owned.ownership == share.ownership)
+            else {
                 continue;
             };
             match &outcome {

@@ -257,11 +257,8 @@ impl Engine {
     /// Rejected readings of a batch, and those that the views did not take, on their way out.
     fn send_out(&mut self, partition: &TopicPartition, located: &Located, verdicts: &[crate::partition::Verdict]) {
         let Some(owned) = self.owned.get_mut(partition) else { return };
-        let sender = crate::outgoing::Sender {
-            partition,
-            stream: &owned.stream.name,
-            payload: self.world.settings.payload,
-        };
+        let sender =
+            crate::outgoing::Sender { partition, stream: &owned.stream.name, payload: self.world.settings.payload };
         let batch = &located.batch;
         for rejection in &batch.rejections {
             let outgoing =
@@ -285,7 +282,8 @@ impl Engine {
 
 impl World {
     fn first_topic(&self, view: &View) -> Option<&str> {
-        let feeding = self.streams.values().filter(|stream| stream.feeds.iter().any(|feed| *feed.view.name == *view.name));
+        let feeding =
+            self.streams.values().filter(|stream| stream.feeds.iter().any(|feed| *feed.view.name == *view.name));
         feeding.flat_map(|stream| &stream.topics).map(|topic| &**topic).min()
     }
 
@@ -299,7 +297,11 @@ impl World {
     }
 
     /// Measures a store operation.
-    async fn timed<T>(&self, operation: &'static str, future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    async fn timed<T>(
+        &self,
+        operation: &'static str,
+        future: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let since = self.clock.now();
         let outcome = future.await;
         progress::store_operation(operation, self.clock.now() - since, outcome.is_err());

@@ -95,7 +95,8 @@ impl Progress {
         let rate = (self.summary.readings - self.readings_then) * 1_000 / elapsed_ms;
         if self.terminal {
             self.clear();
-            let text = format!("{} readings  {rate}/s  lag {lag}  watermark {}", self.summary.readings, show(watermark_ms));
+            let text =
+                format!("{} readings  {rate}/s  lag {lag}  watermark {}", self.summary.readings, show(watermark_ms));
             eprint!("{text}");
             // The terminal may have gone; the run does not depend on it.
             let _ = std::io::stderr().flush();

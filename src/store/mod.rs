@@ -289,3 +289,11 @@ pub trait Store: Send + Sync {
         before: Offset,
     ) -> Result<(), StoreError>;
 }
+
+/// tmp
+pub async fn open(config: &crate::config::StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    match config {
+        crate::config::StoreConfig::Sqlite { path } => Ok(Arc::new(sqlite::Sqlite::open(path)?)),
+        _ => Err(StoreError::Refused("to come".into())),
+    }
+}

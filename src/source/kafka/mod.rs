@@ -54,9 +54,7 @@ pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receive
     let properties = properties::consumer(&settings.properties)?;
     let refused = |text: String| SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)));
     let client = Arc::new(Client::new(&properties).map_err(refused)?);
-    let streams: Streams =
-        settings.topics.iter().map(|(topic, stream)| (topic.as_str().into(), stream.as_str().into())).collect();
-    let streams = Arc::new(streams);
+    let streams = streams(&settings.topics);
     let (outlet, events) = Outlet::new(settings.budget);
     let shared = Arc::new(Shared::default());
     let patience = properties::max_poll_interval(&properties) * 3 / 4;
@@ -72,6 +70,20 @@ pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receive
     spawned.map_err(|error| SourceError::Fatal(format!("kafka: no thread to read with: {error}")))?;
     let group = properties.get("group.id").cloned().unwrap_or_default();
     Ok((Arc::new(KafkaSource { client, shared, streams, group, has_ended }), events))
+}
+
+/// Answers questions about the topics and the group; joins nothing and reads nothing.
+pub fn observe(settings: KafkaSettings) -> Result<Arc<KafkaSource>, SourceError> {
+    let properties = properties::consumer(&settings.properties)?;
+    let refused = |text: String| SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)));
+    let client = Arc::new(Client::new(&properties).map_err(refused)?);
+    let group = properties.get("group.id").cloned().unwrap_or_default();
+    let (shared, streams) = (Arc::new(Shared::default()), streams(&settings.topics));
+    Ok(Arc::new(KafkaSource { client, shared, streams, group, has_ended: watch::channel(true).1 }))
+}
+
+fn streams(topics: &BTreeMap<String, String>) -> Arc<Streams> {
+    Arc::new(topics.iter().map(|(topic, stream)| (topic.as_str().into(), stream.as_str().into())).collect())
 }
 
 /// What the reader and the engine's callers both touch.

@@ -1,0 +1,85 @@
+//! The commands.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use etiage::config::Config;
+
+mod locate;
+mod migrate;
+mod output;
+mod rows;
+mod run;
+mod signals;
+mod status;
+
+/// Exactly-once windowed aggregation of geolocated sensor readings: Kafka topics in, Cassandra rows out.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  etiage migrate --config etiage.toml              prepare the keyspace and the topics, once
+  etiage run --config etiage.toml                  join the consumer group and go on for ever
+  etiage rows --config etiage.toml --view region --metric temperature --key 53
+  etiage locate 48.11 -1.68                        which region is this?
+
+Every key of the configuration can be set from the environment:
+  ETIAGE_STREAMS__TEMPERATURES__TOPICS='[\"a\",\"b\"]'  ETIAGE_STORE__PASSWORD_FILE=/run/secrets/cassandra";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read the streams, fold them into windows and keep the rows up to date
+    Run(run::RunArgs),
+    /// Create or upgrade the store's tables, and create missing topics
+    Migrate(migrate::MigrateArgs),
+    /// Show rows of a view, from either store
+    Rows(rows::RowsArgs),
+    /// Show committed positions, tallies and lag of every partition
+    Status(status::StatusArgs),
+    /// Find the region of a position, or of every line of a CSV file
+    Locate(locate::LocateArgs),
+}
+
+/// The configuration that most commands take.
+#[derive(Args, Clone)]
+pub struct ConfigArg {
+    /// TOML file; what it leaves out has the defaults that `etiage run --defaults` prints
+    #[arg(long, short, value_name = "FILE", env = "ETIAGE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArg {
+    /// The defaults under the file under the environment.
+    #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
+    pub fn load(&self) -> anyhow::Result<Config> {
+        let environment = std::env::vars().filter(|(name, _)| name != "ETIAGE_CONFIG");
+        let config = Config::load(self.config.as_deref(), environment)?;
+        Ok(config)
+    }
+}
+
+impl Cli {
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Run(args) => block_on(run::run(args)),
+            Command::Migrate(args) => block_on(migrate::run(args)),
+            Command::Rows(args) => block_on(rows::run(args)),
+            Command::Status(args) => block_on(status::run(args)),
+            Command::Locate(args) => locate::run(&args),
+        }
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting threads")?;
+    let outcome = runtime.block_on(command);
+    // A blocking call into a server that does not answer must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    outcome
+}

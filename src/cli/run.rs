@@ -1,0 +1,78 @@
+//! `etiage run`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use etiage::run::progress::Summary;
+use etiage::run::{Engine, Stop};
+use etiage::setup;
+use etiage::telemetry::{self, Health};
+
+use super::{ConfigArg, signals};
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  etiage run --config etiage.toml
+  etiage run --config etiage.toml --until-end
+  ETIAGE_STREAMS__TEMPERATURES__FILES='[\"a.ndjson\",\"b.ndjson\"]' ETIAGE_STORE__KIND=sqlite \\
+    ETIAGE_STORE__PATH=rows.db etiage run --config examples/temperatures/etiage.toml --until-end
+
+Start as many as there are partitions: they share them as one consumer group. SIGTERM or Ctrl-C stops cleanly.")]
+pub struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Stop when everything that the sources hold now has been read and is durable
+    #[arg(long)]
+    until_end: bool,
+    /// Print the defaults of all settings, with their meaning, and end
+    #[arg(long)]
+    defaults: bool,
+}
+
+pub async fn run(args: RunArgs) -> anyhow::Result<()> {
+    if args.defaults {
+        return super::output::to_stdout(|out| Ok(write!(out, "{}", etiage::config::DEFAULTS)?));
+    }
+    let config = args.config.load()?;
+    telemetry::logs(&config.log)?;
+    let health = Arc::new(Health::starting("connecting"));
+    let metrics = telemetry::install()?;
+    let listening = match config.serve.listen.as_str() {
+        "" => None,
+        address => Some(telemetry::listen(address, metrics, health.clone()).await?),
+    };
+    if let Some(listening) = &listening {
+        tracing::info!(address = %listening.address, "metrics and health");
+    }
+    let mut stop = signals::stop_on_signal()?;
+    let connected = tokio::select! {
+        connected = setup::connect::connect(&config, args.until_end) => connected?,
+        _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
+    };
+    let (world, events) = connected;
+    health.ready();
+    let outcome = Engine::new(world)?.run(events, stop).await;
+    health.dead("stopped");
+    if let Some(listening) = listening {
+        listening.close().await;
+    }
+    tell(&outcome?);
+    Ok(())
+}
+
+fn tell(summary: &Summary) {
+    let seconds = summary.elapsed_ms as f64 / 1e3;
+    let rate = summary.readings as f64 / seconds.max(1e-3);
+    tracing::info!(records = summary.records, readings = summary.readings, seconds, rate = rate as u64, "stopped");
+    for (partition, commit) in &summary.partitions {
+        for view in &commit.views {
+            for (width, tally) in &view.tallies {
+                tracing::info!(
+                    %partition, position = commit.position.0, view = %view.view, %width, seen = tally.seen, folded = tally.folded,
+                    late = tally.late, rejected = tally.rejected, outside = tally.outside, filtered = tally.filtered, "tally"
+                );
+            }
+        }
+    }
+}

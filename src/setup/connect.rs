@@ -1,0 +1,87 @@
+//! Opening the doors: the store, the source and the outbox of a configuration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Receiver;
+
+use crate::clock::Clock;
+use crate::config::{Config, StoreConfig};
+use crate::run::World;
+use crate::source::files::{self, FileOutbox, FileSettings};
+use crate::source::kafka::{self, KafkaOutbox, KafkaSettings};
+use crate::source::outlet::Budget;
+use crate::source::{Outbox, Source, SourceEvent};
+use crate::store::{self, Store};
+
+use super::generations::Registry;
+use super::{Compiled, SetupError, settings};
+
+/// Connects everything and binds the views to their live generations.
+pub async fn connect(config: &Config, until_end: bool) -> Result<(World, Receiver<SourceEvent>), SetupError> {
+    let clock = Clock::start();
+    let compiled = Compiled::new(config)?;
+    let store = store::open(&config.store).await?;
+    if let StoreConfig::Sqlite { .. } = config.store {
+        store.migrate(false).await?;
+    }
+    store.check().await?;
+    let (source, outbox, events) = join(config, store.clone())?;
+    let registry = Registry { store: &*store, source: &*source, clock, config, compiled: &compiled };
+    let mut bound = Vec::new();
+    for (name, generation) in registry.live().await? {
+        bound.push((compiled.view(&name, config, &generation)?, generation));
+    }
+    let streams = compiled.streams(config, &bound);
+    let views = bound.into_iter().map(|(view, _)| view).collect();
+    Ok((World { store, source, outbox, clock, views, streams, settings: settings(config, until_end) }, events))
+}
+
+type Joined = (Arc<dyn Source>, Arc<dyn Outbox>, Receiver<SourceEvent>);
+
+fn join(config: &Config, store: Arc<dyn Store>) -> Result<Joined, SetupError> {
+    if reads_files(config) {
+        let (source, events) = files::start(file_settings(config), store)?;
+        return Ok((source, Arc::new(FileOutbox::new(&config.rejects.dir)), events));
+    }
+    let (source, events) = kafka::start(kafka_settings(config))?;
+    let rejects = &config.rejects;
+    let outbox = KafkaOutbox::new(&config.kafka.properties, &rejects.topic, &rejects.late_topic)?;
+    Ok((source, Arc::new(outbox), events))
+}
+
+/// A source that answers questions and joins nothing.
+pub fn observe(config: &Config, store: Arc<dyn Store>) -> Result<Arc<dyn Source>, SetupError> {
+    if reads_files(config) {
+        return Ok(files::observe(file_settings(config), store)?);
+    }
+    Ok(kafka::observe(kafka_settings(config))?)
+}
+
+fn reads_files(config: &Config) -> bool {
+    config.streams.values().any(|stream| !stream.files.is_empty())
+}
+
+fn file_settings(config: &Config) -> FileSettings {
+    let streams = config.streams.iter().map(|(name, stream)| (name.clone(), stream.clone()));
+    FileSettings { streams: streams.collect(), group: group(config), budget: Budget::new(config.engine.queue_bytes) }
+}
+
+fn kafka_settings(config: &Config) -> KafkaSettings {
+    let topics = config
+        .streams
+        .iter()
+        .flat_map(|(name, stream)| stream.topics.iter().map(|topic| (topic.clone(), name.clone())));
+    let topics: BTreeMap<String, String> = topics.collect();
+    KafkaSettings {
+        properties: config.kafka.properties.clone(),
+        topics,
+        budget: Budget::new(config.engine.queue_bytes),
+        revoke_deadline: Duration::from_millis(config.engine.stop_deadline_ms),
+    }
+}
+
+fn group(config: &Config) -> String {
+    config.kafka.properties.get("group.id").cloned().unwrap_or_else(|| "etiage".to_owned())
+}

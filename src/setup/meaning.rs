@@ -1,0 +1,80 @@
+//! What decides a view's content, as canonical JSON, and its digest (invariant I10).
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+
+use super::{Compiled, feeds};
+
+/// Raised whenever the code gives a configuration another meaning.
+const SEMANTICS: u32 = 1;
+
+/// A view's meaning and its fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meaning {
+    pub text: String,
+    pub fingerprint: String,
+}
+
+/// SHA-256, hexadecimal.
+pub fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The meaning of a view under this configuration.
+pub fn of(view: &str, config: &Config, compiled: &Compiled) -> Meaning {
+    let settings = &config.views[view];
+    let regions = &compiled.regions[compiled.region_of_view[view]];
+    let mut streams = serde_json::Map::new();
+    for (name, stream) in config.streams.iter().filter(|(name, _)| feeds(settings, name)) {
+        let stations = compiled.inputs[name].stations_digest.clone();
+        streams.insert(name.clone(), json!({ "settings": stream, "stations": stations }));
+    }
+    let isolation = config.kafka.properties.get("isolation.level");
+    let meaning = json!({
+        "semantics": SEMANTICS,
+        "view": settings,
+        "metrics": super::metrics_of(view, config).iter().map(|metric| metric.to_string()).collect::<Vec<_>>(),
+        "regions": regions.digest,
+        "streams": streams,
+        "tzdata": chrono_tz::IANA_TZDB_VERSION,
+        "isolation": isolation.map_or("read_committed", String::as_str),
+    });
+    let text = meaning.to_string();
+    Meaning { fingerprint: digest(text.as_bytes()), text }
+}
+
+/// Where two meanings differ, for people: the paths with both values.
+pub fn differences(live: &str, here: &str) -> String {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
+    let mut found = Vec::new();
+    compare("", &parse(live), &parse(here), &mut found);
+    found.truncate(8);
+    if found.is_empty() { "its fingerprint differs".to_owned() } else { found.join(", ") }
+}
+
+fn compare(path: &str, live: &Value, here: &Value, found: &mut Vec<String>) {
+    match (live, here) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                compare(&inner, a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null), found);
+            }
+        }
+        (live, here) if live != here => found.push(format!("{path} was {live} and is {here}")),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_the_path_and_both_values() {
+        let text = differences(r#"{"a":{"b":1,"c":2}}"#, r#"{"a":{"b":1,"c":3},"d":"x"}"#);
+        assert_eq!(text, r#"a.c was 2 and is 3, d was null and is "x""#);
+    }
+}

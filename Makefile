@@ -1,6 +1,5 @@
 # Étiage. `make` alone says what there is.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
-export KAFKA_PORT CASSANDRA_HOST CASSANDRA_PORT COMMIT_LAG SENSORS HOURS SEED PARTITIONS
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 

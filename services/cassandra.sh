@@ -89,7 +89,7 @@ start() { # dir
 }
 
 command=${1:-help}
-dir=${2:-$SERVICES/cassandra}
+dir=$(realpath -m "${2:-$SERVICES/cassandra}")
 case $command in
   fetch) jars cassandra >/dev/null ;;
   start) start "$dir" ;;

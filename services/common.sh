@@ -57,7 +57,7 @@ free_port() { # host
 
 # The pid is ours only while its command line names our own directory: pids are reused.
 alive() { # dir
-  [ -f "$1/pid" ] && tr '\0' ' ' <"/proc/$(cat "$1/pid")/cmdline" 2>/dev/null | grep -qF -- "-Detiage.dir=$1 "
+  [ -f "$1/pid" ] && tr '\0' ' ' <"/proc/$(cat "$1/pid")/cmdline" 2>/dev/null | grep -qF -- "-Detiage.dir=$(realpath -m "$1") "
 }
 
 # Starts the command as a server of its own session, so that Ctrl-C on the caller does not reach it.
@@ -95,7 +95,7 @@ halt() { # dir signal seconds
 common() { # usage-file command dir
   case $2 in
     stop) halt "$3" TERM 20 ;;
-    kill) halt "$3" KILL 5 ;;
+    kill) alive "$3" || die "no server of $3 runs: nothing to kill"; halt "$3" KILL 5 ;;
     wipe) halt "$3" KILL 5; rm -rf "$3" ;;
     log) cat "$3/out.log" ;;
     *) sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$1"; exit 2 ;;

@@ -5,11 +5,18 @@
 etiage=$1
 config=examples/temperatures/etiage.toml
 run=demo_$(date -u +%Y%m%d_%H%M%S)
-host=${CASSANDRA_HOST:-127.0.0.1} port=${CASSANDRA_PORT:-9042} kafka=127.0.0.1:${KAFKA_PORT:-9092}
+if "$HERE/servers.sh" compose; then
+  kafka=127.0.0.1:${KAFKA_PORT:-9092} cassandra=${CASSANDRA_HOST:-127.0.0.1}:${CASSANDRA_PORT:-9042}
+  lag=20s     # twice the image's commit log sync period
+else
+  kafka=$("$HERE/kafka.sh" address) cassandra=$("$HERE/cassandra.sh" address)
+  lag=2s      # our Cassandra syncs its commit log every second
+fi
+host=${cassandra%:*} port=${cassandra#*:}
 export ETIAGE_KAFKA__BOOTSTRAP_SERVERS=$kafka ETIAGE_KAFKA__GROUP_ID=$run
 export ETIAGE_STREAMS__TEMPERATURES__TOPICS="[\"$run\"]"
-export ETIAGE_STORE__KIND=cassandra ETIAGE_STORE__NODES="[\"$host:$port\"]" ETIAGE_STORE__KEYSPACE=$run
-export ETIAGE_STORE__COMMIT_LAG=${COMMIT_LAG:-2s}     # `make up`'s Cassandra syncs its commit log every second
+export ETIAGE_STORE__KIND=cassandra ETIAGE_STORE__NODES="[\"$cassandra\"]" ETIAGE_STORE__KEYSPACE=$run
+export ETIAGE_STORE__COMMIT_LAG=$lag
 
 venv=$("$HERE/python.sh")
 say "== keyspace, tables and topics: etiage migrate"
@@ -23,8 +30,8 @@ last=$("$etiage" rows --config "$config" --view region --metric temperature --cs
   awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "window_start") c = i; next } $c > m { m = $c } END { print m }')
 [ -n "$last" ] || die "no row came out: see the messages above"
 query="SELECT label, count, mean, min, max, stddev, final FROM $run.rows_by_time
-  WHERE view = 'region' AND width = '1h' AND metric = 'temperature' AND tenant = ''
+  WHERE \"view\" = 'region' AND width = '1h' AND metric = 'temperature' AND tenant = ''
   AND bucket = '${last%%T*}' AND window_start = '$last';"
 say "== $query"
-"$venv/bin/cqlsh" "$host" "$port" -e "$query" 2> >(grep -v '^WARNING: cqlsh' >&2)
+"$venv/bin/cqlsh" "$host" "$port" -e "$query" | grep -v '^WARNING: cqlsh was built'
 say "More: $venv/bin/cqlsh $host $port -k $run"

@@ -91,7 +91,7 @@ tool() { # class arguments...
 }
 
 command=${1:-help}
-dir=${2:-$SERVICES/kafka}
+dir=$(realpath -m "${2:-$SERVICES/kafka}")
 case $command in
   fetch) jars kafka >/dev/null ;;
   start) start "$dir" ;;

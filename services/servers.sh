@@ -18,7 +18,7 @@ case $command in
   start)
     "$HERE/kafka.sh" fetch
     "$HERE/cassandra.sh" fetch
-    each start /dev/null || { each kill /dev/null; die "the servers did not start"; }
+    each start /dev/null || { each stop /dev/null; die "the servers did not start"; }
     say "Kafka     $("$HERE/kafka.sh" address "$dir/kafka")"
     say "Cassandra $("$HERE/cassandra.sh" address "$dir/cassandra")" ;;
   stop|wipe) each "$command" /dev/null ;;

@@ -15,8 +15,8 @@ trap clean EXIT
 trap 'exit 130' INT TERM HUP
 
 say "== building"
-cargo build --quiet --release --features tls --bin etiage     # for the test of \`make run\`
-cargo test --quiet --features tls --no-run
+cargo build --release --features tls --bin etiage     # for the test of `make run`
+cargo test --features tls --no-run
 
 say "== starting Kafka and Cassandra on free ports, in $dir"
 KAFKA_PORT=free CASSANDRA_PORT=free "$HERE/servers.sh" start "$dir" || die "make test needs real servers, and they did not start"
@@ -31,15 +31,21 @@ status=0
 cargo test --features tls --no-fail-fast -- "$@" 2>&1 | tee "$dir/output" || status=$?
 
 # A test against a server says so in its name: kafka_…, cassandra_…, kafka_cassandra_….
-ran() { grep -cE "^test ([a-z0-9_]+::)*$1[a-z0-9_]* \.\.\. (ok|FAILED)" "$dir/output" || true; }
-kafka=$(ran '(kafka_)')
+ran() { # pattern: how many such tests ran and were not skipped
+  local all skipped
+  all=$(grep -cE "^test ([a-z0-9_]+::)*$1[a-z0-9_]* \.\.\. (ok|FAILED)" "$dir/output" || true)
+  skipped=$(grep -cE "^SKIPPED $1" "$ETIAGE_TEST_NOTES" || true)
+  say $((all - skipped))
+}
+kafka=$(ran 'kafka_')
 cassandra=$(ran '(kafka_)?cassandra_')
 say ""
-say "== against real servers: $kafka tests against Kafka $(basename "$(ls "$SERVICES"/jars/kafka-*/kafka-server-[0-9]*.jar | tail -1)" .jar | sed 's/.*-//'), $cassandra against Cassandra $(basename "$(ls "$SERVICES"/jars/cassandra-*/cassandra-all-*.jar | tail -1)" .jar | sed 's/.*-//')"
+version() { sed -n "s:.*<artifactId>$2</artifactId><version>\([^<]*\)<.*:\1:p" "$HERE/$1/pom.xml"; }
+say "== against real servers: $kafka tests against Kafka $(version kafka kafka_2.13), $cassandra tests against Cassandra $(version cassandra cassandra-all)"
 skipped=$(grep -c '^SKIPPED' "$ETIAGE_TEST_NOTES" || true)
 say "== skipped: $skipped"
 cat "$ETIAGE_TEST_NOTES"
 awk '/^test result:/ { passed += $4; failed += $6; ignored += $8 }
   END { printf "%d passed, %d failed, %d ignored\n", passed, failed, ignored }' "$dir/output"
-[ $# -gt 0 ] || [ "$kafka" -gt 0 ] && [ "$cassandra" -gt 0 ] || die "no test ran against a real server: that is a failure"
+if [ $# = 0 ] && { [ "$kafka" = 0 ] || [ "$cassandra" = 0 ]; }; then die "no test ran against a real server: that is a failure"; fi
 exit $status

@@ -55,7 +55,7 @@ impl Servers {
 
     fn script(&self, script: &str, command: &str, server: &str) -> Command {
         let mut run = Command::new(Path::new(ROOT).join("services").join(script));
-        run.arg(command).arg(self.directory.join(server));
+        run.arg(command).arg(if server.is_empty() { self.directory.clone() } else { self.directory.join(server) });
         run
     }
 

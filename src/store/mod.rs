@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::config::StoreConfig;
 use crate::reading::{Offset, SourceId};
 use crate::window::Width;
 
@@ -211,6 +212,14 @@ pub enum StoreError {
     /// Wrong schema, wrong credentials, an invalid statement, a guardrail: trying again is useless.
     #[error("{0}")]
     Refused(String),
+}
+
+/// Opens the configured store. It need not have any tables yet.
+pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match config {
+        StoreConfig::Cassandra(config) => Arc::new(cassandra::connect(config).await?),
+        StoreConfig::Sqlite { path } => Arc::new(sqlite::Sqlite::open(path)?),
+    })
 }
 
 /// What was done, or would be done, by `migrate`.

@@ -280,11 +280,3 @@ pub trait Store: Send + Sync {
     /// Removes the positions of a kind below `before`.
     async fn trim_positions(&self, group: &str, source: SourceId, kind: PositionKind, before: Offset) -> Result<(), StoreError>;
 }
-
-/// tmp
-pub async fn open(config: &crate::config::StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
-    match config {
-        crate::config::StoreConfig::Sqlite { path } => Ok(Arc::new(sqlite::Sqlite::open(path)?)),
-        _ => Err(StoreError::Refused("to come".into())),
-    }
-}

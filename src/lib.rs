@@ -22,6 +22,7 @@ pub mod start;
 pub mod clock;
 pub mod run;
 pub mod setup;
+pub mod simulate;
 pub mod source;
 pub mod store;
 pub mod telemetry;

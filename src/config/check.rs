@@ -50,7 +50,8 @@ fn one_kind_of_source(config: &Config) -> Result<(), ConfigError> {
     let files = config.streams.iter().find(|(_, stream)| !stream.files.is_empty());
     match (topics, files) {
         (Some((a, _)), Some((b, _))) => wrong(format!(
-            "streams.{b}.files: streams.{a} reads topics; one run reads topics or files, so give all streams the same kind, or run two"
+            "streams.{b}.files: streams.{a} reads topics; one run reads topics or files, \
+             so give all streams the same kind, or run two"
         )),
         _ => Ok(()),
     }
@@ -77,7 +78,8 @@ fn inputs_belong_to_one_stream(config: &Config) -> Result<(), ConfigError> {
 fn records_fit(config: &Config, name: &str, stream: &StreamConfig) -> Result<(), ConfigError> {
     if stream.max_record > config.engine.queue_bytes {
         return wrong(format!(
-            "streams.{name}.max_record is {} bytes, more than engine.queue with {}: such a record could never be read; lower the one or raise the other",
+            "streams.{name}.max_record is {} bytes, more than engine.queue with {}: such a record could never be read; \
+             lower the one or raise the other",
             stream.max_record, config.engine.queue_bytes
         ));
     }

@@ -211,6 +211,7 @@ pub struct ViewConfig {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub enum StoreConfig {
     Cassandra(CassandraConfig),
     Sqlite { path: PathBuf },

@@ -237,7 +237,7 @@ fn bad_values_name_key_value_and_form() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused() {
+fn streams_that_do_not_go_together_are_refused() {
     let plus = |more: &str| format!("{LEAST}\n{more}\n");
     let stream = |line: &str| LEAST.replace("[streams.t]", &format!("[streams.t]\n{line}"));
     let second = "[streams.u]\ntime = \"at\"\nlat = \"a\"\nlon = \"b\"\nmetrics.x = {}\n";
@@ -289,6 +289,15 @@ fn what_does_not_go_together_is_refused() {
             plus("[rejects]\ntopic = \"readings\""),
             "streams.t: the topic \"readings\" already belongs to rejects; remove it from one of the two",
         ),
+    ] {
+        assert_eq!(refused(&text, &[]), message, "{text}");
+    }
+}
+
+#[test]
+fn views_and_edges_that_do_not_go_together_are_refused() {
+    let plus = |more: &str| format!("{LEAST}\n{more}\n");
+    for (text, message) in [
         (plus("streams = [\"tt\"]"), "views.region.streams: there is no \"tt\" among the streams, did you mean \"t\"?"),
         (
             plus("metrics = [\"temperatur\"]"),

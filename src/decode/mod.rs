@@ -21,6 +21,9 @@ mod stations;
 mod time;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use compile::DecoderError;
 pub use reject::Reject;
 pub use stations::{Stations, StationsError};

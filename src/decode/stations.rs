@@ -119,7 +119,7 @@ mod tests {
             ("a;x;2\n", 2),
             ("a;1\n", 2),
             (";1;2\n", 2),
-            ("a;1;2\n\na;1;3\n", 4),
+            ("a;1;2\na;1;3\n", 3),
         ] {
             let error = read(&format!("{header}{rows}")).expect_err(rows);
             assert_eq!(error.line, line, "{rows}: {error}");

@@ -57,7 +57,7 @@ impl TimeReader {
         let civil_s = separated(written).ok_or(TimeFault::NotATime)?;
         let (fraction_ms, suffix) = fraction(rest).ok_or(TimeFault::NotATime)?;
         let seconds = match suffix {
-            b"" => self.from_local(civil_s)?,
+            b"" => self.since_epoch(civil_s)?,
             b"Z" | b"z" | b" UTC" => civil_s,
             offset => civil_s - numeric_offset(offset).ok_or(TimeFault::NotATime)?,
         };
@@ -68,11 +68,11 @@ impl TimeReader {
         let written: &[u8; 14] = text.try_into().map_err(|_| TimeFault::NotATime)?;
         let pair = |at: usize| two(written[at], written[at + 1]);
         let civil_s = (|| civil([pair(0)? * 100 + pair(2)?, pair(4)?, pair(6)?, pair(8)?, pair(10)?, pair(12)?]))();
-        Ok(self.from_local(civil_s.ok_or(TimeFault::NotATime)?)? * 1000)
+        Ok(self.since_epoch(civil_s.ok_or(TimeFault::NotATime)?)? * 1000)
     }
 
     /// Seconds of the zone's wall clock → seconds since the epoch.
-    fn from_local(&self, civil_s: i64) -> Result<i64, TimeFault> {
+    fn since_epoch(&self, civil_s: i64) -> Result<i64, TimeFault> {
         if self.zone == Tz::UTC {
             return Ok(civil_s);
         }

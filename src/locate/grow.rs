@@ -12,10 +12,11 @@ use super::cells::{ALL_BITS, Cells, Entry, INNER_BITS, LEAF_REGIONS, Leaf, LeafB
 const FEW: usize = 6;
 /// A finest square with more borders is left to the index.
 const LEAF_BORDERS: usize = 64;
-/// Borders looked at in all: bounds time and memory where borders are long, many and dense. What
-/// is then not divided yet is left to the index. Ordinary sets need some twenty a border.
+/// Borders looked at and entries made below the top table, in all: bounds time and memory where
+/// borders are long, many and dense. What is then not divided yet is left to the index. The shipped
+/// sets need 21 a border.
 const WORK: usize = 1 << 20;
-const WORK_PER_BORDER: usize = 128;
+const WORK_PER_BORDER: usize = 64;
 
 /// A square of the map with what is known of it.
 struct Square {
@@ -118,7 +119,6 @@ impl Grower<'_> {
         let first = self.cells.entries.len();
         let entries = 1 << (2 * side_bits);
         self.cells.entries.resize(first + entries, Entry::UNKNOWN);
-        self.spend(entries);
         Table { first, column: square.column, row: square.row, bits: square.bits - side_bits, side_bits }
     }
 
@@ -136,6 +136,7 @@ impl Grower<'_> {
         } else if square.bits > table.bits {
             self.quarters(&square).into_iter().for_each(|quarter| self.fill(table, quarter));
         } else if square.borders.len() > FEW && square.bits > 0 {
+            self.spend(1 << (2 * INNER_BITS));
             let inner = self.add_table(&square, INNER_BITS);
             self.put(table, &square, Entry::table(inner.first));
             self.fill(inner, square);

@@ -99,12 +99,15 @@ impl Outlet {
 
     /// Hands over what there is room for.
     pub fn pump(&mut self) -> Flow {
+        if self.sender.is_closed() {
+            // Whoever waits for an answer learns that there will be none.
+            self.control.clear();
+            self.data.clear();
+            return Flow::Gone;
+        }
         while !(self.control.is_empty() && self.data.is_empty()) {
-            let slot = match self.sender.try_reserve() {
-                Ok(slot) => slot,
-                Err(mpsc::error::TrySendError::Full(())) => return Flow::Full,
-                Err(mpsc::error::TrySendError::Closed(())) => return Flow::Gone,
-            };
+            // Closed just now: the next call sees it.
+            let Ok(slot) = self.sender.try_reserve() else { return Flow::Full };
             if let Some(event) = self.control.pop_front() {
                 slot.send(event);
                 continue;
@@ -114,7 +117,7 @@ impl Outlet {
                 None => return Flow::Full,
             }
         }
-        if self.sender.is_closed() { Flow::Gone } else { Flow::Open }
+        Flow::Open
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::config::StoreConfig;
 use crate::reading::{Offset, SourceId};
 use crate::window::Width;
 
@@ -213,6 +214,14 @@ pub enum StoreError {
     Refused(String),
 }
 
+/// Opens the configured store. It need not have any tables yet.
+pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match config {
+        StoreConfig::Cassandra(config) => Arc::new(cassandra::connect(config).await?),
+        StoreConfig::Sqlite { path } => Arc::new(sqlite::Sqlite::open(path)?),
+    })
+}
+
 /// What was done, or would be done, by `migrate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationStep {
@@ -262,32 +271,14 @@ pub trait Store: Send + Sync {
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError>;
     /// Cursors only move forward: their timestamp is derived from their value.
-    async fn write_closing_cursor(
-        &self,
-        view: &str,
-        generation: u32,
-        width: Width,
-        cursor_ms: i64,
-    ) -> Result<(), StoreError>;
+    async fn write_closing_cursor(&self, view: &str, generation: u32, width: Width, cursor_ms: i64) -> Result<(), StoreError>;
     async fn write_closed(&self, view: &str, generation: u32, width: Width, closed_ms: i64) -> Result<(), StoreError>;
 
     async fn write_positions(&self, positions: &[StoredPosition]) -> Result<(), StoreError>;
     /// Stored positions of one source partition, newest offset first, at most `limit`.
-    async fn positions(
-        &self,
-        group: &str,
-        source: SourceId,
-        kind: PositionKind,
-        limit: usize,
-    ) -> Result<Vec<StoredPosition>, StoreError>;
+    async fn positions(&self, group: &str, source: SourceId, kind: PositionKind, limit: usize) -> Result<Vec<StoredPosition>, StoreError>;
     /// Removes the positions of a kind below `before`.
-    async fn trim_positions(
-        &self,
-        group: &str,
-        source: SourceId,
-        kind: PositionKind,
-        before: Offset,
-    ) -> Result<(), StoreError>;
+    async fn trim_positions(&self, group: &str, source: SourceId, kind: PositionKind, before: Offset) -> Result<(), StoreError>;
 }
 
 /// tmp

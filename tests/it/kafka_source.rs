@@ -455,6 +455,7 @@ pub async fn the_outbox_delivers(bootstrap: &str) {
     let rejects = read_all(bootstrap, &bench.topic, 2);
     assert_eq!(rejects[0].0, "t/0/1/0");
     assert!(rejects[1].0 == "t/0/3/0" && rejects[1].1.contains("unreadable") && rejects[1].1.len() < 200);
+    let bench = bench.with("topic.metadata.propagation.max.ms", "500");
     let nowhere = KafkaOutbox::new(&bench.properties(), "it-no-such-topic", &late).expect("an outbox");
     let refusal = nowhere.send(&readings[..1]).await.expect_err("no such topic");
     assert!(matches!(&refusal, SourceError::Fatal(text) if text.contains("etiage migrate")), "{refusal}");

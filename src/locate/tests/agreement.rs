@@ -135,6 +135,7 @@ proptest! {
     #[test]
     fn on_a_patchwork(regions in patchwork(), positions in lattice()) {
         let case = case(&regions);
+        prop_assert_eq!(case.unknown_squares(), 0);
         for (lat, lon) in positions {
             case.locate(lat, lon);
             let holders = Point::new(lat, lon).map_or(0, |p| case.set.index.holders(p).regions().len());

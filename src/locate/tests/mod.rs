@@ -35,6 +35,11 @@ impl Case {
         answer
     }
 
+    /// Squares that the table leaves to the index.
+    fn unknown_squares(&self) -> usize {
+        self.set.cells.entries.iter().filter(|entry| **entry == cells::Entry::UNKNOWN).count()
+    }
+
     fn code(&self, lat: f64, lon: f64) -> &str {
         self.locate(lat, lon).map_or("", |region| self.set[region].code())
     }

@@ -9,9 +9,8 @@ use super::*;
 const DEGREE_M: f64 = 6_371_008.8 * std::f64::consts::PI / 180.0;
 
 /// Region 0 west of region 1, each a degree wide, north of the 48th parallel.
-fn coast() -> Case {
-    case(&[vec![vec![ring(-4.0, 48.0, -3.0, 49.0)]], vec![vec![ring(-3.0, 48.0, -2.0, 49.0)]]])
-}
+static COAST: LazyLock<Case> =
+    LazyLock::new(|| case(&[vec![vec![ring(-4.0, 48.0, -3.0, 49.0)]], vec![vec![ring(-3.0, 48.0, -2.0, 49.0)]]]));
 
 fn nearest(case: &Case, lat: f64, lon: f64, within_m: f64) -> &str {
     case.set.nearest_within(lat, lon, within_m).map_or("", |region| case.set[region].code())
@@ -19,39 +18,36 @@ fn nearest(case: &Case, lat: f64, lon: f64, within_m: f64) -> &str {
 
 #[test]
 fn piers_snap_within_the_distance_only() {
-    let coast = coast();
     for pier_m in [8.5, 50.0, 2000.0] {
         let south = 48.0 - pier_m / DEGREE_M;
         let east = -2.0 + pier_m / DEGREE_M / 48.5f64.to_radians().cos();
         for (lat, lon, code) in [(south, -3.5, "0"), (south, -2.5, "1"), (48.5, east, "1")] {
-            assert_eq!(coast.code(lat, lon), "");
-            assert_eq!(nearest(&coast, lat, lon, pier_m * 1.001), code, "{pier_m} m");
-            assert_eq!(nearest(&coast, lat, lon, pier_m * 0.999), "", "{pier_m} m");
+            assert_eq!(COAST.code(lat, lon), "");
+            assert_eq!(nearest(&COAST, lat, lon, pier_m * 1.001), code, "{pier_m} m");
+            assert_eq!(nearest(&COAST, lat, lon, pier_m * 0.999), "", "{pier_m} m");
         }
     }
 }
 
 #[test]
 fn inside_is_nearest_and_ties_go_to_the_first() {
-    let coast = coast();
-    assert_eq!(nearest(&coast, 48.5, -2.5, 0.0), "1");
-    assert_eq!(nearest(&coast, 47.9, -3.0, 20_000.0), "0");
-    assert_eq!(nearest(&coast, 49.0 + 1e-4, -3.0, 20_000.0), "0");
-    assert_eq!(nearest(&coast, 47.9, -3.0 + 1e-4, 20_000.0), "1");
+    assert_eq!(nearest(&COAST, 48.5, -2.5, 0.0), "1");
+    assert_eq!(nearest(&COAST, 47.9, -3.0, 20_000.0), "0");
+    assert_eq!(nearest(&COAST, 49.0 + 1e-4, -3.0, 20_000.0), "0");
+    assert_eq!(nearest(&COAST, 47.9, -3.0 + 1e-4, 20_000.0), "1");
 }
 
 #[test]
 fn odd_distances_harm_nobody() {
-    let coast = coast();
     for (within_m, code) in
         [(f64::NAN, ""), (-1.0, ""), (0.0, ""), (f64::NEG_INFINITY, ""), (f64::INFINITY, "0"), (1e9, "0")]
     {
-        assert_eq!(nearest(&coast, 47.0, -3.5, within_m), code, "{within_m}");
-        assert_eq!(nearest(&coast, -90.0, -3.5, within_m), code, "{within_m}");
+        assert_eq!(nearest(&COAST, 47.0, -3.5, within_m), code, "{within_m}");
+        assert_eq!(nearest(&COAST, -90.0, -3.5, within_m), code, "{within_m}");
     }
-    assert_eq!(nearest(&coast, 90.0, 170.0, 4_000_000.0), "", "49° N is 4,559 km from the pole");
-    assert_ne!(nearest(&coast, 90.0, 170.0, 4_600_000.0), "");
-    assert_eq!(nearest(&coast, f64::NAN, 0.0, 1e9), "");
+    assert_eq!(nearest(&COAST, 90.0, 170.0, 4_000_000.0), "", "49° N is 4,559 km from the pole");
+    assert_ne!(nearest(&COAST, 90.0, 170.0, 4_600_000.0), "");
+    assert_eq!(nearest(&COAST, f64::NAN, 0.0, 1e9), "");
 }
 
 #[test]
@@ -69,13 +65,12 @@ proptest! {
     /// The distance to the nearest of many points on the border, by another library.
     #[test]
     fn distances_are_great_circles(lat in 47.5..49.5, lon in -4.6..-1.4) {
-        let coast = coast();
-        prop_assume!(coast.set.locate(lat, lon).is_none());
+            prop_assume!(COAST.set.locate(lat, lon).is_none());
         let p = geo::Point::new(lon, lat);
         let step = |i: i32| f64::from(i) / 5000.0;
         let rim = (0..=5000).flat_map(|i| [(-4.0 + 2.0 * step(i), 48.0), (-4.0 + 2.0 * step(i), 49.0), (-4.0, 48.0 + step(i)), (-2.0, 48.0 + step(i))]);
         let distance = rim.map(|(x, y)| Haversine.distance(p, geo::Point::new(x, y))).fold(f64::INFINITY, f64::min);
-        prop_assert_eq!(nearest(&coast, lat, lon, distance * 0.99 - 30.0), "");
-        prop_assert_eq!(nearest(&coast, lat, lon, distance * 1.01 + 30.0), if lon < -3.0 { "0" } else { "1" });
+        prop_assert_eq!(nearest(&COAST, lat, lon, distance * 0.99 - 30.0), "");
+        prop_assert_eq!(nearest(&COAST, lat, lon, distance * 1.01 + 30.0), if lon < -3.0 { "0" } else { "1" });
     }
 }

@@ -1,5 +1,7 @@
 //! Towns, enclaves and neighbours.
 
+use sha2::Digest;
+
 use super::*;
 
 /// Latitude, longitude, codes of the region and of the department.
@@ -75,9 +77,20 @@ fn the_shipped_sets_are_whole() {
     assert_eq!(REGIONS.set.regions().len(), 18);
     assert_eq!(DEPARTEMENTS.set.regions().len(), 101);
     assert_eq!((REGIONS.set.regions()[12].code(), REGIONS.set.regions()[12].name()), ("53", "Bretagne"));
+    assert_eq!((REGIONS.unknown_squares(), DEPARTEMENTS.unknown_squares()), (0, 0));
     assert!(RegionSet::shipped("communes").is_none());
     assert!(DEPARTEMENTS.set.memory_bytes() < 15 << 20, "{}", DEPARTEMENTS.set.memory_bytes());
     assert_eq!(size_of::<Option<RegionIdx>>(), 4);
+}
+
+#[test]
+fn the_shipped_files_are_those_of_the_source_sheet() {
+    let sheet = include_str!("../../../regions/SOURCE.md");
+    for name in ["regions", "departements"] {
+        let digest = sha2::Sha256::digest(RegionSet::shipped(name).unwrap());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(sheet.contains(&hex), "regions/SOURCE.md does not name {hex}, the SHA-256 of {name}.geojson");
+    }
 }
 
 #[test]

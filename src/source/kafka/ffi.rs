@@ -162,6 +162,13 @@ impl Client {
         unsafe { sys::rd_kafka_resume_partitions(self.rk, list.0) };
     }
 
+    /// Reads on at the list's offsets; where it cannot, the list says so.
+    pub fn seek(&self, list: &List, timeout: Duration) -> Result<(), Failure> {
+        // SAFETY: both pointers are live.
+        unsafe { take_error(sys::rd_kafka_seek_partitions(self.rk, list.0, millis(timeout))) }?;
+        list.answers().into_iter().try_for_each(|(_, code)| code.check())
+    }
+
     /// Fills in offsets and metadata of the group's commits; elements without one keep a negative offset.
     pub fn committed(&self, list: &mut List, timeout: Duration) -> Result<(), Failure> {
         // SAFETY: both pointers are live, and the list is borrowed alone.

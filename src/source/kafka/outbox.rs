@@ -91,6 +91,8 @@ fn config(user: &BTreeMap<String, String>) -> ClientConfig {
         ("queue.buffering.max.kbytes", "16384"),
         ("queue.buffering.max.messages", "10000"),
         ("compression.type", "lz4"),
+        // A topic that is just being created has so long; then it counts as absent.
+        ("topic.metadata.propagation.max.ms", "10000"),
         // Long enough for a leader to move; the caller tries again.
         ("delivery.timeout.ms", "30000"),
     ];

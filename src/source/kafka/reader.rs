@@ -28,6 +28,8 @@ const POLL_WAIT: Duration = Duration::from_millis(50);
 const SHORT_WAIT: Duration = Duration::from_millis(2);
 /// Waiting for room longer than this pauses the partitions. Pausing costs: librdkafka drops what it has fetched.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
+/// A matter of librdkafka's own threads, not of the brokers'.
+const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A topic may be absent for so long: at start, or because it is being made anew.
 const MISSING_GRACE: Duration = Duration::from_secs(30);
 
@@ -300,6 +302,7 @@ impl Reader {
             Flow::Open => {
                 self.stalled = None;
                 if std::mem::replace(&mut self.paused, false) {
+                    self.say_positions_anew();
                     self.client.resume(&self.all_held());
                     tracing::debug!("kafka: resumed");
                 }
@@ -307,10 +310,23 @@ impl Reader {
         }
     }
 
+    /// Before paused partitions go on. librdkafka takes them up where it believes that we are, and a reported end
+    /// has told it one record too many (in 2.12 a batch's every message counts, an "end of partition" too): it would
+    /// skip a record, or ask for one that is not there yet.
+    pub(super) fn say_positions_anew(&mut self) {
+        let list = self.all_held();
+        if list.is_empty() {
+            return;
+        }
+        if let Err(failure) = self.client.seek(&list, SEEK_TIMEOUT) {
+            self.fail(format!("kafka: reading on after a pause: {}: start again", failure.text));
+        }
+    }
+
     fn all_held(&self) -> List {
         let mut list = List::new();
         for (topic, partitions) in &self.held {
-            partitions.keys().for_each(|partition| drop(list.add(topic, *partition)));
+            partitions.iter().for_each(|(partition, next)| drop(list.add(topic, *partition).offset(*next)));
         }
         list
     }

@@ -91,6 +91,7 @@ impl Reader {
 
     /// Begins to read where the engine said; partitions it did not name are held paused.
     fn assign(&mut self, list: &List, from: &[ReadFrom]) {
+        self.say_positions_anew();
         let (mut assigned, mut unread) = (List::new(), List::new());
         for element in list.elements() {
             let entry = assigned.add(&element.topic, element.partition);
@@ -140,6 +141,7 @@ impl Reader {
             Ok(()) | Err(TryRecvError::Closed) => {}
         }
         self.shared.disown(&self.shared.owned_of(list.elements()));
+        self.say_positions_anew();
         if let Err(failure) = self.client.unassign(&list) {
             self.fail(format!("kafka: giving partitions up: {}: start again", failure.text));
         }

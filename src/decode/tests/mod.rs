@@ -1,0 +1,188 @@
+//! Tests of the whole decoder: tables of hostile input, and the slow twin on generated input.
+
+use std::collections::BTreeMap;
+
+use arrow_array::Array;
+
+use super::{Decoder, Stations};
+use crate::config::{
+    FilterConfig, FilterRule, Format, MetricConfig, NormalRange, PositionFields, StationsConfig, StreamConfig,
+    Threshold, TimeFormat,
+};
+use crate::reading::{Batch, Offset, RawBatch};
+
+mod decimal;
+mod differential;
+mod hostile;
+mod shapes;
+mod speed;
+mod time;
+mod twin;
+
+/// A reading without its text: what the decoder and its twin must agree on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    pub time_ms: i64,
+    pub filtered: bool,
+    pub position: Option<(f64, f64)>,
+    pub metrics: Vec<(Option<i64>, u8)>,
+}
+
+/// A reading, or the label of the reason why not.
+pub type Verdict = Result<Reading, &'static str>;
+
+/// Every record's readings in order, checking on the way what holds for any batch.
+pub fn verdicts(batch: &Batch) -> Vec<Vec<Verdict>> {
+    let rows: Vec<Reading> = (0..batch.columns.len()).map(|row| reading(batch, row)).collect();
+    assert_eq!(batch.records.len(), batch.raw.records.len());
+    let (mut row, mut rejections) = (0, batch.rejections.iter().peekable());
+    let mut all = Vec::new();
+    for (record, raw) in batch.records.iter().zip(&batch.raw.records) {
+        assert_eq!((record.offset, record.readings.start), (raw.offset, row));
+        let mut verdicts: BTreeMap<u32, Verdict> = BTreeMap::new();
+        for row in record.readings.clone() {
+            verdicts.insert(batch.columns.index[row as usize], Ok(rows[row as usize].clone()));
+        }
+        let mut rejected = 0;
+        while let Some(rejection) = rejections.next_if(|rejection| rejection.offset == record.offset) {
+            verdicts.insert(rejection.index, Err(rejection.reject.reason()));
+            assert!(rejection.reject.to_string().len() < 400, "{}", rejection.reject);
+            assert!(batch.raw.bytes.get(rejection.text.start as usize..rejection.text.end as usize).is_some());
+            rejected += 1;
+        }
+        // Conservation: each reading has exactly one verdict, and their indexes leave no gap.
+        assert_eq!(record.rejected, rejected);
+        assert_eq!(verdicts.len(), record.readings.len() + rejected as usize);
+        assert!(verdicts.keys().copied().eq(0..verdicts.len() as u32));
+        row = record.readings.end;
+        all.push(verdicts.into_values().collect());
+    }
+    assert_eq!((row as usize, rejections.next()), (rows.len(), None));
+    all
+}
+
+fn reading(batch: &Batch, row: usize) -> Reading {
+    let columns = &batch.columns;
+    assert_eq!(columns.lat.is_null(row), columns.lon.is_null(row));
+    let metric = |metric: &crate::reading::MetricColumn| {
+        (metric.values.is_valid(row).then(|| metric.values.value(row)), metric.flags.value(row))
+    };
+    Reading {
+        time_ms: columns.time_ms.value(row),
+        filtered: columns.filtered.value(row),
+        position: columns.lat.is_valid(row).then(|| (columns.lat.value(row), columns.lon.value(row))),
+        metrics: columns.metrics.iter().map(metric).collect(),
+    }
+}
+
+/// The text of a row.
+pub fn text(batch: &Batch, row: usize) -> &str {
+    let range = batch.columns.text[row].clone();
+    std::str::from_utf8(&batch.raw.bytes[range.start as usize..range.end as usize]).expect("text of a row")
+}
+
+/// A batch of payloads whose records bear the timestamp.
+pub fn batch(payloads: &[&[u8]], timestamp_ms: Option<i64>) -> RawBatch {
+    let mut raw = RawBatch::default();
+    for (offset, payload) in payloads.iter().enumerate() {
+        raw.push(Offset(offset as i64), timestamp_ms, Some(b"key"), Some(payload));
+    }
+    raw
+}
+
+/// Property tests print the failing case; they leave no files behind.
+pub fn cases(cases: u32) -> proptest::test_runner::Config {
+    proptest::test_runner::Config { cases, failure_persistence: None, ..Default::default() }
+}
+
+/// The verdicts on one payload.
+pub fn decode(stream: &StreamConfig, payload: &[u8], timestamp_ms: Option<i64>) -> Vec<Verdict> {
+    let decoder = Decoder::new(stream, stations()).expect("a valid stream");
+    verdicts(&decoder.decode(batch(&[payload], timestamp_ms))).remove(0)
+}
+
+/// 2019-02-19T14:02:10Z.
+pub const NOON_MS: i64 = 1_550_584_930_000;
+
+pub fn metric(field: &str) -> MetricConfig {
+    MetricConfig { field: field.into(), scale: "1".into(), offset: "0".into(), threshold: None, normal: None }
+}
+
+/// The temperatures of `country = "France"`.
+pub fn temperatures(format: Format) -> StreamConfig {
+    StreamConfig {
+        topics: vec!["temperatures".into()],
+        files: Vec::new(),
+        format,
+        separator: b';',
+        id: Some("id".into()),
+        time: "timestamp".into(),
+        time_format: TimeFormat::Auto,
+        zone: chrono_tz::Europe::Paris,
+        position: PositionFields::LatLon { lat: "lat".into(), lon: "lon".into() },
+        stations: None,
+        active: None,
+        metrics: BTreeMap::from([("temperature".to_owned(), metric("temperature"))]),
+        missing: vec!["mq".into(), String::new()],
+        filters: vec![FilterConfig { field: "country".into(), rule: FilterRule::Equals("France".into()) }],
+        unit_exponent: -9,
+        out_of_orderness_ms: 120_000,
+        max_future_ms: 300_000,
+        files_before_ms: 4_102_444_800_000,
+        idle_after_ms: 60_000,
+        max_record: 1 << 20,
+    }
+}
+
+/// Kelvin, thresholds of both kinds, a normal range, nested paths, a flag: everything at once.
+pub fn everything(format: Format) -> StreamConfig {
+    let kelvin = MetricConfig {
+        scale: "1.5".into(),
+        offset: "-273.15".into(),
+        threshold: Some(Threshold::Fixed("10.0000000005".into())),
+        normal: Some(NormalRange { mu: "12.5".into(), sigma: "0.25".into(), k: "3".into() }),
+        ..metric("temperature")
+    };
+    let threshold = Threshold::Field { field: "limit".into(), unset: Some("999999".into()) };
+    let level = MetricConfig { threshold: Some(threshold), ..metric("a.b") };
+    let coarse = MetricConfig { scale: "-1e-9".into(), offset: "5e-10".into(), ..metric("a.b") };
+    StreamConfig {
+        active: Some("active".into()),
+        metrics: BTreeMap::from([
+            ("kelvin".to_owned(), kelvin),
+            ("level".to_owned(), level),
+            ("coarse".to_owned(), coarse),
+        ]),
+        filters: vec![
+            FilterConfig { field: "country".into(), rule: FilterRule::Not("Spain".into()) },
+            FilterConfig { field: "a.c".into(), rule: FilterRule::In(vec!["true".into(), "1.0".into(), "é".into()]) },
+        ],
+        missing: vec!["mq".into(), "-9999".into()],
+        ..temperatures(format)
+    }
+}
+
+pub fn stations() -> Stations {
+    let config = StationsConfig {
+        file: "stations.csv".into(),
+        separator: b';',
+        id: "ID".into(),
+        lat: "Latitude".into(),
+        lon: "Longitude".into(),
+    };
+    Stations::from_csv("ID;Latitude;Longitude\n07005;50.136;1.834\n07015;50.57;3.0975\n", &config).expect("valid")
+}
+
+/// Météo-France's SYNOP messages.
+pub fn synop() -> StreamConfig {
+    let kelvin = MetricConfig { offset: "-273.15".into(), ..metric("t") };
+    StreamConfig {
+        time: "date".into(),
+        time_format: TimeFormat::Compact,
+        zone: chrono_tz::UTC,
+        position: PositionFields::Station { field: "numer_sta".into() },
+        metrics: BTreeMap::from([("temperature".to_owned(), kelvin), ("wind".to_owned(), metric("ff"))]),
+        filters: Vec::new(),
+        ..temperatures(Format::Csv)
+    }
+}

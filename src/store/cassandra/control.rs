@@ -1,0 +1,141 @@
+//! Generations, closing cursors and positions in Cassandra.
+
+use scylla::statement::prepared::PreparedStatement;
+use scylla::value::CqlTimestamp;
+
+use super::Cassandra;
+use super::flight::{applied, rows_of};
+use crate::reading::{Offset, SourceId};
+use crate::store::layout::{
+    checked_time, cursor_stamp, generation_int, kind_name, starts_json, starts_of, state_name, state_named,
+};
+use crate::store::{Closing, GenerationRecord, PositionKind, StoreError, StoredPosition};
+use crate::window::Width;
+
+type StoredGeneration = (String, i32, i64, String, String, String, String, String);
+
+pub async fn generations(store: &Cassandra) -> Result<Vec<GenerationRecord>, StoreError> {
+    let found: Vec<StoredGeneration> =
+        store.pages(&store.statements().await?.generations, (), "reading generations").await?;
+    found.into_iter().map(record).collect()
+}
+
+fn record(
+    (view, generation, epoch_us, state, fingerprint, meaning, group, starts): StoredGeneration,
+) -> Result<GenerationRecord, StoreError> {
+    let generation = u32::try_from(generation).map_err(|_| {
+        StoreError::Refused(format!("the store has generation {generation} of view {view:?}: something else wrote it"))
+    })?;
+    let (state, starts) = (state_named(&state)?, starts_of(&starts)?);
+    Ok(GenerationRecord { view, generation, epoch_us, state, fingerprint, meaning, group, starts })
+}
+
+pub async fn create_generation(store: &Cassandra, record: &GenerationRecord) -> Result<bool, StoreError> {
+    let values = (
+        &record.view,
+        generation_int(record.generation)?,
+        record.epoch_us,
+        state_name(record.state),
+        &record.fingerprint,
+        &record.meaning,
+        &record.group,
+        starts_json(&record.starts),
+    );
+    let doing = "creating a generation";
+    applied(store.execute_once(&store.statements().await?.create_generation, values, doing).await?, doing)
+}
+
+pub async fn closing(store: &Cassandra, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {
+    let values = (view, generation_int(generation)?, width.to_string());
+    let result = store.execute(&store.statements().await?.closing, values, "reading a closing cursor").await?;
+    let found: Vec<(Option<CqlTimestamp>, Option<CqlTimestamp>)> = rows_of(result, "reading a closing cursor")?;
+    let (cursor, closed) = found.into_iter().next().unwrap_or_default();
+    Ok(Closing { cursor_ms: cursor.map(|time| time.0), closed_ms: closed.map(|time| time.0) })
+}
+
+pub async fn advance(
+    store: &Cassandra,
+    statement: &PreparedStatement,
+    view: &str,
+    generation: u32,
+    width: Width,
+    to_ms: i64,
+) -> Result<(), StoreError> {
+    let values = (cursor_stamp(to_ms)?, CqlTimestamp(to_ms), view, generation_int(generation)?, width.to_string());
+    store.execute(statement, values, "writing a closing cursor").await?;
+    Ok(())
+}
+
+/// Of two writes of one offset the later one wins.
+pub async fn write_position(store: &Cassandra, position: &StoredPosition) -> Result<(), StoreError> {
+    let StoredPosition { group, source, kind, offset, metadata, written_at_ms } = position;
+    let written_at = checked_time(*written_at_ms)?;
+    let (topic, metadata) = (&source.topic.0[..], &metadata[..]);
+    let kind = kind_name(*kind);
+    let values = (
+        group,
+        topic,
+        source.partition,
+        kind,
+        offset.0,
+        metadata,
+        CqlTimestamp(written_at),
+        position_stamp(written_at),
+    );
+    store.execute(&store.statements().await?.write_position, values, "writing a position").await?;
+    Ok(())
+}
+
+fn position_stamp(written_at_ms: i64) -> i64 {
+    written_at_ms.saturating_mul(1000)
+}
+
+pub async fn positions(
+    store: &Cassandra,
+    group: &str,
+    source: SourceId,
+    kind: PositionKind,
+    limit: usize,
+) -> Result<Vec<StoredPosition>, StoreError> {
+    let Some(limit) = i32::try_from(limit).ok().or(Some(i32::MAX)).filter(|limit| *limit > 0) else {
+        return Ok(Vec::new());
+    };
+    let values = (group, &source.topic.0[..], source.partition, kind_name(kind), limit);
+    let found: Vec<(i64, Vec<u8>, CqlTimestamp)> =
+        store.pages(&store.statements().await?.positions, values, "reading positions").await?;
+    let group = group.to_owned();
+    Ok(found
+        .into_iter()
+        .map(|(offset, metadata, CqlTimestamp(written_at_ms))| StoredPosition {
+            group: group.clone(),
+            source,
+            kind,
+            offset: Offset(offset),
+            metadata,
+            written_at_ms,
+        })
+        .collect())
+}
+
+/// Each position is deleted at its own timestamp, of all timestamps the least that removes it: so
+/// that offset may be written again, by anybody whose clock has moved on.
+pub async fn trim_positions(
+    store: &Cassandra,
+    group: &str,
+    source: SourceId,
+    kind: PositionKind,
+    before: Offset,
+) -> Result<(), StoreError> {
+    let statements = store.statements().await?;
+    let topic = &source.topic.0[..];
+    let values = (group, topic, source.partition, kind_name(kind), before.0);
+    let below: Vec<(i64, i64)> = store.pages(&statements.positions_below, values, "reading positions").await?;
+    let delete = async |(offset, stamp): &(i64, i64)| {
+        let values = (stamp, group, topic, source.partition, kind_name(kind), offset);
+        store.execute(&statements.delete_position, values, "removing a position").await.map(drop)
+    };
+    for position in &below {
+        delete(position).await?;
+    }
+    Ok(())
+}

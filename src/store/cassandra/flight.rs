@@ -1,0 +1,102 @@
+//! Statements on their way: how many at once, how often again, and how an answer becomes rows.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use scylla::deserialize::row::DeserializeRow;
+use scylla::errors::ExecutionError;
+use scylla::response::query_result::QueryResult;
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::prepared::PreparedStatement;
+
+use super::Cassandra;
+use super::error::{Verdict, unexpected};
+use crate::store::StoreError;
+
+/// Pauses before the second and later attempts. Then the caller decides: it knows how long to go on.
+const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
+
+/// What came of an attempt, and whether another one is worth its while: not after a time-out, for
+/// the caller has waited long enough and must hear of it.
+fn again(error: &ExecutionError) -> bool {
+    !error.refused() && !matches!(error, ExecutionError::RequestTimeout(_))
+}
+
+impl Cassandra {
+    /// Runs a statement that may be repeated.
+    pub(super) async fn execute(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        doing: &str,
+    ) -> Result<QueryResult, StoreError> {
+        for pause in PAUSES {
+            match self.session.execute_unpaged(statement, &values).await {
+                Ok(result) => return Ok(result),
+                Err(error) if again(&error) => tokio::time::sleep(pause).await,
+                Err(error) => return Err(error.told(doing)),
+            }
+        }
+        self.execute_once(statement, values, doing).await
+    }
+
+    /// Runs a statement that may not be repeated: a lightweight transaction.
+    pub(super) async fn execute_once(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        doing: &str,
+    ) -> Result<QueryResult, StoreError> {
+        self.session.execute_unpaged(statement, &values).await.map_err(|error| error.told(doing))
+    }
+
+    /// Reads all pages of an answer of any length.
+    pub(super) async fn pages<R>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+        doing: &str,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + Send,
+    {
+        let pager = self.session.execute_iter(statement.clone(), values).await.map_err(|error| error.told(doing))?;
+        let rows = pager.rows_stream::<R>().map_err(|error| unexpected(doing, &error))?;
+        rows.map_err(|error| error.told(doing)).try_collect().await
+    }
+
+    /// Waits for all, with a bounded number in flight; the answers in the order asked.
+    pub(super) async fn all<T, F>(&self, statements: impl Iterator<Item = F>) -> Result<Vec<T>, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        stream::iter(statements).buffered(self.concurrency).try_collect().await
+    }
+
+    /// Waits for all, with a bounded number in flight, in any order.
+    pub(super) async fn each<F>(&self, statements: impl Iterator<Item = F>) -> Result<(), StoreError>
+    where
+        F: Future<Output = Result<(), StoreError>>,
+    {
+        stream::iter(statements).buffer_unordered(self.concurrency).try_collect().await
+    }
+}
+
+/// The rows of an answer that came in one page.
+pub fn rows_of<R>(result: QueryResult, doing: &str) -> Result<Vec<R>, StoreError>
+where
+    R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata>,
+{
+    let rows = result.into_rows_result().map_err(|error| unexpected(doing, &error))?;
+    let typed = rows.rows::<R>().map_err(|error| unexpected(doing, &error))?;
+    typed.collect::<Result<_, _>>().map_err(|error| unexpected(doing, &error))
+}
+
+/// Whether a lightweight transaction was applied: the first column of its answer says it.
+pub fn applied(result: QueryResult, doing: &str) -> Result<bool, StoreError> {
+    let rows: Vec<scylla::value::Row> = rows_of(result, doing)?;
+    rows.first()
+        .and_then(|row| row.columns.first()?.as_ref()?.as_boolean())
+        .ok_or_else(|| unexpected(doing, &"no [applied] column"))
+}

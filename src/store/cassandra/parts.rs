@@ -1,0 +1,43 @@
+//! Parts in Cassandra.
+
+use scylla::value::CqlTimestamp;
+
+use super::Cassandra;
+use super::flight::rows_of;
+use crate::reading::SourceId;
+use crate::store::layout::{checked_time, generation_int, topic_of_bytes};
+use crate::store::{PartWrite, Slot, StoreError};
+
+const WRITING: &str = "writing a part";
+const READING: &str = "reading parts";
+
+pub async fn write(store: &Cassandra, part: &PartWrite) -> Result<(), StoreError> {
+    let PartWrite { slot, source, state, stamp } = part;
+    let generation = generation_int(slot.generation)?;
+    let (width, start) = (slot.width.to_string(), CqlTimestamp(checked_time(slot.start_ms)?));
+    let (topic, state) = (&source.topic.0[..], &state[..]);
+    let values =
+        (&*slot.view, generation, width, &*slot.tenant, &*slot.key, start, topic, source.partition, state, stamp.0);
+    store.execute(&store.statements().await?.write_part, values, WRITING).await?;
+    Ok(())
+}
+
+pub async fn read_own(store: &Cassandra, source: SourceId, slot: &Slot) -> Result<Option<Vec<u8>>, StoreError> {
+    let generation = generation_int(slot.generation)?;
+    let (width, start) = (slot.width.to_string(), CqlTimestamp(checked_time(slot.start_ms)?));
+    let values =
+        (&*slot.view, generation, width, &*slot.tenant, &*slot.key, start, &source.topic.0[..], source.partition);
+    let result = store.execute(&store.statements().await?.read_own_part, values, READING).await?;
+    Ok(rows_of::<(Vec<u8>,)>(result, READING)?.pop().map(|(state,)| state))
+}
+
+pub async fn read_slot(store: &Cassandra, slot: &Slot) -> Result<Vec<(SourceId, Vec<u8>)>, StoreError> {
+    let generation = generation_int(slot.generation)?;
+    let (width, start) = (slot.width.to_string(), CqlTimestamp(checked_time(slot.start_ms)?));
+    let values = (&*slot.view, generation, width, &*slot.tenant, &*slot.key, start);
+    let result = store.execute(&store.statements().await?.read_slot, values, READING).await?;
+    let named = |(topic, partition, state): (Vec<u8>, i32, Vec<u8>)| {
+        Ok((SourceId { topic: topic_of_bytes(&topic)?, partition }, state))
+    };
+    rows_of(result, READING)?.into_iter().map(named).collect()
+}

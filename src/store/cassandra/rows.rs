@@ -1,0 +1,325 @@
+//! Rows in Cassandra: written to both tables, read from the one that suits the question.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use scylla::value::{CqlDate, CqlTimestamp, CqlValue};
+use scylla::{DeserializeRow, SerializeRow};
+
+use super::Cassandra;
+use super::statements::{RowStatements, Statements};
+use crate::store::layout::{TIMES_MS, checked_time, clamped_time, day_of, generation_int, year_of};
+use crate::store::{BeforeWrite, Row, RowId, RowQuery, RowWrite, Slot, Stamp, StoreError};
+use crate::window::Width;
+
+/// Partitions that a query names by itself; beyond, it asks the server which ones there are.
+const NAMED_PARTITIONS: i64 = 400;
+
+/// Day 0 of a CQL date.
+const EPOCH_DATE: i64 = 1 << 31;
+
+const WRITING: &str = "writing a row";
+const READING: &str = "reading rows";
+
+/// The two tables of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    ByTime,
+    ByKey,
+}
+
+impl Table {
+    pub const BOTH: [Table; 2] = [Table::ByTime, Table::ByKey];
+
+    fn statements(self, statements: &Statements) -> &RowStatements {
+        match self {
+            Table::ByTime => &statements.by_time,
+            Table::ByKey => &statements.by_key,
+        }
+    }
+
+    /// The value of the column that the table has beside the other's.
+    fn place(self, start_ms: i64) -> Result<CqlValue, StoreError> {
+        Ok(match self {
+            Table::ByTime => CqlValue::Date(date(day_of(start_ms))),
+            Table::ByKey => CqlValue::Int(year_of(start_ms)?),
+        })
+    }
+}
+
+fn date(day: i64) -> CqlDate {
+    CqlDate(u32::try_from(day + EPOCH_DATE).unwrap_or(u32::MAX))
+}
+
+fn day_of_date(date: CqlDate) -> i64 {
+    i64::from(date.0) - EPOCH_DATE
+}
+
+/// The parameters of `RowStatements::write`, in its order.
+#[derive(SerializeRow)]
+#[scylla(flavor = "enforce_order", skip_name_checks)]
+struct Values<'a> {
+    view: &'a str,
+    width: String,
+    metric: &'a str,
+    tenant: &'a str,
+    key: &'a str,
+    place: CqlValue,
+    window_start: CqlTimestamp,
+    label: &'a str,
+    labels: &'a BTreeMap<String, String>,
+    window_end: CqlTimestamp,
+    count: i64,
+    mean: f64,
+    min: f64,
+    max: f64,
+    stddev: f64,
+    alarms: i64,
+    active: i64,
+    outliers: i64,
+    revision: i64,
+    generation: i32,
+    updated_at: CqlTimestamp,
+    stamp: i64,
+}
+
+pub async fn write(store: &Cassandra, table: Table, row: &RowWrite) -> Result<(), StoreError> {
+    let statements = store.statements().await?;
+    let values = Values {
+        view: &row.slot.view,
+        width: row.slot.width.to_string(),
+        metric: &row.metric,
+        tenant: &row.slot.tenant,
+        key: &row.slot.key,
+        place: table.place(row.slot.start_ms)?,
+        window_start: CqlTimestamp(checked_time(row.slot.start_ms)?),
+        label: &row.label,
+        labels: &row.labels,
+        window_end: CqlTimestamp(row.end_ms),
+        count: row.count,
+        mean: row.mean,
+        min: row.min,
+        max: row.max,
+        stddev: row.stddev,
+        alarms: row.alarms,
+        active: row.active,
+        outliers: row.outliers,
+        revision: row.revision,
+        generation: generation_int(row.slot.generation)?,
+        updated_at: CqlTimestamp(row.updated_at_ms),
+        stamp: row.stamp.0,
+    };
+    store.execute(&table.statements(statements).write, values, WRITING).await?;
+    Ok(())
+}
+
+pub async fn write_before(store: &Cassandra, table: Table, row: &BeforeWrite) -> Result<(), StoreError> {
+    let statement = &table.statements(store.statements().await?).before;
+    write_cell(store, table, statement, &row.slot, &row.metric, row.stamp, CqlValue::Double(row.mean_before)).await
+}
+
+pub async fn mark_final(store: &Cassandra, table: Table, row: &RowId, epoch: Stamp) -> Result<(), StoreError> {
+    let statement = &table.statements(store.statements().await?).mark_final;
+    write_cell(store, table, statement, &row.slot, &row.metric, epoch, CqlValue::Boolean(true)).await
+}
+
+async fn write_cell(
+    store: &Cassandra,
+    table: Table,
+    statement: &scylla::statement::prepared::PreparedStatement,
+    slot: &Slot,
+    metric: &str,
+    stamp: Stamp,
+    cell: CqlValue,
+) -> Result<(), StoreError> {
+    let (place, start) = (table.place(slot.start_ms)?, CqlTimestamp(checked_time(slot.start_ms)?));
+    let (view, width, tenant, key) = (&*slot.view, slot.width.to_string(), &*slot.tenant, &*slot.key);
+    match table {
+        Table::ByTime => {
+            store.execute(statement, (stamp.0, cell, view, width, metric, tenant, place, start, key), WRITING).await?
+        }
+        Table::ByKey => {
+            store.execute(statement, (stamp.0, cell, view, width, metric, tenant, key, place, start), WRITING).await?
+        }
+    };
+    Ok(())
+}
+
+/// A partition of `rows_by_time`, and one of `rows_by_key`.
+type TimePartition = (String, String, String, String, CqlDate);
+type KeyPartition = (String, String, String, String, String, i32);
+
+/// The rows whose window lies wholly in a range, whether they have a count or not.
+pub async fn list(
+    store: &Cassandra,
+    view: &str,
+    generation: u32,
+    width: Width,
+    from_ms: Option<i64>,
+    end_ms: i64,
+) -> Result<Vec<RowId>, StoreError> {
+    let statements = store.statements().await?;
+    let starts = range(from_ms, Some(end_ms.saturating_sub(width.ms()).saturating_add(1)));
+    let (days, width_text, view) = (days(&starts), width.to_string(), Arc::<str>::from(view));
+    let mut partitions: Vec<TimePartition> = store.pages(&statements.by_time.partitions, (), READING).await?;
+    partitions.retain(|(of, wide, _, _, bucket)| {
+        **of == *view && *wide == width_text && days.contains(&day_of_date(*bucket))
+    });
+    let read = async |(_, _, metric, tenant, bucket): &TimePartition| {
+        let (metric, tenant): (Arc<str>, Arc<str>) = (metric.as_str().into(), tenant.as_str().into());
+        let values =
+            (&*view, &width_text, &*metric, &*tenant, bucket, CqlTimestamp(starts.start), CqlTimestamp(starts.end));
+        let found: Vec<(CqlTimestamp, String)> = store.pages(&statements.list_rows, values, READING).await?;
+        let named = |(CqlTimestamp(start_ms), key): (CqlTimestamp, String)| {
+            let slot = Slot {
+                view: Arc::clone(&view),
+                generation,
+                width,
+                tenant: Arc::clone(&tenant),
+                key: key.into(),
+                start_ms,
+            };
+            RowId { slot, metric: Arc::clone(&metric) }
+        };
+        Ok(found.into_iter().map(named).collect::<Vec<_>>())
+    };
+    let lists: Vec<Vec<RowId>> = store.all(partitions.iter().map(read)).await?;
+    Ok(lists.into_iter().flatten().collect())
+}
+
+/// Window starts as a half-open range that the tables can hold.
+fn range(from_ms: Option<i64>, to_ms: Option<i64>) -> Range<i64> {
+    let past = TIMES_MS.end() + 1;
+    clamped_time(from_ms.unwrap_or(i64::MIN))..to_ms.unwrap_or(past).clamp(*TIMES_MS.start(), past)
+}
+
+/// The days that a range of window starts touches.
+fn days(starts: &Range<i64>) -> Range<i64> {
+    day_of(starts.start)..day_of(starts.end - 1) + 1
+}
+
+/// A row with a count, as it is read.
+#[derive(DeserializeRow)]
+struct Found {
+    key: String,
+    window_start: CqlTimestamp,
+    label: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    window_end: Option<CqlTimestamp>,
+    count: Option<i64>,
+    mean: Option<f64>,
+    min: Option<f64>,
+    max: Option<f64>,
+    stddev: Option<f64>,
+    alarms: Option<i64>,
+    active: Option<i64>,
+    outliers: Option<i64>,
+    mean_before: Option<f64>,
+    #[scylla(rename = "final")]
+    is_final: Option<bool>,
+    revision: Option<i64>,
+    generation: Option<i32>,
+    updated_at: Option<CqlTimestamp>,
+}
+
+impl Found {
+    /// The row, unless it has no count yet. The other cells come in the same statement.
+    fn row(self, query: &RowQuery) -> Option<Row> {
+        Some(Row {
+            view: query.view.clone(),
+            width: query.width.clone(),
+            metric: query.metric.clone(),
+            tenant: query.tenant.clone(),
+            key: self.key,
+            start_ms: self.window_start.0,
+            end_ms: self.window_end?.0,
+            label: self.label?,
+            labels: self.labels.unwrap_or_default(),
+            count: self.count?,
+            mean: self.mean?,
+            min: self.min?,
+            max: self.max?,
+            stddev: self.stddev?,
+            alarms: self.alarms?,
+            active: self.active?,
+            outliers: self.outliers?,
+            mean_before: self.mean_before,
+            is_final: self.is_final == Some(true),
+            revision: self.revision?,
+            generation: self.generation?,
+            updated_at_ms: self.updated_at?.0,
+        })
+    }
+}
+
+pub async fn select(store: &Cassandra, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+    let starts = range(query.from_ms, query.to_ms);
+    if starts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = match &query.key {
+        Some(key) => select_by_key(store, query, key, &starts).await?,
+        None => select_by_time(store, query, &starts).await?,
+    };
+    let mut rows: Vec<Row> = found.into_iter().flatten().filter_map(|found| found.row(query)).collect();
+    rows.sort_by(|left, right| (&left.key, left.start_ms).cmp(&(&right.key, right.start_ms)));
+    Ok(rows)
+}
+
+async fn select_by_time(
+    store: &Cassandra,
+    query: &RowQuery,
+    starts: &Range<i64>,
+) -> Result<Vec<Vec<Found>>, StoreError> {
+    let statements = &store.statements().await?.by_time;
+    let mut days: Vec<i64> = days(starts).take(NAMED_PARTITIONS as usize + 1).collect();
+    if days.len() as i64 > NAMED_PARTITIONS {
+        let known: Vec<TimePartition> = store.pages(&statements.partitions, (), READING).await?;
+        let ours = |(view, width, metric, tenant, _): &TimePartition| {
+            (view, width, metric, tenant) == (&query.view, &query.width, &query.metric, &query.tenant)
+        };
+        let within = self::days(starts);
+        days = known
+            .iter()
+            .filter(|known| ours(known))
+            .map(|known| day_of_date(known.4))
+            .filter(|day| within.contains(day))
+            .collect();
+    }
+    let read = async |day: i64| {
+        let RowQuery { view, width, metric, tenant, .. } = query;
+        let values = (view, width, metric, tenant, date(day), CqlTimestamp(starts.start), CqlTimestamp(starts.end));
+        store.pages(&statements.select, values, READING).await
+    };
+    store.all(days.into_iter().map(read)).await
+}
+
+async fn select_by_key(
+    store: &Cassandra,
+    query: &RowQuery,
+    key: &String,
+    starts: &Range<i64>,
+) -> Result<Vec<Vec<Found>>, StoreError> {
+    let statements = &store.statements().await?.by_key;
+    let within = year_of(starts.start)?..=year_of(starts.end - 1)?;
+    let mut years: Vec<i32> = within.clone().collect();
+    if years.len() as i64 > NAMED_PARTITIONS {
+        let known: Vec<KeyPartition> = store.pages(&statements.partitions, (), READING).await?;
+        let ours = |(view, width, metric, tenant, of, _): &KeyPartition| {
+            (view, width, metric, tenant, of) == (&query.view, &query.width, &query.metric, &query.tenant, key)
+        };
+        years = known
+            .iter()
+            .filter(|known| ours(known))
+            .map(|known| known.5)
+            .filter(|year| within.contains(year))
+            .collect();
+    }
+    let read = async |year: i32| {
+        let RowQuery { view, width, metric, tenant, .. } = query;
+        let values = (view, width, metric, tenant, key, year, CqlTimestamp(starts.start), CqlTimestamp(starts.end));
+        store.pages(&statements.select, values, READING).await
+    };
+    store.all(years.into_iter().map(read)).await
+}

@@ -1,0 +1,158 @@
+//! Opens the driver's session: contact points, credentials, TLS, and the local data centre that
+//! every quorum is counted in.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::retry::DefaultRetryPolicy;
+use scylla::statement::{Consistency, SerialConsistency};
+
+use super::error::Verdict;
+use crate::config::CassandraConfig;
+use crate::store::StoreError;
+
+/// One connection attempt may take this long.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All of them together: beyond it, somebody should be told.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A session, and the data centre that it counts as local.
+pub async fn open(config: &CassandraConfig) -> Result<(Session, String), StoreError> {
+    let handle = profile(config, None).into_handle();
+    let mut builder = SessionBuilder::new()
+        .known_nodes(&config.nodes)
+        .connection_timeout(CONNECTION_TIMEOUT)
+        .keyspaces_to_fetch([&config.keyspace])
+        .default_execution_profile_handle(handle.clone());
+    if let Some(username) = &config.username {
+        builder = builder.user(username, config.password.as_deref().unwrap_or_default());
+    }
+    if config.tls.is_some() {
+        builder = with_tls(builder, config)?;
+    }
+    let session = match tokio::time::timeout(SESSION_TIMEOUT, builder.build()).await {
+        Ok(session) => session.map_err(|error| error.told(&format!("connecting to {}", asked(config))))?,
+        Err(_) => return Err(silent(config)),
+    };
+    let local = local_datacenter(config, &session)?;
+    handle.clone().map_to_another_profile(profile(config, Some(&local)));
+    Ok((session, local))
+}
+
+fn asked(config: &CassandraConfig) -> String {
+    format!("store.nodes {} (are they up, and is the port that of CQL?)", config.nodes.join(", "))
+}
+
+fn silent(config: &CassandraConfig) -> StoreError {
+    StoreError::Unavailable(format!(
+        "cassandra: no answer within {} s from {}",
+        SESSION_TIMEOUT.as_secs(),
+        asked(config)
+    ))
+}
+
+/// Every statement: a quorum of the local data centre, a bounded wait, the driver's own retries
+/// on other nodes. Never another data centre: its quorum is another one.
+fn profile(config: &CassandraConfig, local: Option<&str>) -> ExecutionProfile {
+    let policy = DefaultPolicy::builder().token_aware(true).permit_dc_failover(false);
+    let policy = match local {
+        Some(local) => policy.prefer_datacenter(local.to_owned()),
+        None => policy,
+    };
+    ExecutionProfile::builder()
+        .consistency(Consistency::LocalQuorum)
+        .serial_consistency(Some(SerialConsistency::LocalSerial))
+        .request_timeout(Some(Duration::from_millis(config.request_timeout_ms.max(1))))
+        .retry_policy(Arc::new(DefaultRetryPolicy::new()))
+        .load_balancing_policy(policy.build())
+        .build()
+}
+
+/// The configured data centre, or the only one there is.
+fn local_datacenter(config: &CassandraConfig, session: &Session) -> Result<String, StoreError> {
+    let state = session.get_cluster_state();
+    let known: BTreeSet<&str> = state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect();
+    choose_datacenter(config.local_datacenter.as_deref(), &known)
+}
+
+fn choose_datacenter(configured: Option<&str>, known: &BTreeSet<&str>) -> Result<String, StoreError> {
+    let names = || known.iter().copied().collect::<Vec<_>>().join(", ");
+    match configured {
+        Some(local) if known.contains(local) => Ok(local.to_owned()),
+        Some(local) => Err(StoreError::Refused(format!(
+            "store.local_datacenter {local:?} is not one of the cluster's data centres: {}",
+            names()
+        ))),
+        None => match known.first() {
+            Some(only) if known.len() == 1 => Ok((*only).to_owned()),
+            _ => Err(StoreError::Refused(format!(
+                "the cluster has {} data centres ({}): name the one whose quorum counts with store.local_datacenter",
+                known.len(),
+                names()
+            ))),
+        },
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(_: SessionBuilder, _: &CassandraConfig) -> Result<SessionBuilder, StoreError> {
+    let text =
+        "store.tls is set, but this etiage was built without TLS: build it with `--features tls`, as `make` does";
+    Err(StoreError::Refused(text.into()))
+}
+
+#[cfg(feature = "tls")]
+fn with_tls(builder: SessionBuilder, config: &CassandraConfig) -> Result<SessionBuilder, StoreError> {
+    let Some(tls) = &config.tls else { return Ok(builder) };
+    let context = tls_context(tls).map_err(|error| {
+        StoreError::Refused(format!("store.tls {tls:?}: {error}: are the files there, readable, and PEM?"))
+    })?;
+    Ok(builder.tls_context(Some(context)))
+}
+
+/// The servers' certificates are verified against the authority; their names are not, for the
+/// driver knows nodes by address.
+#[cfg(feature = "tls")]
+fn tls_context(
+    tls: &crate::config::TlsConfig,
+) -> Result<scylla::client::session::OpenSsl010Config, openssl::error::ErrorStack> {
+    use openssl::ssl::{SslConnector, SslFiletype, SslMethod};
+    let mut connector = SslConnector::builder(SslMethod::tls())?;
+    if let Some(ca) = &tls.ca {
+        connector.set_ca_file(ca)?;
+    }
+    if let Some(certificate) = &tls.certificate {
+        connector.set_certificate_chain_file(certificate)?;
+    }
+    if let Some(key) = &tls.key {
+        connector.set_private_key_file(key, SslFiletype::PEM)?;
+        connector.check_private_key()?;
+    }
+    Ok(scylla::client::session::OpenSsl010Config::new(connector))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_local_data_centre_is_named_or_the_only_one() {
+        let [one, two] = [BTreeSet::from(["dc1"]), BTreeSet::from(["dc1", "dc2"])];
+        assert_eq!(choose_datacenter(None, &one).unwrap(), "dc1");
+        assert_eq!(choose_datacenter(Some("dc2"), &two).unwrap(), "dc2");
+        for (configured, known, says) in [
+            (None, &two, "2 data centres (dc1, dc2)"),
+            (Some("dc3"), &two, "\"dc3\" is not one of the cluster's data centres: dc1, dc2"),
+            (None, &BTreeSet::new(), "0 data centres"),
+        ] {
+            let text = choose_datacenter(configured, known).unwrap_err().to_string();
+            assert!(text.contains(says) && text.contains("store.local_datacenter"), "{text}");
+        }
+    }
+}

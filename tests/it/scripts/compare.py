@@ -69,10 +69,11 @@ def tallies(wanted, status, topic):
         for kind in ("seen", "folded", "late", "rejected", "outside", "filtered"):
             if tally.get(kind, 0) != wanted[partition][kind]:
                 problems.append(f"partition {partition}: {tally.get(kind)} {kind}, should be {wanted[partition][kind]}")
-        if isinstance(tally.get("missing"), dict):
-            for metric, count in tally["missing"].items():
-                if count != wanted[partition]["missing " + metric]:
-                    problems.append(f"partition {partition}: {count} without {metric}, should be {wanted[partition]['missing ' + metric]}")
+        # In the order of the view's metrics, which are sorted by name.
+        metrics = sorted(kind.removeprefix("missing ") for kind in wanted[partition] if kind.startswith("missing "))
+        missing = [wanted[partition]["missing " + metric] for metric in metrics]
+        if "missing" in tally and metrics and tally["missing"] != missing:
+            problems.append(f"partition {partition}: {tally['missing']} without a value, should be {missing}")
     for partition in wanted.keys() - found.keys():
         problems.append(f"the status says nothing of partition {partition}")
     return problems

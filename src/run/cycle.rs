@@ -75,7 +75,11 @@ impl World {
         }
         let acked = self.clock.now();
         tracing::debug!(
-            parts = work.parts.len(), store_ms = stored - issued, outgoing = work.outgoing.len(), outbox_ms = acked - stored, "flushed"
+            parts = work.parts.len(),
+            store_ms = stored - issued,
+            outgoing = work.outgoing.len(),
+            outbox_ms = acked - stored,
+            "flushed"
         );
         Ok(WriteTimes { issued, acked })
     }

@@ -121,10 +121,7 @@ impl Shared {
 
 /// Counts the files' lines, looks up their positions, and reads.
 pub async fn start(settings: FileSettings) -> Result<(Arc<FileSource>, mpsc::Receiver<SourceEvent>), SourceError> {
-    let sites = sites(&settings.streams)?;
-    let counted = sites.clone();
-    let counting = tokio::task::spawn_blocking(move || counted.iter().try_for_each(|site| count(site)));
-    counting.await.unwrap_or_else(|error| Err(SourceError::Unavailable(error.to_string())))?;
+    let sites = counted_sites(&settings.streams).await?;
     let shared = Arc::new(Shared::default());
     let (ended, has_ended) = watch::channel(false);
     let source = FileSource { sites, shared, store: settings.store, group: settings.group, has_ended };
@@ -144,6 +141,21 @@ pub async fn start(settings: FileSettings) -> Result<(Arc<FileSource>, mpsc::Rec
     let spawned = thread::Builder::new().name("file-reader".into()).spawn(body);
     spawned.map_err(|error| SourceError::Fatal(format!("files: no thread to read with: {error}")))?;
     Ok((Arc::new(source), events))
+}
+
+/// Answers questions about the files and their positions; reads nothing.
+pub async fn observe(settings: FileSettings) -> Result<Arc<FileSource>, SourceError> {
+    let sites = counted_sites(&settings.streams).await?;
+    let (shared, has_ended) = (Arc::new(Shared::default()), watch::channel(true).1);
+    Ok(Arc::new(FileSource { sites, shared, store: settings.store, group: settings.group, has_ended }))
+}
+
+async fn counted_sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {
+    let sites = sites(streams)?;
+    let counted = sites.clone();
+    let counting = tokio::task::spawn_blocking(move || counted.iter().try_for_each(|site| count(site)));
+    counting.await.unwrap_or_else(|error| Err(SourceError::Unavailable(error.to_string())))?;
+    Ok(sites)
 }
 
 fn sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {

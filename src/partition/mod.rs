@@ -165,8 +165,12 @@ impl Partition {
 
     /// The tallies at this moment, committed or not.
     pub fn snapshot(&self) -> Commit {
-        let views = self.views.iter().map(Fold::snapshot).collect();
-        Commit { source: self.source, position: self.position(), leader_epoch: self.leader_epoch, idle_ms: None, views }
+        let views: Vec<ViewCommit> = self.views.iter().map(Fold::snapshot).collect();
+        let position = self.position();
+        // The epoch is that of the last record folded: it says nothing of a position further back.
+        let together = views.iter().all(|view| view.position == position);
+        let leader_epoch = if together { self.leader_epoch } else { -1 };
+        Commit { source: self.source, position, leader_epoch, idle_ms: None, views }
     }
 
     /// The log has no record between the last one folded and `position` (transaction markers,

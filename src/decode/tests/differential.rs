@@ -114,9 +114,10 @@ fn object() -> impl Strategy<Value = String> {
 fn payload(format: Format) -> BoxedStrategy<Vec<u8>> {
     let element = prop_oneof![9 => object(), 1 => select(ODD).prop_map(str::to_owned)];
     let several = prop::collection::vec(element, 0..5);
+    let array = |all: Vec<String>| format!("[{}]", all.join(",")).into_bytes();
     match format {
-        Format::Json => object().prop_map(String::into_bytes).boxed(),
-        Format::JsonArray => several.prop_map(|all| format!("[{}]", all.join(",")).into_bytes()).boxed(),
+        Format::Json => prop_oneof![3 => object().prop_map(String::into_bytes), 1 => several.prop_map(array)].boxed(),
+        Format::JsonArray => several.prop_map(array).boxed(),
         _ => several.prop_map(|all| all.join("\n").into_bytes()).boxed(),
     }
 }

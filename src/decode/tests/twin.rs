@@ -28,9 +28,10 @@ pub enum Tree {
 /// The verdicts on one payload.
 pub fn decode(stream: &StreamConfig, stations: &Stations, payload: &[u8], record_ms: Option<i64>) -> Vec<Verdict> {
     let judge = |tree: Tree| judge(stream, stations, &tree, record_ms);
+    let opens_array = payload.trim_ascii_start().starts_with(b"[");
     let split = match stream.format {
-        Format::Json => json(payload).and_then(object).map(|tree| vec![judge(tree)]),
-        Format::JsonArray => {
+        Format::Json if !opens_array => json(payload).and_then(object).map(|tree| vec![judge(tree)]),
+        Format::Json | Format::JsonArray => {
             array(payload).map(|elements| elements.into_iter().map(|element| object(element).and_then(judge)).collect())
         }
         Format::Ndjson => Ok(payload

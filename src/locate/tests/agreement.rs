@@ -154,3 +154,43 @@ proptest! {
         }
     }
 }
+
+/// Strips whose borders lie on the rims of squares, or some steps of a double beside.
+fn strips(turned: bool) -> Case {
+    let turn = |strip: [f64; 4]| if turned { [strip[1], strip[0], strip[3], strip[2]] } else { strip };
+    let made = |strips: Vec<[f64; 4]>| {
+        let region = |strip: [f64; 4]| {
+            let [west, south, east, north] = turn(strip);
+            vec![vec![ring(west, south, east, north)]]
+        };
+        case(&strips.into_iter().map(region).collect::<Vec<_>>())
+    };
+    let (low, high) = (1.1, 61.3);
+    let probe = made(vec![[low, 3.0, high, 4.0]]);
+    let (from, per) = axis_of(&probe, turned);
+    let rims = (1..500).map(|i| (from + f64::from(i * 131) / per, i64::from(i % 9) - 4));
+    let rims = rims.map(|(rim, off)| f64::from_bits(rim.to_bits().wrapping_add_signed(off)));
+    let borders: Vec<f64> = std::iter::once(low).chain(rims).chain([high]).collect();
+    made(borders.windows(2).map(|ends| [ends[0], 3.0, ends[1], 4.0]).collect())
+}
+
+fn axis_of(case: &Case, turned: bool) -> (f64, f64) {
+    let cells = &case.set.cells;
+    if turned { (cells.y, cells.per_y) } else { (cells.x, cells.per_x) }
+}
+
+#[test]
+fn borders_on_the_rims_of_squares() {
+    for turned in [false, true] {
+        let case = strips(turned);
+        let (from, per) = axis_of(&case, turned);
+        for i in 1..500 {
+            let rim = from + f64::from(i * 131) / per;
+            for off in -9..10 {
+                let v = f64::from_bits(rim.to_bits().wrapping_add_signed(off));
+                let (lat, lon) = if turned { (v, 3.5) } else { (3.5, v) };
+                assert_eq!(case.set.locate(lat, lon), case.set.locate_by_index(lat, lon), "{lat:?} {lon:?}");
+            }
+        }
+    }
+}

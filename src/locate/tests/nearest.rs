@@ -74,3 +74,21 @@ proptest! {
         prop_assert_eq!(nearest(&COAST, lat, lon, distance * 1.01 + 30.0), if lon < -3.0 { "0" } else { "1" });
     }
 }
+
+/// A region north of the 60th parallel whose eastern border runs across the meridians.
+static SLANT: LazyLock<Case> =
+    LazyLock::new(|| case(&[vec![vec![vec![[0.0, 60.0], [6.0, 60.0], [0.0, 66.0], [0.0, 60.0]]]]]));
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn slanting_borders_are_as_near_as_they_are(along in 0.1..0.9, off in 0.001..1.0) {
+        let (lat, lon) = (60.0 + 6.0 * along + off, 6.0 - 6.0 * along + off);
+        let p = geo::Point::new(lon, lat);
+        let rim = (0..=20_000).map(|i| f64::from(i) * 6.0 / 20_000.0);
+        let distance = rim.map(|v| Haversine.distance(p, geo::Point::new(6.0 - v, 60.0 + v))).fold(f64::INFINITY, f64::min);
+        prop_assert_eq!(nearest(&SLANT, lat, lon, distance * 0.99 - 30.0), "");
+        prop_assert_eq!(nearest(&SLANT, lat, lon, distance * 1.01), "0");
+    }
+}

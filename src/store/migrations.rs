@@ -168,7 +168,7 @@ mod tests {
         let newer = Applied { version: 3, name: "three".into(), checksum: "?".into() };
         let edited = Applied { checksum: "00".into(), ..applied(&TWO[0]) };
         assert!(
-            refusal(plan(TWO, &[newer.clone()]))
+            refusal(plan(TWO, std::slice::from_ref(&newer)))
                 .contains("version 3, and this etiage knows versions up to 2: use a newer etiage")
         );
         assert!(refusal(require(TWO, &[newer])).contains("use a newer etiage"));

@@ -130,12 +130,10 @@ pub async fn trim_positions(
     let topic = &source.topic.0[..];
     let values = (group, topic, source.partition, kind_name(kind), before.0);
     let below: Vec<(i64, i64)> = store.pages(&statements.positions_below, values, "reading positions").await?;
-    let delete = async |(offset, stamp): &(i64, i64)| {
+    let delete = async |at: usize| {
+        let (offset, stamp) = below[at];
         let values = (stamp, group, topic, source.partition, kind_name(kind), offset);
         store.execute(&statements.delete_position, values, "removing a position").await.map(drop)
     };
-    for position in &below {
-        delete(position).await?;
-    }
-    Ok(())
+    store.each((0..below.len()).map(delete)).await
 }

@@ -14,11 +14,11 @@ use super::Cassandra;
 use super::error::{Verdict, unexpected};
 use crate::store::StoreError;
 
-/// Pauses before the second and later attempts. Then the caller decides: it knows how long to go on.
+/// Pauses after the first attempts that failed; after the last one the caller decides how to go on.
 const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
-/// What came of an attempt, and whether another one is worth its while: not after a time-out, for
-/// the caller has waited long enough and must hear of it.
+/// Whether another attempt is worth its while: not after a time-out, for the caller has waited long
+/// enough and must hear of it.
 fn again(error: &ExecutionError) -> bool {
     !error.refused() && !matches!(error, ExecutionError::RequestTimeout(_))
 }
@@ -32,7 +32,7 @@ impl Cassandra {
         doing: &str,
     ) -> Result<QueryResult, StoreError> {
         for pause in PAUSES {
-            match self.session.execute_unpaged(statement, &values).await {
+            match self.attempt(statement, &values).await {
                 Ok(result) => return Ok(result),
                 Err(error) if again(&error) => tokio::time::sleep(pause).await,
                 Err(error) => return Err(error.told(doing)),
@@ -48,7 +48,17 @@ impl Cassandra {
         values: impl SerializeRow,
         doing: &str,
     ) -> Result<QueryResult, StoreError> {
-        self.session.execute_unpaged(statement, &values).await.map_err(|error| error.told(doing))
+        self.attempt(statement, &values).await.map_err(|error| error.told(doing))
+    }
+
+    /// One attempt, when its turn has come. (The semaphore is never closed, so there always is one.)
+    async fn attempt(
+        &self,
+        statement: &PreparedStatement,
+        values: &impl SerializeRow,
+    ) -> Result<QueryResult, ExecutionError> {
+        let _turn = self.in_flight.acquire().await;
+        self.session.execute_unpaged(statement, values).await
     }
 
     /// Reads all pages of an answer of any length.
@@ -61,12 +71,13 @@ impl Cassandra {
     where
         R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + Send,
     {
+        let _turn = self.in_flight.acquire().await;
         let pager = self.session.execute_iter(statement.clone(), values).await.map_err(|error| error.told(doing))?;
         let rows = pager.rows_stream::<R>().map_err(|error| unexpected(doing, &error))?;
         rows.map_err(|error| error.told(doing)).try_collect().await
     }
 
-    /// Waits for all, with a bounded number in flight; the answers in the order asked.
+    /// Waits for all, no more of them begun than may be in flight; the answers in the order asked.
     pub(super) async fn all<T, F>(&self, statements: impl Iterator<Item = F>) -> Result<Vec<T>, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
@@ -74,7 +85,7 @@ impl Cassandra {
         stream::iter(statements).buffered(self.concurrency).try_collect().await
     }
 
-    /// Waits for all, with a bounded number in flight, in any order.
+    /// Waits for all, in any order, no more of them begun than may be in flight.
     pub(super) async fn each<F>(&self, statements: impl Iterator<Item = F>) -> Result<(), StoreError>
     where
         F: Future<Output = Result<(), StoreError>>,

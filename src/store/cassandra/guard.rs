@@ -8,19 +8,21 @@ use scylla::statement::Consistency;
 use super::Cassandra;
 use crate::store::StoreError;
 
-/// Cassandra's limits on write timestamps, that fail a write. `minimum` is how old a timestamp may be,
-/// `maximum` how far ahead.
+/// How old a write's timestamp may be, and how far ahead; beyond, the write fails.
 const MINIMUM: &str = "minimum_timestamp_fail_threshold";
 const MAXIMUM: &str = "maximum_timestamp_fail_threshold";
+
+/// Whether clients may give timestamps at all.
+const ALLOWED: &str = "user_timestamps_enabled";
 
 /// An epoch lies ahead of the clock by some hours after a replay.
 const AHEAD: Duration = Duration::from_secs(86_400);
 
 impl Cassandra {
     pub(super) async fn check_guards(&self) -> Result<(), StoreError> {
-        for name in [MINIMUM, MAXIMUM] {
+        for name in [ALLOWED, MINIMUM, MAXIMUM] {
             if let Some(value) = self.setting(name).await? {
-                check_threshold(name, &value)?;
+                check_guardrail(name, &value)?;
             }
         }
         let text = "SELECT table_name, default_time_to_live FROM system_schema.tables WHERE keyspace_name = ?";
@@ -48,15 +50,19 @@ fn check_ttl(table: &str, ttl: i32) -> Result<(), StoreError> {
     )))
 }
 
-fn check_threshold(name: &str, value: &str) -> Result<(), StoreError> {
+fn check_guardrail(name: &str, value: &str) -> Result<(), StoreError> {
     let unset = value.is_empty() || value == "null";
-    let harmless = unset || (name == MAXIMUM && duration_of(value).is_some_and(|limit| limit >= AHEAD));
+    let harmless = match name {
+        ALLOWED => value != "false",
+        MAXIMUM => unset || duration_of(value).is_some_and(|limit| limit >= AHEAD),
+        _ => unset,
+    };
     if harmless {
         return Ok(());
     }
     Err(StoreError::Refused(format!(
-        "cassandra's guardrail {name} is {value}, but étiage writes with timestamps of its own (a generation's epoch plus a revision): \
-         unset it, or let it be at least {} h where it is the maximum",
+        "cassandra's guardrail {name} is {value}, but étiage writes with timestamps of its own (a generation's epoch \
+         plus a revision): let {ALLOWED} be true, {MINIMUM} unset, and {MAXIMUM} unset or at least {} h",
         AHEAD.as_secs() / 3600
     )))
 }
@@ -83,8 +89,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thresholds_that_would_fail_our_writes_are_refused() {
+    fn guardrails_that_would_fail_our_writes_are_refused() {
         for (name, value) in [
+            (ALLOWED, "true"),
             (MINIMUM, ""),
             (MINIMUM, "null"),
             (MAXIMUM, "null"),
@@ -92,12 +99,17 @@ mod tests {
             (MAXIMUM, "3d"),
             (MAXIMUM, "86400s"),
         ] {
-            assert!(check_threshold(name, value).is_ok(), "{name} {value}");
+            assert!(check_guardrail(name, value).is_ok(), "{name} {value}");
         }
-        for (name, value) in
-            [(MINIMUM, "10000d"), (MAXIMUM, "23h"), (MAXIMUM, "3000000us"), (MAXIMUM, "soon"), (MAXIMUM, "5")]
-        {
-            let text = check_threshold(name, value).unwrap_err().to_string();
+        for (name, value) in [
+            (ALLOWED, "false"),
+            (MINIMUM, "10000d"),
+            (MAXIMUM, "23h"),
+            (MAXIMUM, "3000000us"),
+            (MAXIMUM, "soon"),
+            (MAXIMUM, "5"),
+        ] {
+            let text = check_guardrail(name, value).unwrap_err().to_string();
             assert!(text.contains(name) && text.contains(value) && text.contains("24 h"), "{text}");
         }
     }

@@ -10,7 +10,7 @@ use scylla::value::CqlTimestamp;
 
 use super::error::Verdict;
 use super::flight::{applied, rows_of};
-use super::{Cassandra, SCHEMA_TIMEOUT};
+use super::{Cassandra, SCHEMA_TIMEOUT, SETTLE_POLL, SETTLE_POLLS};
 use crate::store::migrations::{self, Applied, CASSANDRA, Migration};
 use crate::store::{MigrationStep, StoreError};
 
@@ -48,9 +48,8 @@ impl Cassandra {
         self.planned().await?;
         self.make_keyspace().await?;
         self.enter().await?;
-        if !self.table_exists("schema_migrations").await? {
-            self.alter(TABLE.to_owned()).await?;
-        }
+        // Even where it exists: whoever else is making it just now, this waits until every node has it.
+        self.alter(TABLE.to_owned()).await?;
         let owner = format!("{} since {}", std::process::id(), now_ms());
         self.lock(&owner).await?;
         let outcome = self.apply(&owner).await;
@@ -109,9 +108,19 @@ impl Cassandra {
         if !self.table_exists("schema_migrations").await? {
             return Ok(Vec::new());
         }
+        for _ in 0..SETTLE_POLLS {
+            match self.recorded().await {
+                Err(StoreError::Refused(_)) => tokio::time::sleep(SETTLE_POLL).await,
+                answer => return answer,
+            }
+        }
+        self.recorded().await
+    }
+
+    async fn recorded(&self) -> Result<Vec<Applied>, StoreError> {
+        let keyspace = &self.keyspace;
         let text = format!(
-            "SELECT version, name, checksum FROM {}.schema_migrations WHERE scope = 'etiage' AND version > 0",
-            self.keyspace
+            "SELECT version, name, checksum FROM {keyspace}.schema_migrations WHERE scope = 'etiage' AND version > 0"
         );
         let found: Vec<(i32, String, String)> = self.ask(&text, (), Consistency::LocalSerial).await?;
         let named =

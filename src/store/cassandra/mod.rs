@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use scylla::client::session::Session;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
     BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, PositionKind, Row, RowId, RowQuery, RowWrite,
@@ -36,8 +36,9 @@ pub struct Cassandra {
     /// The replication map's CQL text, where `migrate` must create the keyspace.
     replication: String,
     local_datacenter: String,
-    /// Statements in flight at most, for each call.
+    /// Statements in flight at most.
     concurrency: usize,
+    in_flight: Semaphore,
     /// Whether the session's connections use the keyspace. Not before it exists.
     entered: OnceCell<()>,
     statements: OnceCell<Statements>,
@@ -47,12 +48,14 @@ pub struct Cassandra {
 pub async fn connect(config: &CassandraConfig) -> Result<Cassandra, StoreError> {
     check_keyspace_name(&config.keyspace)?;
     let (session, local_datacenter) = session::open(config).await?;
+    let concurrency = config.concurrency.clamp(1, Semaphore::MAX_PERMITS);
     Ok(Cassandra {
         session,
         keyspace: config.keyspace.clone(),
         replication: config.replication.clone(),
         local_datacenter,
-        concurrency: config.concurrency.max(1),
+        concurrency,
+        in_flight: Semaphore::new(concurrency),
         entered: OnceCell::new(),
         statements: OnceCell::new(),
     })
@@ -84,14 +87,22 @@ impl Cassandra {
     async fn enter(&self) -> Result<(), StoreError> {
         let enter = async || {
             if !self.keyspace_exists().await? {
-                return Err(StoreError::Refused(format!(
-                    "cassandra has no keyspace {}: run `etiage migrate`",
-                    self.keyspace
-                )));
+                let text = format!("cassandra has no keyspace {}: run `etiage migrate`", self.keyspace);
+                return Err(StoreError::Refused(text));
             }
-            self.session.use_keyspace(&self.keyspace, true).await.map_err(|error| error.told("entering the keyspace"))
+            for _ in 0..SETTLE_POLLS {
+                match self.use_keyspace().await {
+                    Err(StoreError::Refused(_)) => tokio::time::sleep(SETTLE_POLL).await,
+                    answer => return answer,
+                }
+            }
+            self.use_keyspace().await
         };
         self.entered.get_or_try_init(enter).await.copied()
+    }
+
+    async fn use_keyspace(&self) -> Result<(), StoreError> {
+        self.session.use_keyspace(&self.keyspace, true).await.map_err(|error| error.told("entering the keyspace"))
     }
 
     /// Runs a statement in the keyspace: for tests, which look at the tables as people do.
@@ -113,6 +124,11 @@ impl Cassandra {
 fn both<T>(rows: &[T]) -> impl Iterator<Item = (Table, usize)> + use<T> {
     (0..rows.len()).flat_map(|at| Table::BOTH.map(|table| (table, at)))
 }
+
+/// How often, and how long, a node is given to learn of a change of the schema: what another
+/// migration has just made shows in the system's tables before every part of the node knows it.
+const SETTLE_POLL: Duration = Duration::from_millis(100);
+const SETTLE_POLLS: usize = 20;
 
 /// Changes of the schema wait for every node.
 const SCHEMA_TIMEOUT: Duration = Duration::from_secs(60);

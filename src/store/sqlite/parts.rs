@@ -6,6 +6,9 @@ use crate::reading::SourceId;
 use crate::store::layout::{seconds_text, topic_of_bytes};
 use crate::store::{PartWrite, Slot, StoreError};
 
+/// All parts of one slot.
+type Parts = Vec<(SourceId, Vec<u8>)>;
+
 /// Equal timestamps are decided by the larger value, as in Cassandra.
 const WRITE: &str = r#"
 INSERT INTO parts ("view", generation, width, tenant, "key", window_start, topic_id, "partition", state, stamp)
@@ -53,9 +56,9 @@ pub fn read_own(connection: &Connection, source: SourceId, slots: &[Slot]) -> Re
     slots.iter().map(&mut read).collect()
 }
 
-pub fn read_slots(connection: &Connection, slots: &[Slot]) -> Result<Vec<Vec<(SourceId, Vec<u8>)>>, StoreError> {
+pub fn read_slots(connection: &Connection, slots: &[Slot]) -> Result<Vec<Parts>, StoreError> {
     let mut statement = connection.prepare_cached(READ_SLOT)?;
-    let mut read = |slot: &Slot| -> Result<Vec<(SourceId, Vec<u8>)>, StoreError> {
+    let mut read = |slot: &Slot| -> Result<Parts, StoreError> {
         let start = seconds_text(slot.start_ms)?;
         let place = params![slot.view, slot.generation, slot.width.to_string(), slot.tenant, slot.key, start];
         let mut found = statement.query(place)?;

@@ -1,5 +1,6 @@
 //! The commands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ mod output;
 mod rows;
 mod run;
 mod signals;
+mod simulate;
 mod status;
 
 /// Exactly-once windowed aggregation of geolocated sensor readings: Kafka topics in, Cassandra rows out.
@@ -42,6 +44,8 @@ enum Command {
     Rows(rows::RowsArgs),
     /// Show committed positions, tallies and lag of every partition
     Status(status::StatusArgs),
+    /// Send simulated readings, or a file's lines, to files, stdout or a topic
+    Simulate(simulate::SimulateArgs),
     /// Find the region of a position, or of every line of a CSV file
     Locate(locate::LocateArgs),
 }
@@ -58,7 +62,9 @@ impl ConfigArg {
     /// The defaults under the file under the environment.
     #[expect(clippy::disallowed_methods, reason = "the environment is read here, once")]
     pub fn load(&self) -> anyhow::Result<Config> {
-        let environment = std::env::vars().filter(|(name, _)| name != "ETIAGE_CONFIG");
+        // A variable that is no Unicode is none of ours.
+        let unicode = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let environment = std::env::vars_os().filter_map(unicode);
         let config = Config::load(self.config.as_deref(), environment)?;
         Ok(config)
     }
@@ -71,6 +77,7 @@ impl Cli {
             Command::Migrate(args) => block_on(migrate::run(args)),
             Command::Rows(args) => block_on(rows::run(args)),
             Command::Status(args) => block_on(status::run(args)),
+            Command::Simulate(args) => block_on(simulate::run(args)),
             Command::Locate(args) => locate::run(&args),
         }
     }

@@ -6,7 +6,7 @@ use clap::Args;
 use etiage::run::progress::Summary;
 use etiage::run::{Engine, Stop};
 use etiage::setup;
-use etiage::telemetry::{self, Health};
+use etiage::telemetry::{self, Health, Listening};
 
 use super::{ConfigArg, signals};
 
@@ -37,14 +37,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     telemetry::logs(&config.log)?;
     let health = Arc::new(Health::starting("connecting"));
-    let metrics = telemetry::install()?;
-    let listening = match config.serve.listen.as_str() {
-        "" => None,
-        address => Some(telemetry::listen(address, metrics, health.clone()).await?),
-    };
-    if let Some(listening) = &listening {
-        tracing::info!(address = %listening.address, "metrics and health");
-    }
+    let listening = listen(&config.serve.listen, &health).await?;
     let mut stop = signals::stop_on_signal()?;
     let connected = tokio::select! {
         connected = setup::connect::connect(&config, args.until_end) => connected?,
@@ -59,6 +52,23 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     tell(&outcome?);
     Ok(())
+}
+
+/// A taken port costs this instance its metrics, not its work: several may run on one machine.
+async fn listen(address: &str, health: &Arc<Health>) -> anyhow::Result<Option<Listening>> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    match telemetry::listen(address, telemetry::install()?, health.clone()).await {
+        Ok(listening) => {
+            tracing::info!(address = %listening.address, "metrics and health");
+            Ok(Some(listening))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "no metrics and no health from this instance");
+            Ok(None)
+        }
+    }
 }
 
 fn tell(summary: &Summary) {

@@ -36,7 +36,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     let store = store::open(&config.store).await?;
     store.check().await?;
-    let source = connect::observe(&config, store.clone())?;
+    let source = connect::observe(&config, store.clone()).await?;
     let mut lines = Vec::new();
     for position in source.group_positions().await? {
         let (start, end) = source.log_bounds(&position.partition).await?;

@@ -85,6 +85,7 @@ impl<'a> Walk<'a> {
         }
         let mut place = Place { record, start: range.start as usize, index: 0 };
         match self.compiled.format {
+            Format::Json if payload.trim_ascii_start().starts_with(b"[") => self.json_array(&mut place, utf8(payload)?),
             Format::Json => self.json_object(&mut place, payload, 0),
             Format::JsonArray => self.json_array(&mut place, utf8(payload)?),
             Format::Ndjson => {

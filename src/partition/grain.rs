@@ -131,13 +131,13 @@ impl Grain {
     /// Hands parts whose write is due to `write`, `limit` of them at most, and marks them as on
     /// their way. Second writes have a deadline and go first; first ones take turns.
     pub fn issue(&mut self, now: u64, lag: u64, limit: &mut usize, mut write: impl FnMut(u32, u32, i64, &Part)) {
-        let count = self.entries.len();
+        let (count, turn) = (self.entries.len(), self.turn);
         for pass in [Pass::Second, Pass::First] {
             for step in 0..count {
                 if *limit == 0 {
                     return;
                 }
-                let at = (self.turn + step) % count;
+                let at = (turn + step) % count;
                 let Some(entry) = &mut self.entries[at] else { continue };
                 if pass.due(&entry.durability, now, lag) {
                     entry.durability.issue();

@@ -69,10 +69,19 @@ impl World {
         self.timed("write_parts", self.store.write_parts(&work.parts)).await?;
         self.publish(&work.parts).await?;
         self.store_positions(&work.positions).await?;
+        let stored = self.clock.now();
         if !work.outgoing.is_empty() {
             self.outbox.send(&work.outgoing).await?;
         }
-        Ok(WriteTimes { issued, acked: self.clock.now() })
+        let acked = self.clock.now();
+        tracing::debug!(
+            parts = work.parts.len(),
+            store_ms = stored - issued,
+            outgoing = work.outgoing.len(),
+            outbox_ms = acked - stored,
+            "flushed"
+        );
+        Ok(WriteTimes { issued, acked })
     }
 
     /// Merges every slot that was written, once.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 use crate::clock::Clock;
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, Format, StoreConfig, StreamConfig};
 use crate::run::World;
-use crate::source::files::{self, FileOutbox, FileSettings};
+use crate::source::files::{self, FileOutbox, FileSettings, FileStream};
 use crate::source::kafka::{self, KafkaOutbox, KafkaSettings};
 use crate::source::outlet::Budget;
 use crate::source::{Outbox, Source, SourceEvent};
@@ -27,7 +27,7 @@ pub async fn connect(config: &Config, until_end: bool) -> Result<(World, Receive
         store.migrate(false).await?;
     }
     store.check().await?;
-    let (source, outbox, events) = join(config, store.clone())?;
+    let (source, outbox, events) = join(config, store.clone()).await?;
     let registry = Registry { store: &*store, source: &*source, clock, config, compiled: &compiled };
     let mut bound = Vec::new();
     for (name, generation) in registry.live().await? {
@@ -40,9 +40,9 @@ pub async fn connect(config: &Config, until_end: bool) -> Result<(World, Receive
 
 type Joined = (Arc<dyn Source>, Arc<dyn Outbox>, Receiver<SourceEvent>);
 
-fn join(config: &Config, store: Arc<dyn Store>) -> Result<Joined, SetupError> {
+async fn join(config: &Config, store: Arc<dyn Store>) -> Result<Joined, SetupError> {
     if reads_files(config) {
-        let (source, events) = files::start(file_settings(config), store)?;
+        let (source, events) = files::start(file_settings(config, store)).await?;
         return Ok((source, Arc::new(FileOutbox::new(&config.rejects.dir)), events));
     }
     let (source, events) = kafka::start(kafka_settings(config))?;
@@ -52,9 +52,9 @@ fn join(config: &Config, store: Arc<dyn Store>) -> Result<Joined, SetupError> {
 }
 
 /// A source that answers questions and joins nothing.
-pub fn observe(config: &Config, store: Arc<dyn Store>) -> Result<Arc<dyn Source>, SetupError> {
+pub async fn observe(config: &Config, store: Arc<dyn Store>) -> Result<Arc<dyn Source>, SetupError> {
     if reads_files(config) {
-        return Ok(files::observe(file_settings(config), store)?);
+        return Ok(files::observe(file_settings(config, store)).await?);
     }
     Ok(kafka::observe(kafka_settings(config))?)
 }
@@ -63,9 +63,20 @@ fn reads_files(config: &Config) -> bool {
     config.streams.values().any(|stream| !stream.files.is_empty())
 }
 
-fn file_settings(config: &Config) -> FileSettings {
-    let streams = config.streams.iter().map(|(name, stream)| (name.clone(), stream.clone()));
-    FileSettings { streams: streams.collect(), group: group(config), budget: Budget::new(config.engine.queue_bytes) }
+fn file_settings(config: &Config, store: Arc<dyn Store>) -> FileSettings {
+    let stream = |(name, stream): (&String, &StreamConfig)| FileStream {
+        name: name.clone(),
+        files: stream.files.clone(),
+        has_header: stream.format == Format::Csv,
+        max_record: stream.max_record,
+    };
+    FileSettings {
+        group: group(config),
+        streams: config.streams.iter().map(stream).collect(),
+        budget: Budget::new(config.engine.queue_bytes),
+        store,
+        revoke_deadline: Duration::from_millis(config.engine.stop_deadline_ms),
+    }
 }
 
 fn kafka_settings(config: &Config) -> KafkaSettings {

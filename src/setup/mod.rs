@@ -185,13 +185,13 @@ fn input(name: &str, stream: &StreamConfig) -> Result<Input, SetupError> {
     }
     let decoder = Decoder::new(stream, stations).map_err(|error| failed(error.to_string()))?;
     let mut file_decoders = BTreeMap::new();
-    for (number, file) in stream.files.iter().enumerate().filter(|_| stream.format == crate::config::Format::Csv) {
+    for file in stream.files.iter().filter(|_| stream.format == crate::config::Format::Csv) {
         let header =
             crate::source::files::csv_header(file).map_err(|error| failed(format!("{}: {error}", file.display())))?;
         let decoder =
             decoder.with_csv_header(&header).map_err(|error| failed(format!("{}: {error}", file.display())))?;
         let topic = Arc::from(file.to_string_lossy());
-        file_decoders.insert(TopicPartition { topic, partition: number as i32 }, decoder);
+        file_decoders.insert(TopicPartition { topic, partition: 0 }, decoder);
     }
     Ok(Input { decoder, file_decoders, stations_digest })
 }

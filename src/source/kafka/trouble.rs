@@ -1,5 +1,6 @@
 //! What an error of Kafka's means for us: wait, look for the topic, or stop. Pure but for the log lines.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka_sys::RDKafkaErrorCode as E;
@@ -72,26 +73,27 @@ pub fn remedy(code: Code) -> &'static str {
     }
 }
 
-/// Says a trouble once when it begins or changes, and again every minute while it lasts.
+/// Says each kind of trouble once when it begins, and again every minute while it lasts.
 #[derive(Default)]
 pub struct Voice {
-    last: Option<(Code, Instant)>,
+    said: BTreeMap<i32, Instant>,
 }
 
 impl Voice {
     const AGAIN: Duration = Duration::from_secs(60);
 
     pub fn warn(&mut self, failure: &Failure, now: Instant) {
-        let known = self.last.is_some_and(|(code, at)| code == failure.code && now.duration_since(at) < Self::AGAIN);
-        if !known {
+        let said = self.said.get(&failure.code.0);
+        if said.is_none_or(|at| now.duration_since(*at) >= Self::AGAIN) {
             tracing::warn!(error = %failure.code, "kafka: {}", failure.text);
-            self.last = Some((failure.code, now));
+            self.said.insert(failure.code.0, now);
         }
     }
 
     /// Records flow: whatever the trouble was, it is over.
     pub fn well(&mut self) {
-        if self.last.take().is_some() {
+        if !self.said.is_empty() {
+            self.said.clear();
             tracing::info!("kafka: records flow again");
         }
     }

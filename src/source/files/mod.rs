@@ -1,0 +1,285 @@
+//! Files as a source: each is a topic with one partition, its lines are the records, their numbers the offsets.
+//!
+//! A file is read to its end and not followed; what has been appended since is read by the next run. Its lines are
+//! told apart by their ends alone, so a quoted CSV field must not hold one. A file's identity is its stream and its
+//! path as configured: files may be added to a stream and listed in another order, but not renamed.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, watch};
+
+use self::reader::Reader;
+use super::outlet::{Budget, Outlet};
+use super::{Assignment, CommitRequest, Committed, GroupPosition, Source, SourceError, SourceEvent};
+use crate::reading::{Offset, SourceId, TopicId, TopicPartition};
+use crate::store::{PositionKind, Store, StoreError, StoredPosition};
+
+mod lines;
+mod outbox;
+mod reader;
+
+pub use self::lines::csv_header;
+pub use self::outbox::FileOutbox;
+
+/// A stream that reads files.
+#[derive(Clone, Debug)]
+pub struct FileStream {
+    pub name: String,
+    pub files: Vec<PathBuf>,
+    /// CSV: the first line is no record.
+    pub has_header: bool,
+    /// A longer line is cut to one byte more than this, which the decoder rejects; bytes.
+    pub max_record: usize,
+}
+
+/// What a file source is made from.
+pub struct FileSettings {
+    /// The name under which positions are stored.
+    pub group: String,
+    pub streams: Vec<FileStream>,
+    /// Bytes read and not yet folded.
+    pub budget: Budget,
+    pub store: Arc<dyn Store>,
+    /// How long the end waits for the engine to let go.
+    pub revoke_deadline: Duration,
+}
+
+/// One file.
+struct Site {
+    path: PathBuf,
+    partition: TopicPartition,
+    source: SourceId,
+    stream: Arc<str>,
+    has_header: bool,
+    longest: usize,
+    /// Records when last looked.
+    records: AtomicI64,
+}
+
+impl Site {
+    fn new(stream: &FileStream, path: &PathBuf) -> Site {
+        let text = path.to_string_lossy();
+        Site {
+            path: path.clone(),
+            partition: TopicPartition { topic: text.as_ref().into(), partition: 0 },
+            source: SourceId { topic: identity(&stream.name, &text), partition: 0 },
+            stream: stream.name.as_str().into(),
+            has_header: stream.has_header,
+            longest: stream.max_record.saturating_add(1).min(1 << 30),
+            records: AtomicI64::new(0),
+        }
+    }
+
+    fn saw_end(&self, end: Offset) {
+        self.records.fetch_max(end.0, Ordering::AcqRel);
+    }
+
+    fn end(&self) -> Offset {
+        Offset(self.records.load(Ordering::Acquire))
+    }
+}
+
+/// A digest of the stream and the path: neither may hold a zero byte.
+fn identity(stream: &str, path: &str) -> TopicId {
+    let digest = Sha256::digest(format!("file\0{stream}\0{path}"));
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    TopicId(id)
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    given_up: AtomicBool,
+    /// Of the newest commit, ms: the clock may stand still or go back, the order of commits must not.
+    written_at_ms: AtomicI64,
+}
+
+impl Shared {
+    fn stop_asked(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Release);
+    }
+
+    fn next_write(&self) -> i64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let next = |last: i64| Some(now.max(last + 1));
+        let last = self.written_at_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).unwrap_or_default();
+        now.max(last + 1)
+    }
+}
+
+/// Counts the files' lines, looks up their positions, and reads.
+pub async fn start(settings: FileSettings) -> Result<(Arc<FileSource>, mpsc::Receiver<SourceEvent>), SourceError> {
+    let sites = counted_sites(&settings.streams).await?;
+    let shared = Arc::new(Shared::default());
+    let (ended, has_ended) = watch::channel(false);
+    let source = FileSource { sites, shared, store: settings.store, group: settings.group, has_ended };
+    let assignments = source.assignments().await?;
+    let (outlet, events) = Outlet::new(settings.budget);
+    let reader = Reader {
+        sites: source.sites.clone(),
+        shared: source.shared.clone(),
+        outlet,
+        revoke_deadline: settings.revoke_deadline,
+    };
+    let body = move || {
+        reader.run(assignments);
+        // The receiver may have gone; nobody waits then.
+        let _ = ended.send(true);
+    };
+    let spawned = thread::Builder::new().name("file-reader".into()).spawn(body);
+    spawned.map_err(|error| SourceError::Fatal(format!("files: no thread to read with: {error}")))?;
+    Ok((Arc::new(source), events))
+}
+
+/// Answers questions about the files and their positions; reads nothing.
+pub async fn observe(settings: FileSettings) -> Result<Arc<FileSource>, SourceError> {
+    let sites = counted_sites(&settings.streams).await?;
+    let (shared, has_ended) = (Arc::new(Shared::default()), watch::channel(true).1);
+    Ok(Arc::new(FileSource { sites, shared, store: settings.store, group: settings.group, has_ended }))
+}
+
+async fn counted_sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {
+    let sites = sites(streams)?;
+    let counted = sites.clone();
+    let counting = tokio::task::spawn_blocking(move || counted.iter().try_for_each(|site| count(site)));
+    counting.await.unwrap_or_else(|error| Err(SourceError::Unavailable(error.to_string())))?;
+    Ok(sites)
+}
+
+fn sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {
+    let mut seen = BTreeSet::new();
+    let all = streams.iter().flat_map(|stream| stream.files.iter().map(move |path| (stream, path)));
+    let site = |(stream, path): (&FileStream, &PathBuf)| match seen.insert(path.clone()) {
+        true => Ok(Arc::new(Site::new(stream, path))),
+        false => {
+            Err(SourceError::Fatal(format!("file {} is listed twice: its readings would count twice", path.display())))
+        }
+    };
+    all.map(site).collect()
+}
+
+fn count(site: &Site) -> Result<(), SourceError> {
+    let counted = lines::count(&site.path, site.has_header);
+    let failed =
+        |error| SourceError::Fatal(format!("file {}: {error}: correct the stream's `files`", site.path.display()));
+    counted.map(|records| site.saw_end(Offset(records))).map_err(failed)
+}
+
+pub struct FileSource {
+    sites: Vec<Arc<Site>>,
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    group: String,
+    has_ended: watch::Receiver<bool>,
+}
+
+impl FileSource {
+    async fn assignments(&self) -> Result<Vec<Assignment>, SourceError> {
+        let mut all = Vec::new();
+        for site in &self.sites {
+            all.push(Assignment {
+                partition: site.partition.clone(),
+                source: site.source,
+                stream: site.stream.clone(),
+                log_start: Offset(0),
+                log_end: site.end(),
+                committed: self.committed(site).await?,
+            });
+        }
+        Ok(all)
+    }
+
+    async fn committed(&self, site: &Site) -> Result<Option<Committed>, SourceError> {
+        let found =
+            self.store.positions(&self.group, site.source, PositionKind::Commit, 1).await.map_err(store_error)?;
+        let Some(newest) = found.into_iter().next() else { return Ok(None) };
+        self.shared.written_at_ms.fetch_max(newest.written_at_ms, Ordering::AcqRel);
+        Ok(Some(Committed { offset: newest.offset, metadata: newest.metadata }))
+    }
+}
+
+#[async_trait]
+impl Source for FileSource {
+    fn group(&self) -> &str {
+        &self.group
+    }
+
+    fn metadata_limit(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn commit(&self, commits: &[CommitRequest]) -> Result<(), SourceError> {
+        if self.shared.given_up.load(Ordering::Acquire) {
+            return Err(SourceError::Fenced("the files have been given up".into()));
+        }
+        let position = |one: &CommitRequest| StoredPosition {
+            group: self.group.clone(),
+            source: one.source,
+            kind: PositionKind::Commit,
+            offset: one.offset,
+            metadata: one.metadata.clone(),
+            written_at_ms: self.shared.next_write(),
+        };
+        let positions: Vec<_> = commits.iter().map(position).collect();
+        self.store.write_positions(&positions).await.map_err(store_error)?;
+        for one in commits {
+            let trimmed = self.store.trim_positions(&self.group, one.source, PositionKind::Commit, one.offset).await;
+            trimmed.map_err(store_error)?;
+        }
+        Ok(())
+    }
+
+    async fn group_positions(&self) -> Result<Vec<GroupPosition>, SourceError> {
+        let mut all = Vec::new();
+        for site in &self.sites {
+            all.push(GroupPosition {
+                partition: site.partition.clone(),
+                source: site.source,
+                stream: site.stream.clone(),
+                committed: self.committed(site).await?,
+            });
+        }
+        Ok(all)
+    }
+
+    async fn log_bounds(&self, partition: &TopicPartition) -> Result<(Offset, Offset), SourceError> {
+        match self.sites.iter().find(|site| site.partition == *partition) {
+            Some(site) => Ok((Offset(0), site.end())),
+            None => Err(SourceError::Fatal(format!("file {partition} is not one of the streams' files"))),
+        }
+    }
+
+    async fn close(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        // An error means that the thread has gone, which is what is waited for.
+        let _ = self.has_ended.clone().wait_for(|ended| *ended).await;
+    }
+}
+
+impl Drop for FileSource {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+    }
+}
+
+fn store_error(error: StoreError) -> SourceError {
+    match error {
+        StoreError::Unavailable(_) => SourceError::Unavailable(error.to_string()),
+        StoreError::Refused(text) => SourceError::Fatal(text),
+    }
+}
+
+#[cfg(test)]
+mod tests;

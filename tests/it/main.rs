@@ -9,9 +9,11 @@
     reason = "tests of the third ring live in real time, and hear of the servers by the environment"
 )]
 
+mod contracts;
 mod faults;
 mod locate;
 mod ring;
+mod store;
 mod support;
 mod synop;
 mod tidy;

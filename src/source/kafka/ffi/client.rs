@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka_sys as sys;
+use rdkafka_sys::{self as sys, RDKafkaErrorCode as E};
 
 use super::callbacks::{self, Notes};
 use super::list::elements;
@@ -110,11 +110,15 @@ impl Client {
         unsafe { sys::rd_kafka_resume_partitions(self.rk, list.0) };
     }
 
-    /// Reads on at the list's offsets; where it cannot, the list says so.
+    /// Reads on at the list's offsets.
     pub fn seek(&self, list: &List, timeout: Duration) -> Result<(), Failure> {
         // SAFETY: both pointers are live.
         unsafe { take_error(sys::rd_kafka_seek_partitions(self.rk, list.0, millis(timeout))) }?;
-        list.answers().into_iter().try_for_each(|(_, code)| code.check())
+        list.answers().into_iter().try_for_each(|(_, code)| match code.known() {
+            // Not begun yet, so it begins where it was assigned; or being stopped; or its topic has gone.
+            Some(E::State | E::PreviousInProgress | E::UnknownPartition) => Ok(()),
+            _ => code.check(),
+        })
     }
 
     /// Fills in offsets and metadata of the group's commits; elements without one keep a negative offset.

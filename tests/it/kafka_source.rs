@@ -35,11 +35,14 @@ struct Seen {
     failed: Vec<String>,
 }
 
+/// By partition: its identity, the next offset, the last leader epoch.
+type Held = Arc<Mutex<BTreeMap<i32, (SourceId, i64, i32)>>>;
+
 /// One member of the group with a toy engine.
 struct Member {
     source: Arc<KafkaSource>,
     engine: JoinHandle<()>,
-    held: Arc<Mutex<BTreeMap<i32, (SourceId, i64, i32)>>>,
+    held: Held,
 }
 
 #[derive(Clone)]
@@ -96,7 +99,7 @@ impl Bench {
     /// A member whose engine takes `pace` for a batch.
     fn join(&self, budget: usize, pace: Duration) -> Member {
         let (source, events) = self.start(budget);
-        let held: Arc<Mutex<BTreeMap<_, _>>> = Arc::default();
+        let held = Held::default();
         let toy = Toy {
             source: source.clone(),
             seen: self.seen.clone(),
@@ -168,7 +171,7 @@ impl Member {
 struct Toy {
     source: Arc<KafkaSource>,
     seen: Arc<Mutex<Seen>>,
-    held: Arc<Mutex<BTreeMap<i32, (SourceId, i64, i32)>>>,
+    held: Held,
     topic: Arc<str>,
 }
 
@@ -436,6 +439,44 @@ pub async fn the_broker_comes_back(bootstrap: &str, stop: impl FnOnce(), start: 
     // The session may have ended while the broker was away; then records come again from the last commit.
     assert!(seen.records.values().all(|times| *times >= 1));
     assert_eq!((seen.records.len(), seen.failed.len()), (12_000, 0), "{:?}", seen.failed);
+}
+
+/// Stopping while the broker is away takes no longer than it must.
+pub async fn leaving_while_the_broker_is_away(bootstrap: &str, stop: impl FnOnce(), start: impl FnOnce()) {
+    let bench = Bench::new(bootstrap, "away", 2).await;
+    let (source, mut events) = bench.start(MIB);
+    let engine = tokio::spawn(async move {
+        let mut revoked = 0;
+        while let Some(event) = events.recv().await {
+            match event {
+                SourceEvent::Assigned { partitions, reply } => {
+                    let from = |one: etiage::source::Assignment| ReadFrom {
+                        partition: one.partition,
+                        offset: one.log_start,
+                        leader_epoch: -1,
+                    };
+                    let _ = reply.send(partitions.into_iter().map(from).collect());
+                }
+                SourceEvent::Revoked { partitions, reply, .. } => {
+                    revoked += partitions.len();
+                    let _ = reply.send(());
+                }
+                _ => {}
+            }
+        }
+        revoked
+    });
+    while source.group_positions().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stop();
+    let begin = Instant::now();
+    source.close().await;
+    let took = begin.elapsed();
+    start();
+    assert_eq!(engine.await.expect("no panic"), 2, "revocations are told all the same");
+    assert!(took < Duration::from_secs(8), "leaving took {took:?}");
 }
 
 /// Rejected and late readings reach their topics, and one that is too large goes without its payload.

@@ -5,7 +5,7 @@
 //! path as configured: files may be added to a stream and listed in another order, but not renamed.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
@@ -64,10 +64,10 @@ struct Site {
 }
 
 impl Site {
-    fn new(stream: &FileStream, path: &PathBuf) -> Site {
+    fn new(stream: &FileStream, path: &Path) -> Site {
         let text = path.to_string_lossy();
         Site {
-            path: path.clone(),
+            path: path.into(),
             partition: TopicPartition { topic: text.as_ref().into(), partition: 0 },
             source: SourceId { topic: identity(&stream.name, &text), partition: 0 },
             stream: stream.name.as_str().into(),

@@ -1,7 +1,7 @@
 //! The thread that reads files: a batch of each in turn, until all have ended; then it waits to be stopped.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -179,7 +179,7 @@ fn open_at(site: &Arc<Site>, from: &ReadFrom) -> Result<Open, String> {
     Ok(Open { site: site.clone(), lines, next: from.offset })
 }
 
-fn changed(path: &PathBuf, offset: Offset, how: &str) -> String {
+fn changed(path: &Path, offset: Offset, how: &str) -> String {
     format!(
         "file {}: the {offset} lines that have been read are not what they were ({how}): put the file back as it was, \
          or compute anew with `etiage replay --from earliest`",
@@ -187,7 +187,7 @@ fn changed(path: &PathBuf, offset: Offset, how: &str) -> String {
     )
 }
 
-fn failed(path: &PathBuf, error: &io::Error) -> String {
+fn failed(path: &Path, error: &io::Error) -> String {
     format!("file {}: {error}", path.display())
 }
 

@@ -40,11 +40,13 @@ pub fn commit(client: &Client, commits: &[CommitRequest]) -> Result<(), SourceEr
         entry.leader_epoch(one.leader_epoch).metadata(&encode(&one.metadata));
     }
     let answers = client.commit(&list, TIMEOUT).map_err(|failure| verdict("commit", &failure))?;
-    for (element, code) in answers.iter().filter(|(_, code)| code.0 != 0) {
-        let place = format!("commit of {}/{}", element.topic, element.partition);
-        return Err(verdict(&place, &Failure { code: *code, text: code.to_string() }));
+    match answers.iter().find(|(_, code)| code.0 != 0) {
+        Some((element, code)) => {
+            let place = format!("commit of {}/{}", element.topic, element.partition);
+            Err(verdict(&place, &Failure { code: *code, text: code.to_string() }))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn verdict(what: &str, failure: &Failure) -> SourceError {

@@ -1,7 +1,7 @@
 //! A Kafka consumer group as a source.
 //!
 //! ```text
-//! brokers ──► librdkafka (≤ 32 MiB fetched) ──► reader thread ──► outlet (≤ the budget) ──► engine
+//! brokers ──► librdkafka (≤ 16 MiB fetched) ──► reader thread ──► outlet (≤ the budget) ──► engine
 //!                                                   ▲                                          │
 //!                             commits, questions ───┴──────── from any thread ◄────────────────┘
 //! ```
@@ -25,7 +25,6 @@ use super::outlet::{Budget, Outlet};
 use super::{CommitRequest, GroupPosition, Source, SourceError, SourceEvent};
 use crate::reading::{Offset, TopicId, TopicPartition};
 
-mod admin;
 mod commit;
 mod ffi;
 mod outbox;
@@ -101,6 +100,10 @@ impl Shared {
 
     fn owned(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, TopicId>> {
         self.owned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owns_nothing(&self) -> bool {
+        self.owned().is_empty()
     }
 
     fn own(&self, partitions: impl Iterator<Item = (TopicPartition, TopicId)>) {

@@ -28,6 +28,8 @@ const POLL_WAIT: Duration = Duration::from_millis(50);
 const SHORT_WAIT: Duration = Duration::from_millis(2);
 /// Waiting for room longer than this pauses the partitions. Pausing costs: librdkafka drops what it has fetched.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
+/// How long the brokers have to take note that this member leaves.
+const LEAVE_MARGIN: Duration = Duration::from_secs(2);
 /// A matter of librdkafka's own threads, not of the brokers'.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A topic may be absent for so long: at start, or because it is being made anew.
@@ -148,11 +150,14 @@ impl Reader {
         true
     }
 
-    fn over(&self) -> bool {
-        match self.leaving {
-            Some(deadline) => self.client.closed() || now() > deadline,
-            None => false,
+    fn over(&mut self) -> bool {
+        let Some(mut deadline) = self.leaving else { return false };
+        if self.rebalance.is_none() && self.shared.owns_nothing() {
+            // Only the brokers are still to be told, and they may be away.
+            deadline = deadline.min(now() + LEAVE_MARGIN);
+            self.leaving = Some(deadline);
         }
+        self.client.closed() || now() > deadline
     }
 
     fn stop_asked(&self) -> bool {
@@ -267,7 +272,7 @@ impl Reader {
 
     /// A topic that was said to be unknown has had its time to come back.
     fn look_for_missing(&mut self) {
-        if !self.missing.is_some_and(|since| now().duration_since(since) > MISSING_GRACE) {
+        if self.missing.is_none_or(|since| now().duration_since(since) <= MISSING_GRACE) {
             return;
         }
         match topics::missing(&self.client, &self.streams) {
@@ -326,7 +331,9 @@ impl Reader {
     fn all_held(&self) -> List {
         let mut list = List::new();
         for (topic, partitions) in &self.held {
-            partitions.iter().for_each(|(partition, next)| drop(list.add(topic, *partition).offset(*next)));
+            for (partition, next) in partitions {
+                list.add(topic, *partition).offset(*next);
+            }
         }
         list
     }
@@ -335,8 +342,7 @@ impl Reader {
         if self.leaving.is_some() || !self.stop_asked() {
             return;
         }
-        let margin = Duration::from_secs(5);
-        self.leaving = Some(now() + self.revoke_deadline + margin);
+        self.leaving = Some(now() + self.revoke_deadline + LEAVE_MARGIN);
         if let Err(failure) = self.client.begin_close() {
             tracing::warn!("kafka: leaving the group: {}", failure.text);
             self.give_up_all();

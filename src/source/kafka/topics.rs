@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admin::{self, Topic};
 use super::commit;
-use super::ffi::{Client, Failure, List};
+use super::ffi::{self, Client, Failure, List, Topic};
 use super::trouble::{Nature, nature, request_error};
 use crate::reading::{Offset, SourceId, TopicPartition};
 use crate::source::{Assignment, GroupPosition, SourceError};
 
 /// Each question; the reader asks again when there is no answer, and serves its callbacks in between.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Topics by name, with the name of the stream that each belongs to.
 pub type Streams = BTreeMap<Arc<str>, Arc<str>>;
@@ -20,7 +19,7 @@ pub type Streams = BTreeMap<Arc<str>, Arc<str>>;
 /// The topics of the streams that the cluster does not have.
 pub fn missing(client: &Client, streams: &Streams) -> Result<Vec<String>, Failure> {
     let names: Vec<&str> = streams.keys().map(|name| &**name).collect();
-    let there = admin::describe(client, &names, TIMEOUT)?;
+    let there = ffi::describe(client, &names, TIMEOUT)?;
     Ok(names.iter().filter(|name| !there.contains_key(**name)).map(|name| name.to_string()).collect())
 }
 
@@ -31,8 +30,8 @@ pub fn missing_text(names: &[String]) -> String {
 /// Refuses topics whose replayed prefix would differ, and says what is risky.
 pub fn fit(client: &Client, streams: &Streams) -> Result<(), SourceError> {
     let names: Vec<&str> = streams.keys().map(|name| &**name).collect();
-    let topics = admin::describe(client, &names, TIMEOUT).map_err(|failure| request_error("topics", &failure))?;
-    let settings = match admin::settings(client, &names, TIMEOUT) {
+    let topics = ffi::describe(client, &names, TIMEOUT).map_err(|failure| request_error("topics", &failure))?;
+    let settings = match ffi::settings(client, &names, TIMEOUT) {
         Ok(settings) => settings,
         Err(failure) if nature(failure.code) == Nature::Passing => {
             return Err(request_error("topic settings", &failure));
@@ -84,7 +83,7 @@ pub fn assignments(client: &Client, streams: &Streams, list: &List) -> Result<Ve
         names.insert(element.topic);
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let topics = admin::describe(client, &names, TIMEOUT).map_err(wrap("topics"))?;
+    let topics = ffi::describe(client, &names, TIMEOUT).map_err(wrap("topics"))?;
     client.committed(&mut asked, TIMEOUT).map_err(wrap("committed positions"))?;
     let mut all = Vec::new();
     for (element, code) in asked.answers() {
@@ -115,10 +114,12 @@ pub fn assignments(client: &Client, streams: &Streams, list: &List) -> Result<Ve
 pub fn group_positions(client: &Client, streams: &Streams) -> Result<Vec<GroupPosition>, SourceError> {
     let wrap = |what: &'static str| move |failure: Failure| request_error(what, &failure);
     let names: Vec<&str> = streams.keys().map(|name| &**name).collect();
-    let topics = admin::describe(client, &names, TIMEOUT).map_err(wrap("topics"))?;
+    let topics = ffi::describe(client, &names, TIMEOUT).map_err(wrap("topics"))?;
     let mut asked = List::new();
     for (name, topic) in &topics {
-        (0..topic.partitions).for_each(|partition| drop(asked.add(name, partition)));
+        for partition in 0..topic.partitions {
+            asked.add(name, partition);
+        }
     }
     client.committed(&mut asked, TIMEOUT).map_err(wrap("committed positions"))?;
     let mut all = Vec::new();

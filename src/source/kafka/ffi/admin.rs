@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdkafka_sys as sys;
 
-use super::ffi::{Client, Code, Failure, TIMED_OUT, c_string, millis, text};
+use super::{Client, Code, Failure, TIMED_OUT, c_string, millis, text};
 use crate::reading::TopicId;
 
 /// One topic as the cluster describes it.

@@ -39,12 +39,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let health = Arc::new(Health::starting("connecting"));
     let listening = listen(&config.serve.listen, &health).await?;
     let mut stop = signals::stop_on_signal()?;
-    let connected = tokio::select! {
-        connected = setup::connect::connect(&config, args.until_end) => connected?,
+    let (world, events) = tokio::select! {
+        connected = setup::connect::connect(&config, args.until_end, health.clone()) => connected?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
-    let (world, events) = connected;
-    health.ready();
+    health.not_ready("waiting for partitions");
     let outcome = Engine::new(world)?.run(events, stop).await;
     health.dead("stopped");
     if let Some(listening) = listening {

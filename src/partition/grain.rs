@@ -149,6 +149,11 @@ impl Grain {
         }
     }
 
+    /// Writes on their way will not be heard of again.
+    pub fn abandon(&mut self) {
+        self.entries.iter_mut().flatten().for_each(|entry| entry.durability.failed());
+    }
+
     pub fn holds(&self) -> Option<Offset> {
         self.entries.iter().flatten().filter_map(|entry| entry.durability.holds()).min()
     }

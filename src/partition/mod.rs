@@ -87,6 +87,23 @@ struct Stored {
 struct Outbox {
     low: Option<Offset>,
     readings: Vec<Outgoing>,
+    bytes: usize,
+}
+
+impl Outbox {
+    fn push(&mut self, record: Offset, reading: Outgoing) {
+        self.low = Some(self.low.map_or(record, |low| low.min(record)));
+        self.bytes += reading.key.len() + reading.value.len() + std::mem::size_of::<Outgoing>();
+        self.readings.push(reading);
+    }
+
+    /// Puts readings back in front.
+    fn put_back(&mut self, mut unsent: Outbox) {
+        unsent.readings.append(&mut self.readings);
+        unsent.low = [unsent.low, self.low].into_iter().flatten().min();
+        unsent.bytes += self.bytes;
+        *self = unsent;
+    }
 }
 
 pub struct Partition {
@@ -189,8 +206,7 @@ impl Partition {
 
     /// Rejected and late readings that must be acknowledged before their records are committed.
     pub fn enqueue(&mut self, record: Offset, reading: Outgoing) {
-        self.outbox.low = Some(self.outbox.low.map_or(record, |low| low.min(record)));
-        self.outbox.readings.push(reading);
+        self.outbox.push(record, reading);
     }
 
     /// Everything that should be written now, marked as on its way. `force` ignores the views'
@@ -228,10 +244,14 @@ impl Partition {
             self.durability(*at).failed();
         }
         self.stored().for_each(|stored| stored.durability.failed());
-        let mut unsent = std::mem::take(&mut self.sending);
-        unsent.readings.append(&mut self.outbox.readings);
-        unsent.low = [unsent.low, self.outbox.low].into_iter().flatten().min();
-        self.outbox = unsent;
+        self.outbox.put_back(std::mem::take(&mut self.sending));
+    }
+
+    /// Whoever drove the last flush has dropped it: its outcome is unknown.
+    pub fn abandon_flush(&mut self) {
+        let grains = self.views.iter_mut().flat_map(|fold| &mut fold.grains);
+        grains.for_each(Grain::abandon);
+        self.fail_flush(&[]);
     }
 
     fn stored(&mut self) -> impl Iterator<Item = &mut Stored> {
@@ -333,9 +353,10 @@ impl Partition {
         self.views.iter().flat_map(|fold| &fold.grains).map(Grain::len).sum()
     }
 
-    /// Bytes that the parts take, about.
-    pub fn parts_bytes(&self) -> usize {
-        self.views.iter().map(Fold::bytes).sum()
+    /// Bytes that the parts take, and the readings that wait to go out; about.
+    pub fn memory_bytes(&self) -> usize {
+        let parts: usize = self.views.iter().map(Fold::bytes).sum();
+        parts + self.outbox.bytes + self.sending.bytes
     }
 }
 

@@ -102,6 +102,7 @@ impl Engine {
         let took = times.acked - times.issued;
         progress::flushed(took);
         self.flush_pause_ms = FIRST_PAUSE_MS;
+        self.world.health.ready();
         let lag = self.world.settings.commit_lag_ms;
         let long = if lag == 0 { LONG_FLUSH_MS } else { lag / 4 };
         self.flush_limit = match took > long {
@@ -115,6 +116,7 @@ impl Engine {
             return Err(error.into());
         }
         tracing::warn!(%error, again_in_ms = self.flush_pause_ms, "flush failed; all of it is written again");
+        self.world.health.not_ready(&error.to_string());
         self.flush_not_before = self.world.clock.now() + self.flush_pause_ms;
         self.flush_pause_ms = (self.flush_pause_ms * 2).min(LAST_PAUSE_MS);
         Ok(())

@@ -107,17 +107,17 @@ impl Engine {
         drop(permit);
     }
 
-    /// Whether another batch may be folded before parts have left memory. A batch is folded whole,
-    /// so the budget may be passed by one batch.
+    /// Whether another batch may be folded before parts and outgoing readings have left memory. A
+    /// batch is folded whole, so the budget may be passed by one batch.
     fn has_room(&self) -> bool {
-        let bytes: usize = self.owned.values().map(|owned| owned.core.parts_bytes()).sum();
+        let bytes: usize = self.owned.values().map(|owned| owned.core.memory_bytes()).sum();
         bytes <= self.world.settings.parts_bytes
     }
 
     /// Cold parts leave memory after a while, and all that may leave when memory runs short.
     pub(super) fn evict(&mut self) {
         let now = self.world.clock.now();
-        let bytes: usize = self.owned.values().map(|owned| owned.core.parts_bytes()).sum();
+        let bytes: usize = self.owned.values().map(|owned| owned.core.memory_bytes()).sum();
         let short = bytes > self.world.settings.parts_bytes / 4 * 3;
         let untouched_since = if short { now } else { now.saturating_sub(COLD_MS) };
         let evict_one = |owned: &mut Owned| owned.core.evict(untouched_since);

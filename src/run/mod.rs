@@ -23,6 +23,7 @@ use crate::reading::{Located, Offset, TopicPartition};
 use crate::source::{Outbox, Source, SourceError, SourceEvent};
 use crate::start::Refusal;
 use crate::store::{GenerationState, Store, StoreError};
+use crate::telemetry::Health;
 use crate::view::View;
 
 mod assign;
@@ -53,6 +54,7 @@ pub struct World {
     pub source: Arc<dyn Source>,
     pub outbox: Arc<dyn Outbox>,
     pub clock: Clock,
+    pub health: Arc<Health>,
     /// The live views that this instance folds.
     pub views: Vec<Arc<View>>,
     pub streams: BTreeMap<Arc<str>, Arc<StreamRun>>,
@@ -202,6 +204,7 @@ impl Engine {
             SourceEvent::Assigned { partitions, reply } => {
                 let answer = self.assigned(partitions).await?;
                 self.was_assigned = true;
+                self.world.health.ready();
                 self.claim_closing();
                 // A source that has gone says so by closing the channel.
                 let _ = reply.send(answer);

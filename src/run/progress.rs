@@ -129,7 +129,7 @@ impl Engine {
             let folded = behind(owned.core.position());
             lag += folded;
             parts += owned.core.parts_in_memory();
-            bytes += owned.core.parts_bytes();
+            bytes += owned.core.memory_bytes();
             let watermark_ms = owned.core.watermark_ms();
             least = if number == 0 { watermark_ms } else { least.min(watermark_ms) };
             lag_gauge(&labels, names::LAG_FOLDED, folded);

@@ -11,6 +11,10 @@ use crate::source::SourceEvent;
 use super::progress::Summary;
 use super::{Engine, RunError, progress};
 
+/// How long leaving the group may take after the last flush. Dropped members are noticed by the
+/// group all the same, only later.
+const LEAVE_WITHIN: Duration = Duration::from_millis(1_500);
+
 impl Engine {
     /// Gives partitions up within the deadline; what is not done by then is left to the next owner.
     pub(super) async fn revoked(&mut self, partitions: &[TopicPartition], lost: bool) -> Result<(), RunError> {
@@ -47,6 +51,12 @@ impl Engine {
             self.committing = None;
             self.on_committed(done)?;
         }
+        for partition in partitions {
+            // A stop may have come in the middle of an earlier last flush.
+            if let Some(owned) = self.owned.get_mut(partition) {
+                owned.core.abandon_flush();
+            }
+        }
         let work = self.take_work(partitions, true);
         let outcome = self.world.flush(&work).await;
         self.settle_flush(&work.shares, outcome)?;
@@ -69,7 +79,7 @@ impl Engine {
             Ok(()) => self.revoked(&all, false).await,
             error => error,
         };
-        let deadline = Duration::from_millis(self.world.settings.stop_deadline_ms);
+        let deadline = LEAVE_WITHIN;
         let leave = leave(&*self.world.source, events);
         if tokio::time::timeout(deadline, leave).await.is_err() {
             tracing::warn!("the group was not left in time; its session will expire by itself");

@@ -14,12 +14,17 @@ use crate::source::kafka::{self, KafkaOutbox, KafkaSettings};
 use crate::source::outlet::Budget;
 use crate::source::{Outbox, Source, SourceEvent};
 use crate::store::{self, Store};
+use crate::telemetry::Health;
 
 use super::generations::Registry;
 use super::{Compiled, SetupError, settings};
 
 /// Connects everything and binds the views to their live generations.
-pub async fn connect(config: &Config, until_end: bool) -> Result<(World, Receiver<SourceEvent>), SetupError> {
+pub async fn connect(
+    config: &Config,
+    until_end: bool,
+    health: Arc<Health>,
+) -> Result<(World, Receiver<SourceEvent>), SetupError> {
     let clock = Clock::start();
     let compiled = Compiled::new(config)?;
     let store = store::open(&config.store).await?;
@@ -35,7 +40,7 @@ pub async fn connect(config: &Config, until_end: bool) -> Result<(World, Receive
     }
     let streams = compiled.streams(config, &bound);
     let views = bound.into_iter().map(|(view, _)| view).collect();
-    Ok((World { store, source, outbox, clock, views, streams, settings: settings(config, until_end) }, events))
+    Ok((World { store, source, outbox, clock, health, views, streams, settings: settings(config, until_end) }, events))
 }
 
 type Joined = (Arc<dyn Source>, Arc<dyn Outbox>, Receiver<SourceEvent>);

@@ -39,13 +39,8 @@ pub enum Format {
 /// Where a reading's position comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PositionFields {
-    LatLon {
-        lat: String,
-        lon: String,
-    },
-    Station {
-        field: String,
-    },
+    LatLon { lat: String, lon: String },
+    Station { field: String },
     /// The stream's readings have no position.
     None,
 }

@@ -9,8 +9,8 @@ use etiage::locate::{Outlines, RegionIdx, RegionSet, SHIPPED_PROPERTIES};
 /// Positions of one workload.
 type Column = (Vec<f64>, Vec<f64>);
 
-const POSITIONS: usize = 1 << 20;
-const ROUNDS: usize = 5;
+const POSITIONS: usize = 1 << 18;
+const ROUNDS: usize = 15;
 
 pub fn run() {
     ["regions", "departements"].into_iter().for_each(bench_set);
@@ -61,7 +61,7 @@ fn bench_workload(name: &str, kind: &str, (lat, lon): &Column, set: &RegionSet, 
     println!(
         "locate/{name}, {kind}: {:.1} ns a position, index {:.0} ns, slow twin {:.0} ns; {:.0} % inside",
         each(column, POSITIONS),
-        one_by_one(1 << 14, &|lat, lon| set.locate_by_index(lat, lon)),
+        one_by_one(1 << 12, &|lat, lon| set.locate_by_index(lat, lon)),
         one_by_one(64, &|lat, lon| outlines.locate(lat, lon)),
         100.0 * out.iter().flatten().count() as f64 / POSITIONS as f64,
     );

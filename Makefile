@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test up down demo clean-services bench build fmt fmt-check lint
+.PHONY: help run test up down demo clean-services bench bench-kafka build fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ build: ## the release binary, with TLS
 bench: ## the benchmarks
 	@services/need.sh build
 	@cargo bench --features tls
+
+bench-kafka: build ## the whole engine from a real topic to rows in both stores: rate, CPU, memory
+	@services/need.sh servers
+	@services/bench-kafka.sh $(RELEASE)
 
 fmt: ## format the code
 	@cargo fmt --all

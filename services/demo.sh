@@ -22,7 +22,9 @@ venv=$("$HERE/python.sh")
 say "== keyspace, tables and topics: etiage migrate"
 "$etiage" migrate --config "$config"
 say "== simulated readings into the topic $run"
-"$etiage" simulate temperatures --topic "$run" --kafka "$kafka" --sensors "${SENSORS:-500}" --hours "${HOURS:-12}" --seed "${SEED:-1}"
+sensors=${SENSORS:-500} hours=${HOURS:-12}
+"$etiage" simulate --topic "$run" --brokers "$kafka" --seed "${SEED:-1}" --sensors "$sensors" \
+  --interval 60 --readings $((sensors * hours * 60)) --late 0.002 --garbage 0.0002
 say "== the engine, until the topic's end"
 "$etiage" run --config "$config" --until-end
 

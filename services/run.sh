@@ -10,7 +10,8 @@ partitions=${PARTITIONS:-4} sensors=${SENSORS:-2000} hours=${HOURS:-24} seed=${S
 rm -rf "$dir"
 mkdir -p "$dir/readings"
 say "== $sensors sensors across France, $hours hours, written as $partitions files"
-"$etiage" simulate temperatures --files "$dir/readings" --partitions "$partitions" --sensors "$sensors" --hours "$hours" --seed "$seed"
+"$etiage" simulate --files "$dir/readings" --partitions "$partitions" --seed "$seed" --sensors "$sensors" \
+  --interval 60 --readings $((sensors * hours * 60)) --late 0.002 --garbage 0.0002
 
 files=$(printf ',"%s"' "$dir"/readings/*)
 export ETIAGE_STREAMS__TEMPERATURES__FILES="[${files#,}]"

@@ -12,6 +12,7 @@
 mod contracts;
 mod faults;
 mod locate;
+mod queries;
 mod ring;
 mod store;
 mod support;

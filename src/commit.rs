@@ -100,6 +100,8 @@ pub struct Commit {
     pub leader_epoch: i32,
     /// Clock watermark of an idle partition, ms: says something of the clock, nothing of the log.
     pub idle_ms: Option<i64>,
+    /// The newest position that the store has been proven to keep.
+    pub kept: Option<Offset>,
     /// Sorted by name.
     pub views: Vec<ViewCommit>,
 }
@@ -139,6 +141,7 @@ impl Commit {
         out.signed(self.position.0.into());
         out.signed(self.leader_epoch.into());
         out.optional(self.idle_ms);
+        out.optional(self.kept.map(|kept| kept.0));
         out
     }
 
@@ -166,6 +169,7 @@ impl Commit {
             position: Offset(reader.signed_as()?),
             leader_epoch: reader.signed_as()?,
             idle_ms: reader.optional()?,
+            kept: reader.optional()?.map(Offset),
             views: Vec::new(),
         };
         let whole = body == Body::Here as u8;
@@ -240,6 +244,7 @@ mod tests {
             position: Offset(1_234_567),
             leader_epoch: 12,
             idle_ms: Some(-5),
+            kept: Some(Offset(1_000_000)),
             views: vec![ViewCommit {
                 view: Arc::from("region"),
                 generation: 1,

@@ -25,8 +25,8 @@ pub struct StartPlan {
     /// Least position of the views.
     pub position: Offset,
     pub leader_epoch: i32,
-    /// The store has no position of this partition yet.
-    pub anchor: bool,
+    /// The position that the store is known to keep.
+    pub kept: Option<Offset>,
 }
 
 /// The engine does not guess: each of these names its repair.
@@ -54,8 +54,8 @@ pub enum Refusal {
     )]
     LogEnds { partition: String, start: Offset, log_end: Offset },
     #[error(
-        "the store knows no position of {partition}, which is committed at offset {offset}: this is another store, or \
-         it has lost data. Point the configuration at the right store, restore it, or compute the history again with \
+        "the store does not keep the position that the commit of {partition} at offset {offset} names: this is another \
+         store, or it has lost data. Point the configuration at the right store, restore it, or compute the history again with \
          `etiage replay --from earliest`"
     )]
     StoreForgot { partition: String, offset: Offset },
@@ -103,15 +103,19 @@ fn show(source: SourceId) -> String {
     format!("{}/{}", source.topic, source.partition)
 }
 
-/// Decides where each view starts. `anchored`: the store holds a position of this partition.
+/// Decides where each view starts. `kept`: the positions of this partition that the store keeps;
+/// the one that the commit names must be among them.
 pub fn plan(
     assignment: &Assignment,
     committed: Option<&Commit>,
-    anchored: bool,
+    kept: &[Offset],
     feeds: &[Feed],
 ) -> Result<StartPlan, Refusal> {
     let partition = || assignment.partition.to_string();
-    if let (Some(commit), false) = (committed, anchored) {
+    let named = committed.and_then(|commit| commit.kept);
+    if let Some(commit) = committed
+        && !named.is_some_and(|named| kept.contains(&named))
+    {
         return Err(Refusal::StoreForgot { partition: partition(), offset: commit.position });
     }
     let starts: Vec<FoldStart> = feeds.iter().map(|feed| start_of(feed, assignment.source, committed)).collect();
@@ -123,8 +127,9 @@ pub fn plan(
     if furthest > assignment.log_end {
         return Err(Refusal::LogEnds { partition: partition(), start: furthest, log_end: assignment.log_end });
     }
-    let leader_epoch = committed.map_or(-1, |commit| commit.leader_epoch);
-    Ok(StartPlan { starts, position, leader_epoch, anchor: !anchored })
+    // The epoch belongs to the committed position.
+    let leader_epoch = committed.filter(|commit| commit.position == position).map_or(-1, |commit| commit.leader_epoch);
+    Ok(StartPlan { starts, position, leader_epoch, kept: named })
 }
 
 /// A view goes on where its commit stands; one without a commit starts where its generation says,

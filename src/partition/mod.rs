@@ -21,9 +21,11 @@ use crate::view::View;
 mod fold;
 mod grain;
 mod judge;
+mod outbox;
 
-use grain::Grain;
+use grain::{Grain, Pass, Turn};
 pub use judge::{Judged, Verdict, VerdictKind};
+use outbox::Outbox;
 
 /// Snapshots kept between two commits; beyond, every second one is forgotten.
 const MAX_SNAPSHOTS: usize = 256;
@@ -73,7 +75,7 @@ pub struct Flush {
     pub writes: Vec<(At, PartWrite)>,
     /// Positions that the store must hold before a commit relies on them.
     pub positions: Vec<(PositionKind, Commit)>,
-    pub outgoing: Vec<Outgoing>,
+    pub outgoing: Vec<Arc<Outgoing>>,
 }
 
 /// A position on its way into the store.
@@ -82,29 +84,6 @@ struct Stored {
     durability: Durability,
 }
 
-/// Rejected and late readings that are not acknowledged, with the lowest record among them.
-#[derive(Default)]
-struct Outbox {
-    low: Option<Offset>,
-    readings: Vec<Outgoing>,
-    bytes: usize,
-}
-
-impl Outbox {
-    fn push(&mut self, record: Offset, reading: Outgoing) {
-        self.low = Some(self.low.map_or(record, |low| low.min(record)));
-        self.bytes += reading.key.len() + reading.value.len() + std::mem::size_of::<Outgoing>();
-        self.readings.push(reading);
-    }
-
-    /// Puts readings back in front.
-    fn put_back(&mut self, mut unsent: Outbox) {
-        unsent.readings.append(&mut self.readings);
-        unsent.low = [unsent.low, self.low].into_iter().flatten().min();
-        unsent.bytes += self.bytes;
-        *self = unsent;
-    }
-}
 
 pub struct Partition {
     source: SourceId,
@@ -114,31 +93,32 @@ pub struct Partition {
     /// Positions with what their prefix determines, oldest first: candidates for a commit.
     snapshots: VecDeque<Commit>,
     committed: Offset,
-    /// The store's own copy of the starting position.
+    /// A position that the store is to keep: the newest that is proven to be there is named in
+    /// every commit, so that another store, or one that has lost data, is noticed.
     anchor: Stored,
+    kept: Option<Offset>,
     /// Metadata that does not fit beside the offset, for the next commit.
     spill: Option<Stored>,
     /// Where the last spilled commit stood.
     spilled_at: Option<Offset>,
     outbox: Outbox,
-    sending: Outbox,
     /// A judged batch refers to entries: nothing may be evicted before it is folded.
     judged: bool,
 }
 
 impl Partition {
-    /// A new ownership: nothing in memory. `anchor` tells that the store holds no position of this
-    /// partition yet, so that one must be there, proven, before the first commit.
+    /// A new ownership: nothing in memory. `kept` is the position that the store is known to hold;
+    /// where there is none, the starting one must be there, proven, before the first commit.
     pub fn new(
         source: SourceId,
         out_of_orderness_ms: i64,
         leader_epoch: i32,
         starts: Vec<FoldStart>,
-        anchor: bool,
+        kept: Option<Offset>,
     ) -> Partition {
         let views: Vec<Fold> = starts.into_iter().map(Fold::new).collect();
         let position = least_position(&views);
-        let start = Commit { source, position, leader_epoch, idle_ms: None, views: Vec::new() };
+        let start = Commit { source, position, leader_epoch, idle_ms: None, kept: None, views: Vec::new() };
         let mut partition = Partition {
             source,
             out_of_orderness_ms,
@@ -147,14 +127,14 @@ impl Partition {
             snapshots: VecDeque::new(),
             committed: position,
             anchor: Stored { commit: start, durability: Durability::default() },
+            kept,
             spill: None,
             spilled_at: None,
             outbox: Outbox::default(),
-            sending: Outbox::default(),
             judged: false,
         };
         partition.anchor.commit = partition.snapshot();
-        if anchor {
+        if kept.is_none() {
             partition.anchor.durability.changed(position);
         }
         partition
@@ -187,7 +167,7 @@ impl Partition {
         // The epoch is that of the last record folded: it says nothing of a position further back.
         let together = views.iter().all(|view| view.position == position);
         let leader_epoch = if together { self.leader_epoch } else { -1 };
-        Commit { source: self.source, position, leader_epoch, idle_ms: None, views }
+        Commit { source: self.source, position, leader_epoch, idle_ms: None, kept: self.kept, views }
     }
 
     /// The log has no record between the last one folded and `position` (transaction markers,
@@ -215,18 +195,19 @@ impl Partition {
         self.remember();
         let mut writes = Vec::new();
         for (view, fold) in self.views.iter_mut().enumerate() {
-            if force || now >= fold.flushed_at + fold.view.flush_ms {
+            // Second writes have a deadline of their own, whatever the flush interval.
+            let all = force || now >= fold.flushed_at + fold.view.flush_ms;
+            if all {
                 fold.flushed_at = now;
-                fold.issue(view, self.source, now, lag, limit, &mut writes);
             }
+            let passes = if all { &[Pass::Second, Pass::First][..] } else { &[Pass::Second] };
+            fold.issue(view, self.source, Turn { now, lag, passes }, limit, &mut writes);
         }
         let anchor = self.anchor.issue(now, lag).map(|commit| (PositionKind::Kept, commit));
         let spill =
             self.spill.as_mut().and_then(|spill| spill.issue(now, lag)).map(|commit| (PositionKind::Spill, commit));
-        debug_assert!(self.sending.readings.is_empty(), "one flush at a time");
-        self.sending = std::mem::take(&mut self.outbox);
         let positions = anchor.into_iter().chain(spill).collect();
-        Flush { writes, positions, outgoing: self.sending.readings.clone() }
+        Flush { writes, positions, outgoing: self.outbox.send() }
     }
 
     /// The parts and their rows, the positions and the outgoing readings are acknowledged.
@@ -235,7 +216,10 @@ impl Partition {
             self.durability(*at).acked(times, lag);
         }
         self.stored().for_each(|stored| stored.durability.acked(times, lag));
-        self.sending = Outbox::default();
+        if self.anchor.durability.settled() {
+            self.kept = Some(self.anchor.commit.position);
+        }
+        self.outbox.acked();
     }
 
     /// Outcome unknown: all of it must be repeated.
@@ -244,7 +228,7 @@ impl Partition {
             self.durability(*at).failed();
         }
         self.stored().for_each(|stored| stored.durability.failed());
-        self.outbox.put_back(std::mem::take(&mut self.sending));
+        self.outbox.failed();
     }
 
     /// Whoever drove the last flush has dropped it: its outcome is unknown.
@@ -280,7 +264,9 @@ impl Partition {
     /// No commit may pass this record. `None`: everything folded so far is durable.
     pub fn holds(&self) -> Option<Offset> {
         let parts = self.views.iter().flat_map(|fold| &fold.grains).filter_map(Grain::holds).min();
-        [parts, self.anchor.durability.holds(), self.outbox.low, self.sending.low].into_iter().flatten().min()
+        // A later kept position is no condition of a commit: the last one is still there.
+        let anchor = if self.kept.is_none() { self.anchor.durability.holds() } else { None };
+        [parts, anchor, self.outbox.low()].into_iter().flatten().min()
     }
 
     /// The furthest position that may be committed now, if it is further than the last, with its
@@ -333,6 +319,14 @@ impl Partition {
         self.snapshots.retain(|commit| commit.position > position);
     }
 
+    /// Has the store keep a committed position, from which a restart is safe for ever after.
+    pub fn keep(&mut self, committed: &Commit) {
+        if self.anchor.durability.settled() {
+            self.anchor.commit = committed.clone();
+            self.anchor.durability.changed(committed.position);
+        }
+    }
+
     /// Whether every record read so far is folded, durable and committed.
     pub fn at_rest(&self) -> bool {
         self.holds().is_none() && self.position() == self.committed && !self.judged
@@ -356,7 +350,7 @@ impl Partition {
     /// Bytes that the parts take, and the readings that wait to go out; about.
     pub fn memory_bytes(&self) -> usize {
         let parts: usize = self.views.iter().map(Fold::bytes).sum();
-        parts + self.outbox.bytes + self.sending.bytes
+        parts + self.outbox.bytes()
     }
 }
 
@@ -403,14 +397,13 @@ impl Fold {
         &mut self,
         view: usize,
         source: SourceId,
-        now: u64,
-        lag: u64,
+        turn: Turn<'_>,
         limit: &mut usize,
         writes: &mut Vec<(At, PartWrite)>,
     ) {
         for (number, grain) in self.grains.iter_mut().enumerate() {
             let width = grain.width;
-            grain.issue(now, lag, limit, |entry, key, start_ms, part| {
+            grain.issue(turn, limit, |entry, key, start_ms, part| {
                 let write = PartWrite {
                     slot: self.view.slot(width, key, start_ms),
                     source,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::commit::{Commit, Metadata};
 use crate::partition::Partition;
-use crate::reading::SourceId;
+use crate::reading::{Offset, SourceId};
 use crate::source::{Assignment, ReadFrom};
 use crate::start::{self, Refusal, StartPlan};
 use crate::store::{PositionKind, StoreError};
@@ -18,10 +18,14 @@ use super::{Engine, RunError, World};
 /// How long a position beyond the log's end is asked again: a new leader may lag.
 const LOG_END_PATIENCE: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(500);
+/// Kept positions among which the one that a commit names is looked for; newer ones may have been
+/// kept by owners whose commits were refused.
+const KEPT_LOOKED_AT: usize = 1_000;
+const SPILLS_LOOKED_AT: usize = 1_000;
 
 /// What the store knows of a partition.
 struct Stored {
-    anchored: bool,
+    kept: Vec<Offset>,
     spilled: Option<Commit>,
 }
 
@@ -47,7 +51,7 @@ impl Engine {
 
     fn take_over(&mut self, assignment: Assignment, stream: Arc<StreamRun>, plan: StartPlan) {
         let core =
-            Partition::new(assignment.source, stream.out_of_orderness_ms, plan.leader_epoch, plan.starts, plan.anchor);
+            Partition::new(assignment.source, stream.out_of_orderness_ms, plan.leader_epoch, plan.starts, plan.kept);
         self.ownerships += 1;
         let now = self.world.clock.now();
         let owned = Owned::new(self.ownerships, core, stream, assignment.log_end, now);
@@ -84,22 +88,23 @@ impl World {
     async fn try_plan(&self, assignment: &Assignment, stream: &StreamRun) -> Result<StartPlan, RunError> {
         let stored = self.stored(assignment).await?;
         let commit = start::committed(assignment, stored.spilled.as_ref())?;
-        Ok(start::plan(assignment, commit.as_ref(), stored.anchored, &stream.feeds)?)
+        Ok(start::plan(assignment, commit.as_ref(), &stored.kept, &stream.feeds)?)
     }
 
     async fn stored(&self, assignment: &Assignment) -> Result<Stored, StoreError> {
-        let kept = self.store.positions(self.source.group(), assignment.source, PositionKind::Kept, 1).await?;
+        let kept = self.store.positions(self.source.group(), assignment.source, PositionKind::Kept, KEPT_LOOKED_AT).await?;
+        let kept = kept.into_iter().map(|position| position.offset).collect();
         let metadata = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
         let spilled = match metadata {
             Some(Ok(Metadata::Spilled(head))) => self.spilled(assignment.source, &head).await?,
             _ => None,
         };
-        Ok(Stored { anchored: !kept.is_empty(), spilled })
+        Ok(Stored { kept, spilled })
     }
 
     /// The whole commit whose head this is, from the store.
     pub(super) async fn spilled(&self, source: SourceId, head: &Commit) -> Result<Option<Commit>, StoreError> {
-        let stored = self.store.positions(self.source.group(), source, PositionKind::Spill, 10).await?;
+        let stored = self.store.positions(self.source.group(), source, PositionKind::Spill, SPILLS_LOOKED_AT).await?;
         let found = stored.into_iter().find(|position| position.offset == head.position);
         Ok(found.and_then(|position| match Commit::decode(&position.metadata) {
             Ok(Metadata::Whole(commit)) => Some(commit),

@@ -19,9 +19,12 @@ use crate::store::RowId;
 use crate::view::View;
 use crate::window::Width;
 
+use super::until_end::passes;
 use super::{RunError, World};
 
 const EVERY: Duration = Duration::from_secs(5);
+/// No reading is older: nothing can be closed before the year 1000.
+const EARLIEST_MS: i64 = -30_610_224_000_000;
 /// Rows marked in one go.
 const CHUNK: usize = 1_000;
 
@@ -33,6 +36,17 @@ pub async fn run(world: Arc<World>, ours: watch::Receiver<BTreeSet<usize>>) {
         if let Err(error) = sweep_once(&world, &views).await {
             tracing::warn!(%error, "the closing sweep failed; it goes on from where it was");
         }
+    }
+}
+
+/// Sweeps once, trying again until it is done or useless.
+pub async fn sweep_surely(world: Arc<World>, views: BTreeSet<usize>) -> Result<(), RunError> {
+    loop {
+        match sweep_once(&world, &views).await {
+            Err(error) if passes(&error) => tracing::warn!(%error, "the last closing sweep is tried again"),
+            outcome => return outcome,
+        }
+        tokio::time::sleep(EVERY).await;
     }
 }
 
@@ -77,6 +91,9 @@ impl World {
     async fn sweep(&self, view: &View, commits: &Commits) -> Result<(), RunError> {
         let watermarks = self.watermarks(view, commits);
         let Some(cursor_ms) = closing::cursor(&watermarks, view.allowed_lateness_ms) else { return Ok(()) };
+        if cursor_ms < EARLIEST_MS {
+            return Ok(());
+        }
         for width in &view.widths {
             self.sweep_width(view, *width, cursor_ms).await?;
         }

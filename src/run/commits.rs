@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt;
-
 use crate::commit::Commit;
 use crate::reading::TopicPartition;
 use crate::source::{CommitRequest, SourceError};
@@ -17,16 +15,19 @@ use super::{Engine, RunError, World, progress};
 const KEEP_EVERY_MS: u64 = 60_000;
 /// An idle partition's clock watermark is renewed about this often.
 const IDLE_EVERY_MS: u64 = 10_000;
-/// Spilled metadata that is kept: the newest few.
+/// Spilled metadata that is kept below the committed one.
 const SPILLS_KEPT: usize = 3;
+const SPILLS_LOOKED_AT: usize = 1_000;
+/// After a commit that failed.
+const PAUSE_MS: u64 = 1_000;
 
 pub struct Item {
     pub partition: TopicPartition,
     pub ownership: u64,
     pub commit: Commit,
     pub request: CommitRequest,
-    /// The committed position is to be kept in the store.
-    pub keep: bool,
+    /// Says only that the partition is idle: not to be sent unless its log ends where it stands.
+    idle: bool,
 }
 
 pub type Done = (Vec<Item>, Result<(), RunError>);
@@ -43,13 +44,7 @@ impl Engine {
             return;
         }
         let world = Arc::clone(&self.world);
-        self.committing = Some(
-            async move {
-                let outcome = world.commit(&items).await;
-                (items, outcome)
-            }
-            .boxed(),
-        );
+        self.committing = Some(tokio::spawn(async move { world.commit(items).await }));
     }
 
     /// What these partitions may commit now; `all` ignores the interval between commits.
@@ -59,10 +54,9 @@ impl Engine {
         let mut items = Vec::new();
         for partition in partitions {
             let Some(owned) = self.owned.get_mut(partition) else { continue };
-            let due = all || now >= owned.committed_at + world.settings.commit_every_ms || owned.at_end();
-            if let Some((commit, metadata)) = due.then(|| owned.commit_due(world, now)).flatten() {
-                let keep = now >= owned.kept_at + KEEP_EVERY_MS;
-                items.push(item(partition, owned.ownership, commit, metadata, keep));
+            let due = now >= owned.committed_at + world.settings.commit_every_ms || owned.at_end();
+            if all || (due && now >= owned.commit_not_before) {
+                items.extend(owned.commit_due(partition, world, now));
             }
         }
         items
@@ -100,71 +94,78 @@ impl Engine {
     fn postpone(&mut self, items: &[Item], now: u64) {
         for item in items {
             if let Some(owned) = self.owned.get_mut(&item.partition) {
-                owned.committed_at = now;
+                owned.commit_not_before = now + PAUSE_MS;
             }
         }
     }
 }
 
-fn item(partition: &TopicPartition, ownership: u64, commit: Commit, metadata: Vec<u8>, keep: bool) -> Item {
-    let request = CommitRequest {
-        partition: partition.clone(),
-        source: commit.source,
-        offset: commit.position,
-        leader_epoch: commit.leader_epoch,
-        metadata,
-    };
-    Item { partition: partition.clone(), ownership, commit, request, keep }
-}
-
 impl Owned {
-    fn commit_due(&mut self, world: &World, now: u64) -> Option<(Commit, Vec<u8>)> {
+    fn commit_due(&mut self, partition: &TopicPartition, world: &World, now: u64) -> Option<Item> {
         let limit = world.source.metadata_limit();
-        if let Some(commit) = self.core.committable(limit) {
-            return Some(commit);
+        if let Some((commit, metadata)) = self.core.committable(limit) {
+            return Some(self.item(partition, commit, metadata, false));
         }
         let idle = self.is_idle(now) && now >= self.committed_at + IDLE_EVERY_MS;
         let watermark_ms = world.clock.wall_ms() - self.stream.out_of_orderness_ms;
-        idle.then(|| self.core.idle_commit(watermark_ms, limit)).flatten()
+        let (commit, metadata) = idle.then(|| self.core.idle_commit(watermark_ms, limit)).flatten()?;
+        Some(self.item(partition, commit, metadata, true))
+    }
+
+    fn item(&self, partition: &TopicPartition, commit: Commit, metadata: Vec<u8>, idle: bool) -> Item {
+        let request = CommitRequest {
+            partition: partition.clone(),
+            source: commit.source,
+            offset: commit.position,
+            leader_epoch: commit.leader_epoch,
+            metadata,
+        };
+        Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle }
     }
 
     fn commit_acked(&mut self, item: &Item, now: u64) {
         self.core.commit_acked(item.commit.position);
         self.committed_at = now;
-        if item.keep {
+        if now >= self.kept_at + KEEP_EVERY_MS {
             self.kept_at = now;
+            self.core.keep(&item.commit);
         }
     }
 }
 
 impl World {
-    pub(super) async fn commit(&self, items: &[Item]) -> Result<(), RunError> {
-        self.no_view_is_missing().await?;
-        let requests: Vec<CommitRequest> = items.iter().map(|item| item.request.clone()).collect();
-        self.source.commit(&requests).await?;
-        self.keep(items).await;
-        Ok(())
+    /// Commits; what an idle partition would have said is left out where it turns out to be behind.
+    pub(super) async fn commit(&self, mut items: Vec<Item>) -> Done {
+        let outcome = self.try_commit(&mut items).await;
+        (items, outcome)
     }
 
-    /// Committed positions from which a restart is always safe. Losing one loses nothing: the
-    /// commit stands, so a failure here is only told.
-    async fn keep(&self, items: &[Item]) {
-        let kept: Vec<_> =
-            items.iter().filter(|item| item.keep).map(|item| (PositionKind::Kept, item.commit.clone())).collect();
-        if let Err(error) = self.store_positions(&kept).await {
-            tracing::warn!(%error, "committed positions were not kept in the store");
+    async fn try_commit(&self, items: &mut Vec<Item>) -> Result<(), RunError> {
+        self.no_view_is_missing().await?;
+        let mut behind = Vec::new();
+        for item in items.iter().filter(|item| item.idle) {
+            let (_, end) = self.source.log_bounds(&item.partition).await?;
+            if end > item.commit.position {
+                behind.push(item.partition.clone());
+            }
         }
+        items.retain(|item| !behind.contains(&item.partition));
+        let requests: Vec<CommitRequest> = items.iter().map(|item| item.request.clone()).collect();
+        self.source.commit(&requests).await?;
         for item in items.iter().filter(|item| item.commit.encode().len() > self.source.metadata_limit()) {
             if let Err(error) = self.trim_spills(item).await {
                 tracing::warn!(%error, "old commit metadata was not removed from the store");
             }
         }
+        Ok(())
     }
 
+    /// Removes spills below the committed one but the newest few.
     async fn trim_spills(&self, item: &Item) -> Result<(), StoreError> {
         let (group, source) = (self.source.group(), item.commit.source);
-        let newest = self.store.positions(group, source, PositionKind::Spill, SPILLS_KEPT).await?;
-        match newest.get(SPILLS_KEPT - 1) {
+        let spills = self.store.positions(group, source, PositionKind::Spill, SPILLS_LOOKED_AT).await?;
+        let below = spills.iter().filter(|spill| spill.offset < item.commit.position);
+        match below.take(SPILLS_KEPT).last() {
             Some(oldest) => self.store.trim_positions(group, source, PositionKind::Spill, oldest.offset).await,
             None => Ok(()),
         }

@@ -4,6 +4,7 @@
 //! An error leaves the outcome unknown, and all of it is done again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::commit::Commit;
 use crate::durability::WriteTimes;
@@ -32,7 +33,7 @@ pub struct Work {
     pub shares: Vec<Share>,
     pub parts: Vec<PartWrite>,
     pub positions: Vec<(PositionKind, Commit)>,
-    pub outgoing: Vec<Outgoing>,
+    pub outgoing: Vec<Arc<Outgoing>>,
 }
 
 impl Work {
@@ -69,18 +70,18 @@ impl World {
         self.timed("write_parts", self.store.write_parts(&work.parts)).await?;
         self.publish(&work.parts).await?;
         self.store_positions(&work.positions).await?;
-        let stored = self.clock.now();
+        let acked = self.clock.now();
         if !work.outgoing.is_empty() {
             self.outbox.send(&work.outgoing).await?;
         }
-        let acked = self.clock.now();
         tracing::debug!(
             parts = work.parts.len(),
-            store_ms = stored - issued,
+            store_ms = acked - issued,
             outgoing = work.outgoing.len(),
-            outbox_ms = acked - stored,
+            outbox_ms = self.clock.now() - acked,
             "flushed"
         );
+        // Neither part nor position waits for the outbox: it has no deadline, their second writes have.
         Ok(WriteTimes { issued, acked })
     }
 
@@ -134,7 +135,7 @@ impl World {
     /// A row that is written below the closing cursor is marked final by whoever wrote it: the
     /// cursor is read after the row's acknowledgement, so a sweep that misses the row is seen here.
     async fn mark_closed(&self, written: Vec<RowId>) -> Result<(), CycleError> {
-        let mut by_view: BTreeMap<(std::sync::Arc<str>, crate::window::Width), Vec<RowId>> = BTreeMap::new();
+        let mut by_view: BTreeMap<(Arc<str>, crate::window::Width), Vec<RowId>> = BTreeMap::new();
         for row in written {
             by_view.entry((row.slot.view.clone(), row.slot.width)).or_default().push(row);
         }

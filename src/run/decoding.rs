@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::locate::{RegionIdx, RegionSet};
 use crate::reading::{Batch, Located, RawBatch, TopicPartition};
 
+use super::RunError;
 use super::stream::StreamRun;
 
 /// A region set in use, with its snapping distance.
@@ -58,9 +59,12 @@ impl DecodePool {
     }
 
     /// `lane` is a number that a partition keeps: its batches stay in order.
-    pub fn send(&self, lane: usize, job: Job) {
-        // A thread ends only with the pool.
-        let _ = self.threads[lane % self.threads.len()].send(job);
+    pub fn send(&self, lane: usize, job: Job) -> Result<(), RunError> {
+        let thread = &self.threads[lane % self.threads.len()];
+        thread.send(job).map_err(|lost| {
+            let first = lost.0.raw.records.first().map_or(0, |record| record.offset.0);
+            RunError::DecoderGone(format!("before {} offset {first}", lost.0.partition))
+        })
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt;
-
 use crate::durability::WriteTimes;
 use crate::reading::TopicPartition;
 
@@ -36,13 +34,10 @@ impl Engine {
             return;
         }
         let world = Arc::clone(&self.world);
-        self.flushing = Some(
-            async move {
-                let outcome = world.flush(&work).await;
-                (work.shares, outcome)
-            }
-            .boxed(),
-        );
+        self.flushing = Some(tokio::spawn(async move {
+            let outcome = world.flush(&work).await;
+            (work.shares, outcome)
+        }));
     }
 
     /// What is due in these partitions, marked as on its way.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::partition::Judged;
@@ -16,15 +15,28 @@ use super::read_back::ReadBack;
 use super::{Engine, RunError};
 
 impl Engine {
-    /// Hands a raw batch to its decoder.
-    pub(super) fn dispatch(&mut self, partition: TopicPartition, raw: RawBatch, permit: OwnedSemaphorePermit) {
-        let Some(owned) = self.owned.get_mut(&partition) else { return };
-        let Some(last) = raw.records.last() else { return };
+    /// Takes a raw batch in, and hands it to a decoder when its turn comes.
+    pub(super) fn take_in(&mut self, partition: TopicPartition, raw: RawBatch, permit: OwnedSemaphorePermit) -> Result<(), RunError> {
+        let Some(owned) = self.owned.get_mut(&partition) else { return Ok(()) };
+        let Some(last) = raw.records.last() else { return Ok(()) };
         owned.dispatched += 1;
         owned.arrived_at = self.world.clock.now();
         owned.log_end = owned.log_end.max(last.offset.after());
-        let (lane, ownership, stream) = (owned.ownership as usize, owned.ownership, owned.stream.clone());
-        self.pool.send(lane, Job { partition, ownership, stream, raw, permit });
+        owned.raw.push_back((raw, permit));
+        self.dispatch(&partition)
+    }
+
+    /// Keeps few batches of a partition decoded: a hostile one may take many times its bytes then.
+    fn dispatch(&mut self, partition: &TopicPartition) -> Result<(), RunError> {
+        let Some(owned) = self.owned.get_mut(partition) else { return Ok(()) };
+        while owned.decoding < DECODED_AHEAD
+            && let Some((raw, permit)) = owned.raw.pop_front()
+        {
+            owned.decoding += 1;
+            let (ownership, stream) = (owned.ownership, owned.stream.clone());
+            self.pool.send(ownership as usize, Job { partition: partition.clone(), ownership, stream, raw, permit })?;
+        }
+        Ok(())
     }
 
     pub(super) fn on_end(&mut self, partition: &TopicPartition, position: Offset) {
@@ -63,7 +75,7 @@ impl Engine {
             if judged.wanted.is_empty() {
                 let ownership = owned.ownership;
                 let parts = Vec::new();
-                self.fold(ReadBack { partition: partition.clone(), ownership, located, judged, permit, parts });
+                self.fold(ReadBack { partition: partition.clone(), ownership, located, judged, permit, parts })?;
             } else {
                 self.start_read(partition.clone(), Waiting { located, permit }, judged);
             }
@@ -81,18 +93,18 @@ impl Engine {
             let parts = world.read_back(&partition, source, &judged, log_end).await?;
             Ok(ReadBack { partition, ownership, located, judged, permit, parts })
         };
-        self.reads.push(read.boxed());
+        self.reads.push(tokio::spawn(read));
     }
 
     pub(super) fn on_read(&mut self, read: ReadBack) -> Result<(), RunError> {
         let partition = read.partition.clone();
-        self.fold(read);
+        self.fold(read)?;
         self.fold_queue(&partition)
     }
 
-    fn fold(&mut self, read: ReadBack) {
+    fn fold(&mut self, read: ReadBack) -> Result<(), RunError> {
         let ReadBack { partition, ownership, located, judged, permit, parts } = read;
-        let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else { return };
+        let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else { return Ok(()) };
         for (at, part) in parts {
             owned.core.install(at, part);
         }
@@ -105,6 +117,7 @@ impl Engine {
         self.send_out(&partition, &located, &verdicts);
         // The records have left the queue.
         drop(permit);
+        self.dispatch(&partition)
     }
 
     /// Whether another batch may be folded before parts and outgoing readings have left memory. A
@@ -128,12 +141,16 @@ impl Engine {
     }
 }
 
+/// Batches of a partition that are decoded, or being so, and not yet folded.
+const DECODED_AHEAD: usize = 2;
+
 /// A durable part that nothing has touched for this long leaves memory.
 const COLD_MS: u64 = 300_000;
 
 impl Owned {
     fn count(&mut self, located: &crate::reading::Located) {
         self.folded += 1;
+        self.decoding -= 1;
         let newest = located.batch.raw.records.iter().filter_map(|record| record.timestamp_ms).max();
         self.newest_record_ms = self.newest_record_ms.max(newest);
     }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::bytes::DecodeError;
 use crate::clock::Clock;
@@ -22,7 +22,7 @@ use crate::partition::VerdictKind;
 use crate::reading::{Located, Offset, TopicPartition};
 use crate::source::{Outbox, Source, SourceError, SourceEvent};
 use crate::start::Refusal;
-use crate::store::{GenerationState, Store, StoreError};
+use crate::store::{GenerationRecord, GenerationState, Store, StoreError};
 use crate::telemetry::Health;
 use crate::view::View;
 
@@ -38,6 +38,7 @@ pub mod progress;
 mod read_back;
 mod stopping;
 pub mod stream;
+mod until_end;
 
 use cycle::{CycleError, Share};
 use decoding::{DecodePool, Decoded};
@@ -116,6 +117,15 @@ pub enum RunError {
     SourceGone,
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error("a task of the engine ended by itself: {0}")]
+    Task(#[from] JoinError),
+    #[error("a decoding thread has ended; its last batch was {0}")]
+    DecoderGone(String),
+    #[error(
+        "generation {generation} of view {view} is no longer the live one in the store: it was replaced, or the store has \
+         lost it. Start again; nothing was committed since"
+    )]
+    GenerationGone { view: String, generation: u32 },
 }
 
 type Read = Result<ReadBack, RunError>;
@@ -127,10 +137,11 @@ pub struct Engine {
     ownerships: u64,
     pool: DecodePool,
     decoded: UnboundedReceiver<Decoded>,
-    reads: FuturesUnordered<BoxFuture<'static, Read>>,
+    /// Tasks of their own: they go on while the loop waits for the store itself.
+    reads: FuturesUnordered<JoinHandle<Read>>,
     /// At most one of each is under way.
-    flushing: Option<BoxFuture<'static, Flushed>>,
-    committing: Option<BoxFuture<'static, commits::Done>>,
+    flushing: Option<JoinHandle<Flushed>>,
+    committing: Option<JoinHandle<commits::Done>>,
     /// After a failure: not before this, monotonic ms; and how long to wait after the next.
     flush_not_before: u64,
     flush_pause_ms: u64,
@@ -140,13 +151,14 @@ pub struct Engine {
     /// Which views' closing sweep is ours.
     closing: watch::Sender<BTreeSet<usize>>,
     progress: progress::Progress,
-    was_assigned: bool,
+    until_end: Option<until_end::UntilEnd>,
 }
 
 impl Engine {
     pub fn new(world: World) -> Result<Engine, RunError> {
         let (pool, decoded) = DecodePool::start(world.settings.decode_threads)?;
         let progress = progress::Progress::new(world.clock);
+        let until_end = world.settings.until_end.then(until_end::UntilEnd::default);
         Ok(Engine {
             world: Arc::new(world),
             owned: BTreeMap::new(),
@@ -162,7 +174,7 @@ impl Engine {
             flush_turn: 0,
             closing: watch::channel(BTreeSet::new()).0,
             progress,
-            was_assigned: false,
+            until_end,
         })
     }
 
@@ -189,9 +201,9 @@ impl Engine {
             tokio::select! {
                 event = events.recv() => self.on_event(event.ok_or(RunError::SourceGone)?).await?,
                 Some(decoded) = self.decoded.recv() => self.on_decoded(decoded)?,
-                Some(read) = self.reads.next(), if !self.reads.is_empty() => self.on_read(read?)?,
-                flushed = pending(&mut self.flushing) => self.on_flushed(flushed)?,
-                done = pending(&mut self.committing) => self.on_committed(done)?,
+                Some(read) = self.reads.next(), if !self.reads.is_empty() => self.on_read(read??)?,
+                flushed = pending(&mut self.flushing) => self.on_flushed(flushed?)?,
+                done = pending(&mut self.committing) => self.on_committed(done?)?,
                 _ = tick.tick() => if self.on_tick().await? { return Ok(()) },
             }
         }
@@ -199,11 +211,10 @@ impl Engine {
 
     async fn on_event(&mut self, event: SourceEvent) -> Result<(), RunError> {
         match event {
-            SourceEvent::Batch { partition, raw, permit } => self.dispatch(partition, raw, permit),
+            SourceEvent::Batch { partition, raw, permit } => self.take_in(partition, raw, permit)?,
             SourceEvent::End { partition, position } => self.on_end(&partition, position),
             SourceEvent::Assigned { partitions, reply } => {
                 let answer = self.assigned(partitions).await?;
-                self.was_assigned = true;
                 self.world.health.ready();
                 self.claim_closing();
                 // A source that has gone says so by closing the channel.
@@ -226,19 +237,7 @@ impl Engine {
         self.evict();
         self.fold_waiting()?;
         self.report();
-        if !self.world.settings.until_end || !self.reached_ends() {
-            return Ok(false);
-        }
-        self.progress.waits_for_durability(&self.world.settings);
-        if self.owned.values().all(|owned| owned.core.at_rest()) {
-            closer::sweep_once(&self.world, &self.closing.borrow().clone()).await?;
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
-    fn reached_ends(&self) -> bool {
-        self.was_assigned && self.owned.values().all(Owned::reached_start_end)
+        self.check_ends().await
     }
 
     /// The owner of partition 0 of a view's first topic by name sweeps it.
@@ -290,13 +289,21 @@ impl World {
         feeding.flat_map(|stream| &stream.topics).map(|topic| &**topic).min()
     }
 
-    /// Every live view of the store is one that this instance folds: else its records would be
-    /// committed past.
+    /// Every live view of the store is one that this instance folds, in the generation that it
+    /// folds: else records would be committed past a view, or under another history.
     async fn no_view_is_missing(&self) -> Result<(), RunError> {
         let generations = self.store.generations().await?;
-        let live = generations.iter().filter(|record| record.state == GenerationState::Live);
-        let missing = live.into_iter().find(|record| !self.views.iter().any(|view| *view.name == *record.view));
-        missing.map_or(Ok(()), |record| Err(RunError::ViewMissing(record.view.clone())))
+        let live: Vec<_> = generations.iter().filter(|record| record.state == GenerationState::Live).collect();
+        if let Some(record) = live.iter().find(|record| !self.views.iter().any(|view| *view.name == *record.view)) {
+            return Err(RunError::ViewMissing(record.view.clone()));
+        }
+        let same = |view: &View, record: &&&GenerationRecord| {
+            (&*view.name, view.generation, view.epoch_us) == (&*record.view, record.generation, record.epoch_us)
+        };
+        match self.views.iter().find(|view| !live.iter().any(|record| same(view, &record))) {
+            Some(view) => Err(RunError::GenerationGone { view: view.name.to_string(), generation: view.generation }),
+            None => Ok(()),
+        }
     }
 
     /// Measures a store operation.
@@ -313,7 +320,7 @@ impl World {
 }
 
 /// Waits for what is under way, for ever where nothing is; takes it out when it is done.
-async fn pending<T>(slot: &mut Option<BoxFuture<'static, T>>) -> T {
+async fn pending<T>(slot: &mut Option<JoinHandle<T>>) -> Result<T, JoinError> {
     match slot {
         Some(future) => {
             let done = future.await;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::partition::Partition;
-use crate::reading::{Located, Offset};
+use crate::reading::{Located, Offset, RawBatch};
 
 use super::stream::StreamRun;
 
@@ -24,10 +24,9 @@ pub struct Owned {
     pub waiting: VecDeque<Waiting>,
     /// Parts are being read back for a judged batch: nothing else may be folded.
     pub reading_back: bool,
-    /// Where the log ended when the partition was assigned, and the furthest that is known since.
-    pub end_at_start: Offset,
+    /// The furthest end of the log that is known.
     pub log_end: Offset,
-    /// Batches handed to the decoders, and folded.
+    /// Batches that have come, and that are folded.
     pub dispatched: u64,
     pub folded: u64,
     /// A fetch reported the end here, after this many dispatched batches.
@@ -36,6 +35,11 @@ pub struct Owned {
     pub arrived_at: u64,
     pub committed_at: u64,
     pub kept_at: u64,
+    /// After a commit that failed: not before this, monotonic ms.
+    pub commit_not_before: u64,
+    /// Raw batches that wait for the decoders, and how many are decoded or being so.
+    pub raw: VecDeque<(RawBatch, OwnedSemaphorePermit)>,
+    pub decoding: usize,
     /// Kafka timestamp of the newest folded record, ms: what the latency is measured from.
     pub newest_record_ms: Option<i64>,
 }
@@ -48,7 +52,6 @@ impl Owned {
             stream,
             waiting: VecDeque::new(),
             reading_back: false,
-            end_at_start: log_end,
             log_end,
             dispatched: 0,
             folded: 0,
@@ -56,6 +59,9 @@ impl Owned {
             arrived_at: now,
             committed_at: now,
             kept_at: now,
+            commit_not_before: 0,
+            raw: VecDeque::new(),
+            decoding: 0,
             newest_record_ms: None,
         }
     }
@@ -80,10 +86,5 @@ impl Owned {
     /// Idle: at its end, and nothing came for a while. Behind is never idle.
     pub fn is_idle(&self, now: u64) -> bool {
         self.at_end() && now >= self.arrived_at + self.stream.idle_after_ms
-    }
-
-    /// All that the log held when this ownership began is folded.
-    pub fn reached_start_end(&self) -> bool {
-        self.core.position() >= self.end_at_start || self.at_end()
     }
 }

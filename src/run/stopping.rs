@@ -44,12 +44,12 @@ impl Engine {
         if let Some(flushing) = &mut self.flushing {
             let flushed = flushing.await;
             self.flushing = None;
-            self.on_flushed(flushed)?;
+            self.on_flushed(flushed?)?;
         }
         if let Some(committing) = &mut self.committing {
             let done = committing.await;
             self.committing = None;
-            self.on_committed(done)?;
+            self.on_committed(done?)?;
         }
         for partition in partitions {
             // A stop may have come in the middle of an earlier last flush.
@@ -62,8 +62,8 @@ impl Engine {
         self.settle_flush(&work.shares, outcome)?;
         let items = self.commits_due(partitions, true);
         if !items.is_empty() {
-            let outcome = self.world.commit(&items).await;
-            self.on_committed((items, outcome))?;
+            let done = self.world.commit(items).await;
+            self.on_committed(done)?;
         }
         Ok(())
     }

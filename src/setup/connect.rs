@@ -9,17 +9,19 @@ use tokio::sync::mpsc::Receiver;
 use crate::clock::Clock;
 use crate::config::{Config, Format, StoreConfig, StreamConfig};
 use crate::run::World;
+use crate::run::stream::StreamRun;
 use crate::source::files::{self, FileOutbox, FileSettings, FileStream};
 use crate::source::kafka::{self, KafkaOutbox, KafkaSettings};
 use crate::source::outlet::Budget;
 use crate::source::{Outbox, Source, SourceEvent};
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoreError};
 use crate::telemetry::Health;
 
-use super::generations::Registry;
+use super::generations::{Registry, answered};
 use super::{Compiled, SetupError, settings};
 
-/// Connects everything and binds the views to their live generations.
+/// Connects everything and binds the views to their live generations. The group is joined last:
+/// an instance that may not run must not take partitions from those that do.
 pub async fn connect(
     config: &Config,
     until_end: bool,
@@ -27,32 +29,48 @@ pub async fn connect(
 ) -> Result<(World, Receiver<SourceEvent>), SetupError> {
     let clock = Clock::start();
     let compiled = Compiled::new(config)?;
-    let store = store::open(&config.store).await?;
-    if let StoreConfig::Sqlite { .. } = config.store {
-        store.migrate(false).await?;
-    }
-    store.check().await?;
-    let (source, outbox, events) = join(config, store.clone()).await?;
-    let registry = Registry { store: &*store, source: &*source, clock, config, compiled: &compiled };
+    let store = open_store(config).await?;
+    let asked = observe(config, store.clone()).await?;
+    let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
     let mut bound = Vec::new();
     for (name, generation) in registry.live().await? {
         bound.push((compiled.view(&name, config, &generation)?, generation));
     }
-    let streams = compiled.streams(config, &bound);
+    drop(asked);
+    let streams = compiled.streams(config, &bound)?;
+    let (source, outbox, events) = join(&only(config, &streams), store.clone()).await?;
     let views = bound.into_iter().map(|(view, _)| view).collect();
     Ok((World { store, source, outbox, clock, health, views, streams, settings: settings(config, until_end) }, events))
+}
+
+/// Opens the store; waits for one that does not answer.
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let store = answered("opening", || store::open(&config.store)).await?;
+    if let StoreConfig::Sqlite { .. } = config.store {
+        store.migrate(false).await?;
+    }
+    answered("checking the schema", || store.check()).await?;
+    Ok(store)
+}
+
+/// The configuration without the streams that feed no view that runs: nobody would fold them.
+fn only(config: &Config, streams: &BTreeMap<Arc<str>, Arc<StreamRun>>) -> Config {
+    let mut config = config.clone();
+    config.streams.retain(|name, _| streams.contains_key(name.as_str()));
+    config
 }
 
 type Joined = (Arc<dyn Source>, Arc<dyn Outbox>, Receiver<SourceEvent>);
 
 async fn join(config: &Config, store: Arc<dyn Store>) -> Result<Joined, SetupError> {
     if reads_files(config) {
+        let outbox = Arc::new(FileOutbox::new(&config.rejects.dir));
         let (source, events) = files::start(file_settings(config, store)).await?;
-        return Ok((source, Arc::new(FileOutbox::new(&config.rejects.dir)), events));
+        return Ok((source, outbox, events));
     }
-    let (source, events) = kafka::start(kafka_settings(config))?;
     let rejects = &config.rejects;
     let outbox = KafkaOutbox::new(&config.kafka.properties, &rejects.topic, &rejects.late_topic)?;
+    let (source, events) = kafka::start(kafka_settings(config))?;
     Ok((source, Arc::new(outbox), events))
 }
 

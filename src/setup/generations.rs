@@ -53,14 +53,18 @@ impl Registry<'_> {
         let found = self.find(view).await?;
         let record = match found {
             Some(record) => record,
-            None if self.has_been_read(view).await? => {
+            // Whoever began it a moment ago may have committed already.
+            None if self.has_been_read(view).await? => match self.find(view).await? {
+                Some(record) => record,
+                None => {
                 tracing::warn!(
                     view,
                     "this view was added to a running stream: it waits for \
                      `etiage replay --view {view} --from earliest` (or `--from now`); the others go on"
                 );
                 return Ok(None);
-            }
+                }
+            },
             None => self.begin(view, meaning).await?,
         };
         if record.fingerprint != meaning.fingerprint {
@@ -122,7 +126,7 @@ fn is_live(record: &GenerationRecord) -> bool {
 }
 
 /// Asks the store until it answers or refuses.
-async fn answered<T, F: Future<Output = Result<T, StoreError>>>(
+pub async fn answered<T, F: Future<Output = Result<T, StoreError>>>(
     what: &str,
     ask: impl Fn() -> F,
 ) -> Result<T, StoreError> {

@@ -37,6 +37,8 @@ pub enum SetupError {
          computed them, or compute them again with `etiage replay --from earliest`"
     )]
     OtherMeaning { view: String, differs: String },
+    #[error("there is nothing to run: no view takes any of the streams")]
+    NothingToRun,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -106,18 +108,23 @@ impl Compiled {
         }))
     }
 
-    /// The streams as the loop runs them, each with the views that it feeds.
+    /// The streams as the loop runs them, each with the views that it feeds; without those that
+    /// feed none.
     pub fn streams(
         self,
         config: &Config,
         views: &[(Arc<View>, Arc<GenerationRecord>)],
-    ) -> BTreeMap<Arc<str>, Arc<StreamRun>> {
+    ) -> Result<BTreeMap<Arc<str>, Arc<StreamRun>>, SetupError> {
         let places = Arc::new(self.regions.into_iter().map(|regions| regions.places).collect::<Vec<_>>());
         let mut streams = BTreeMap::new();
         for (name, input) in self.inputs {
             let stream = &config.streams[&name];
             let feeding = views.iter().filter(|(view, _)| feeds(&config.views[&*view.name], &name));
-            let feeds = feeding.map(|(view, generation)| feed(view, generation, &input.decoder)).collect();
+            let feeds: Vec<Feed> = feeding.map(|(view, generation)| feed(view, generation, &input.decoder)).collect();
+            if feeds.is_empty() {
+                tracing::warn!(stream = name, "no view that runs takes this stream: it is not read");
+                continue;
+            }
             let name: Arc<str> = Arc::from(name);
             let run = StreamRun {
                 name: name.clone(),
@@ -131,7 +138,7 @@ impl Compiled {
             };
             streams.insert(name, Arc::new(run));
         }
-        streams
+        if streams.is_empty() { Err(SetupError::NothingToRun) } else { Ok(streams) }
     }
 }
 

@@ -127,5 +127,5 @@ pub struct Outgoing {
 #[async_trait]
 pub trait Outbox: Send + Sync {
     /// Returns once every one is acknowledged (all in-sync replicas; on disk).
-    async fn send(&self, readings: &[Outgoing]) -> Result<(), SourceError>;
+    async fn send(&self, readings: &[Arc<Outgoing>]) -> Result<(), SourceError>;
 }

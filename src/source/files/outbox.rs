@@ -29,8 +29,8 @@ impl FileOutbox {
 
 #[async_trait]
 impl Outbox for FileOutbox {
-    async fn send(&self, readings: &[Outgoing]) -> Result<(), SourceError> {
-        let lines = |late| readings.iter().filter(|one| one.late == late).map(line).collect::<String>();
+    async fn send(&self, readings: &[Arc<Outgoing>]) -> Result<(), SourceError> {
+        let lines = |late| readings.iter().filter(|one| one.late == late).map(|one| line(one)).collect::<String>();
         let (rejects, late, inner) = (lines(false), lines(true), self.inner.clone());
         let written = tokio::task::spawn_blocking(move || {
             let mut files = inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! Rejected and late readings on their way to their topics.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -77,7 +78,7 @@ impl Drop for KafkaOutbox {
 
 #[async_trait]
 impl Outbox for KafkaOutbox {
-    async fn send(&self, readings: &[Outgoing]) -> Result<(), SourceError> {
+    async fn send(&self, readings: &[Arc<Outgoing>]) -> Result<(), SourceError> {
         for chunk in readings.chunks(CHUNK) {
             try_join_all(chunk.iter().map(|reading| self.send_one(reading))).await?;
         }

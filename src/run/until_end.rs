@@ -1,0 +1,140 @@
+//! A run until the end: over when everything that the topics held at its start has been committed,
+//! by whichever instance of the group, and the windows that are final are marked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use crate::reading::{Offset, TopicPartition};
+use crate::source::SourceError;
+use crate::store::StoreError;
+
+use super::owned::Owned;
+use super::{Engine, RunError, World, closer};
+
+/// How often the group is asked for the positions of partitions that others own.
+const ASK_EVERY_MS: u64 = 1_000;
+
+/// What is known of the ends.
+#[derive(Default)]
+pub struct UntilEnd {
+    /// Where each partition ended at the start; `None` until it is known.
+    ends: Option<BTreeMap<TopicPartition, Offset>>,
+    /// Under way: finding the ends, or asking for the committed positions of the whole group.
+    asking: Option<JoinHandle<Result<Answer, RunError>>>,
+    asked_at: u64,
+    /// The whole group has committed up to the ends; the last sweep is under way or done.
+    sweeping: Option<JoinHandle<Result<(), RunError>>>,
+}
+
+enum Answer {
+    Ends(BTreeMap<TopicPartition, Offset>),
+    Committed(BTreeMap<TopicPartition, Offset>),
+}
+
+impl Engine {
+    /// True when a run until the end is over.
+    pub(super) async fn check_ends(&mut self) -> Result<bool, RunError> {
+        let Some(mut state) = self.until_end.take() else { return Ok(false) };
+        let over = state.step(self).await;
+        self.until_end = Some(state);
+        over
+    }
+
+    /// Tells why nothing seems to happen any more.
+    fn tell_of_lag(&mut self, ends: &BTreeMap<TopicPartition, Offset>) {
+        let folded = self.owned.iter().all(|(name, owned)| ends.get(name).is_none_or(|end| owned.folded_to(*end)));
+        if folded && !self.owned.is_empty() {
+            self.progress.waits_for_durability(&self.world.settings);
+        }
+    }
+}
+
+impl UntilEnd {
+    async fn step(&mut self, engine: &mut Engine) -> Result<bool, RunError> {
+        if let Some(sweeping) = &mut self.sweeping {
+            return match sweeping.is_finished() {
+                true => sweeping.await?.map(|()| true),
+                false => Ok(false),
+            };
+        }
+        let answer = self.heed().await?;
+        let now = engine.world.clock.now();
+        let Some(ends) = &self.ends else {
+            self.ask(now, &engine.world, find_ends(engine.world.clone()));
+            return Ok(false);
+        };
+        engine.tell_of_lag(ends);
+        let ours = |name: &TopicPartition, end: &Offset| engine.owned.get(name).map(|owned| owned.committed_to(*end));
+        if ends.iter().any(|(name, end)| ours(name, end) == Some(false)) {
+            return Ok(false);
+        }
+        let others: Vec<_> = ends.iter().filter(|(name, end)| ours(name, end).is_none()).collect();
+        let done = |name: &TopicPartition, end: &Offset| answer.as_ref().is_some_and(|known| known.get(name) >= Some(end));
+        if others.iter().all(|(name, end)| done(name, end)) {
+            let (world, views) = (engine.world.clone(), engine.closing.borrow().clone());
+            self.sweeping = Some(tokio::spawn(closer::sweep_surely(world, views)));
+        } else {
+            self.ask(now, &engine.world, committed(engine.world.clone()));
+        }
+        Ok(false)
+    }
+
+    /// Takes in what has been answered; the committed positions, where it was those.
+    async fn heed(&mut self) -> Result<Option<BTreeMap<TopicPartition, Offset>>, RunError> {
+        let Some(asking) = self.asking.take_if(|asking| asking.is_finished()) else { return Ok(None) };
+        match asking.await? {
+            Ok(Answer::Ends(ends)) => self.ends = Some(ends),
+            Ok(Answer::Committed(known)) => return Ok(Some(known)),
+            Err(error) if passes(&error) => tracing::debug!(%error, "the ends are asked for again"),
+            Err(error) => return Err(error),
+        }
+        Ok(None)
+    }
+
+    fn ask(&mut self, now: u64, _world: &World, question: impl Future<Output = Result<Answer, RunError>> + Send + 'static) {
+        let first = self.ends.is_none() && self.asked_at == 0;
+        if self.asking.is_none() && (first || now >= self.asked_at + ASK_EVERY_MS) {
+            self.asked_at = now.max(1);
+            self.asking = Some(tokio::spawn(question));
+        }
+    }
+}
+
+async fn find_ends(world: Arc<World>) -> Result<Answer, RunError> {
+    let mut ends = BTreeMap::new();
+    for position in world.source.group_positions().await? {
+        let (start, end) = world.source.log_bounds(&position.partition).await?;
+        // There is nothing to wait for where nothing was written.
+        if end > start {
+            ends.insert(position.partition, end);
+        }
+    }
+    Ok(Answer::Ends(ends))
+}
+
+async fn committed(world: Arc<World>) -> Result<Answer, RunError> {
+    let positions = world.source.group_positions().await?;
+    let known = positions.into_iter().filter_map(|one| Some((one.partition, one.committed?.offset)));
+    Ok(Answer::Committed(known.collect()))
+}
+
+/// Trying again may help.
+pub(super) fn passes(error: &RunError) -> bool {
+    matches!(
+        error,
+        RunError::Source(SourceError::Unavailable(_) | SourceError::Fenced(_)) | RunError::Store(StoreError::Unavailable(_))
+    )
+}
+
+impl Owned {
+    /// All that the log held then is folded. (Its last entries may be no records.)
+    fn folded_to(&self, end: Offset) -> bool {
+        self.core.position() >= end || self.at_end()
+    }
+
+    fn committed_to(&self, end: Offset) -> bool {
+        self.core.committed() >= end || (self.at_end() && self.core.at_rest())
+    }
+}

@@ -48,31 +48,33 @@ fn stamp(revision: i64) -> Stamp {
     Stamp(EPOCH + revision)
 }
 
-/// A part whose bytes say its revision.
+/// A part whose bytes say its revision, and are the smaller the later it is: a store that lets the
+/// larger value win in place of the later stamp must not pass.
 fn part(slot: &Slot, source: SourceId, revision: i64) -> PartWrite {
-    let state = format!("{revision} of {source:?}").into_bytes();
+    let state = format!("{:05}: {revision} of {source:?}", 10_000 - revision).into_bytes();
     PartWrite { slot: slot.clone(), source, state, stamp: stamp(revision) }
 }
 
-/// A row whose cells all follow from its revision.
+/// A row whose cells all follow from its revision, most of them the smaller the later it is.
 fn row(slot: &Slot, revision: i64) -> RowWrite {
-    let value = revision as f64;
+    let count = 10_000 - revision;
+    let value = count as f64;
     RowWrite {
         slot: slot.clone(),
         metric: Arc::from("temperature"),
-        label: Arc::from(format!("label {revision}")),
-        labels: BTreeMap::from([("revision".to_owned(), revision.to_string())]),
+        label: Arc::from(format!("label {count:05}")),
+        labels: BTreeMap::from([("count".to_owned(), count.to_string())]),
         end_ms: slot.width.end_of(slot.start_ms),
-        count: revision,
+        count,
         mean: value / 10.0,
         min: value / -3.0,
         max: value / 3.0,
         stddev: value.sqrt(),
-        alarms: revision + 1,
-        active: revision + 2,
-        outliers: revision + 3,
+        alarms: count + 1,
+        active: count + 2,
+        outliers: count + 3,
         revision,
-        updated_at_ms: HOUR_14 + revision,
+        updated_at_ms: HOUR_14 - revision,
         stamp: stamp(revision),
     }
 }

@@ -151,3 +151,116 @@ fn start_of(feed: &Feed, source: SourceId, committed: Option<&Commit>) -> FoldSt
         tallies: view.widths.iter().map(tally).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::reading::{TopicId, TopicPartition};
+    use crate::source::Committed;
+    use crate::store::GenerationState;
+    use crate::window::Width;
+
+    const SOURCE: SourceId = SourceId { topic: TopicId([1; 16]), partition: 0 };
+
+    fn feed(starts: BTreeMap<SourceId, Start>) -> Feed {
+        let view = View {
+            name: Arc::from("region"),
+            generation: 1,
+            epoch_us: 1,
+            metrics: vec![Arc::from("temperature")],
+            unit_exponent: -9,
+            widths: vec![Width::HOUR],
+            allowed_lateness_ms: None,
+            region_set: 0,
+            keys: Arc::from([]),
+            flush_ms: 1_000,
+        };
+        let generation = GenerationRecord {
+            view: "region".to_owned(),
+            generation: 1,
+            epoch_us: 1,
+            state: GenerationState::Live,
+            fingerprint: String::new(),
+            meaning: String::new(),
+            group: "etiage".to_owned(),
+            starts,
+        };
+        Feed { view: Arc::new(view), columns: vec![(0, 0)], generation: Arc::new(generation) }
+    }
+
+    fn assignment(log: std::ops::Range<i64>, committed: Option<(i64, Vec<u8>)>) -> Assignment {
+        Assignment {
+            partition: TopicPartition { topic: Arc::from("t"), partition: 0 },
+            source: SOURCE,
+            stream: Arc::from("s"),
+            log_start: Offset(log.start),
+            log_end: Offset(log.end),
+            committed: committed.map(|(offset, metadata)| Committed { offset: Offset(offset), metadata }),
+        }
+    }
+
+    fn commit(position: i64) -> Commit {
+        let tallies = vec![(Width::HOUR, Tally::new(1))];
+        let (view, position) = (Arc::from("region"), Offset(position));
+        let view = crate::commit::ViewCommit { view, generation: 1, position, max_ms: Some(7), tallies };
+        Commit { source: SOURCE, position, leader_epoch: 3, idle_ms: None, kept: Some(Offset(0)), views: vec![view] }
+    }
+
+    /// The whole decision, for a store that keeps these positions.
+    fn decide(assignment: &Assignment, kept: &[i64], starts: &[(SourceId, i64)]) -> Result<(i64, i32), Refusal> {
+        let starts = starts.iter().map(|(source, offset)| (*source, Start { offset: Offset(*offset), max_ms: None }));
+        let kept: Vec<Offset> = kept.iter().copied().map(Offset).collect();
+        let commit = committed(assignment, None)?;
+        let plan = plan(assignment, commit.as_ref(), &kept, &[feed(starts.collect())])?;
+        Ok((plan.position.0, plan.leader_epoch))
+    }
+
+    #[test]
+    fn a_commit_of_ours_is_gone_on_from() {
+        let ours = assignment(0..100, Some((50, commit(50).encode())));
+        assert_eq!(decide(&ours, &[0, 40], &[]), Ok((50, 3)));
+    }
+
+    #[test]
+    fn without_a_commit_the_generation_says_where_and_unnamed_partitions_start_at_zero() {
+        assert_eq!(decide(&assignment(20..100, None), &[], &[(SOURCE, 20)]), Ok((20, -1)));
+        assert_eq!(decide(&assignment(0..100, None), &[], &[]), Ok((0, -1)));
+        let gone = decide(&assignment(20..100, None), &[], &[]);
+        assert!(matches!(gone, Err(Refusal::LogBegins { .. })), "{gone:?}");
+    }
+
+    #[test]
+    fn an_offset_that_does_not_prove_itself_is_refused() {
+        for metadata in [Vec::new(), b"somebody else's".to_vec(), commit(49).encode()] {
+            let refused = decide(&assignment(0..100, Some((50, metadata))), &[0], &[]);
+            assert!(matches!(refused, Err(Refusal::ForeignCommit { .. })), "{refused:?}");
+        }
+        let mut other = commit(50);
+        other.source.topic = TopicId([2; 16]);
+        let refused = decide(&assignment(0..100, Some((50, other.encode()))), &[0], &[]);
+        assert!(matches!(refused, Err(Refusal::Recreated { .. })), "{refused:?}");
+        let refused = decide(&assignment(0..100, Some((50, commit(50).encode_spilled()))), &[0], &[]);
+        assert!(matches!(refused, Err(Refusal::SpillMissing { .. })), "{refused:?}");
+    }
+
+    #[test]
+    fn a_log_or_a_store_that_lacks_what_the_commit_relies_on_is_refused() {
+        let at = |log| assignment(log, Some((50, commit(50).encode())));
+        assert!(matches!(decide(&at(60..100), &[0], &[]), Err(Refusal::LogBegins { .. })));
+        let short = decide(&at(0..40), &[0], &[]);
+        assert!(short.as_ref().is_err_and(Refusal::may_pass), "a new leader may lag: {short:?}");
+        // An old backup keeps positions, but not the one that the commit names.
+        for kept in [&[][..], &[30]] {
+            assert!(matches!(decide(&at(0..100), kept, &[]), Err(Refusal::StoreForgot { .. })));
+        }
+    }
+
+    #[test]
+    fn a_spilled_commit_is_completed_from_the_store() {
+        let spilled = assignment(0..100, Some((50, commit(50).encode_spilled())));
+        let whole = committed(&spilled, Some(&commit(50))).expect("joined");
+        assert_eq!(whole.map(|commit| commit.views.len()), Some(1));
+    }
+}

@@ -67,8 +67,13 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PositionFields {
-    LatLon { lat: String, lon: String },
-    Station { field: String },
+    LatLon {
+        lat: String,
+        lon: String,
+    },
+    Station {
+        field: String,
+    },
     /// The stream's readings have no position.
     None,
 }

@@ -130,9 +130,17 @@ fn cassandra(mut section: Section<'_>) -> Result<CassandraConfig, ConfigError> {
     if cassandra.username.is_some() != cassandra.password.is_some() {
         return Err(section.error(&origin, "password", "username and password are given together or not at all"));
     }
+    if (1..LEAST_LAG_MS).contains(&cassandra.commit_lag_ms) {
+        let expected =
+            "too short to tell two writes apart; expected \"0s\" (batch or group sync), or at least \"500ms\"";
+        return Err(section.error(&origin, "commit_lag", expected));
+    }
     section.finish()?;
     Ok(cassandra)
 }
+
+/// A second write must come one to two lags after the first, flushes included.
+const LEAST_LAG_MS: u64 = 500;
 
 fn tls(section: &mut Section<'_>) -> Result<Option<TlsConfig>, ConfigError> {
     if !matches!(section.table.entries.get("tls"), Some(Node::Table(_))) {

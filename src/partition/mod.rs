@@ -84,7 +84,6 @@ struct Stored {
     durability: Durability,
 }
 
-
 pub struct Partition {
     source: SourceId,
     out_of_orderness_ms: i64,

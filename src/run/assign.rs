@@ -92,7 +92,8 @@ impl World {
     }
 
     async fn stored(&self, assignment: &Assignment) -> Result<Stored, StoreError> {
-        let kept = self.store.positions(self.source.group(), assignment.source, PositionKind::Kept, KEPT_LOOKED_AT).await?;
+        let kept =
+            self.store.positions(self.source.group(), assignment.source, PositionKind::Kept, KEPT_LOOKED_AT).await?;
         let kept = kept.into_iter().map(|position| position.offset).collect();
         let metadata = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
         let spilled = match metadata {

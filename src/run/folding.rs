@@ -16,7 +16,12 @@ use super::{Engine, RunError};
 
 impl Engine {
     /// Takes a raw batch in, and hands it to a decoder when its turn comes.
-    pub(super) fn take_in(&mut self, partition: TopicPartition, raw: RawBatch, permit: OwnedSemaphorePermit) -> Result<(), RunError> {
+    pub(super) fn take_in(
+        &mut self,
+        partition: TopicPartition,
+        raw: RawBatch,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<(), RunError> {
         let Some(owned) = self.owned.get_mut(&partition) else { return Ok(()) };
         let Some(last) = raw.records.last() else { return Ok(()) };
         owned.dispatched += 1;
@@ -104,7 +109,9 @@ impl Engine {
 
     fn fold(&mut self, read: ReadBack) -> Result<(), RunError> {
         let ReadBack { partition, ownership, located, judged, permit, parts } = read;
-        let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else { return Ok(()) };
+        let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else {
+            return Ok(());
+        };
         for (at, part) in parts {
             owned.core.install(at, part);
         }

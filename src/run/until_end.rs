@@ -71,7 +71,8 @@ impl UntilEnd {
             return Ok(false);
         }
         let others: Vec<_> = ends.iter().filter(|(name, end)| ours(name, end).is_none()).collect();
-        let done = |name: &TopicPartition, end: &Offset| answer.as_ref().is_some_and(|known| known.get(name) >= Some(end));
+        let done =
+            |name: &TopicPartition, end: &Offset| answer.as_ref().is_some_and(|known| known.get(name) >= Some(end));
         if others.iter().all(|(name, end)| done(name, end)) {
             let (world, views) = (engine.world.clone(), engine.closing.borrow().clone());
             self.sweeping = Some(tokio::spawn(closer::sweep_surely(world, views)));
@@ -93,7 +94,12 @@ impl UntilEnd {
         Ok(None)
     }
 
-    fn ask(&mut self, now: u64, _world: &World, question: impl Future<Output = Result<Answer, RunError>> + Send + 'static) {
+    fn ask(
+        &mut self,
+        now: u64,
+        _world: &World,
+        question: impl Future<Output = Result<Answer, RunError>> + Send + 'static,
+    ) {
         let first = self.ends.is_none() && self.asked_at == 0;
         if self.asking.is_none() && (first || now >= self.asked_at + ASK_EVERY_MS) {
             self.asked_at = now.max(1);
@@ -124,7 +130,8 @@ async fn committed(world: Arc<World>) -> Result<Answer, RunError> {
 pub(super) fn passes(error: &RunError) -> bool {
     matches!(
         error,
-        RunError::Source(SourceError::Unavailable(_) | SourceError::Fenced(_)) | RunError::Store(StoreError::Unavailable(_))
+        RunError::Source(SourceError::Unavailable(_) | SourceError::Fenced(_))
+            | RunError::Store(StoreError::Unavailable(_))
     )
 }
 

@@ -57,12 +57,12 @@ impl Registry<'_> {
             None if self.has_been_read(view).await? => match self.find(view).await? {
                 Some(record) => record,
                 None => {
-                tracing::warn!(
-                    view,
-                    "this view was added to a running stream: it waits for \
+                    tracing::warn!(
+                        view,
+                        "this view was added to a running stream: it waits for \
                      `etiage replay --view {view} --from earliest` (or `--from now`); the others go on"
-                );
-                return Ok(None);
+                    );
+                    return Ok(None);
                 }
             },
             None => self.begin(view, meaning).await?,

@@ -271,12 +271,30 @@ pub trait Store: Send + Sync {
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError>;
     /// Cursors only move forward: their timestamp is derived from their value.
-    async fn write_closing_cursor(&self, view: &str, generation: u32, width: Width, cursor_ms: i64) -> Result<(), StoreError>;
+    async fn write_closing_cursor(
+        &self,
+        view: &str,
+        generation: u32,
+        width: Width,
+        cursor_ms: i64,
+    ) -> Result<(), StoreError>;
     async fn write_closed(&self, view: &str, generation: u32, width: Width, closed_ms: i64) -> Result<(), StoreError>;
 
     async fn write_positions(&self, positions: &[StoredPosition]) -> Result<(), StoreError>;
     /// Stored positions of one source partition, newest offset first, at most `limit`.
-    async fn positions(&self, group: &str, source: SourceId, kind: PositionKind, limit: usize) -> Result<Vec<StoredPosition>, StoreError>;
+    async fn positions(
+        &self,
+        group: &str,
+        source: SourceId,
+        kind: PositionKind,
+        limit: usize,
+    ) -> Result<Vec<StoredPosition>, StoreError>;
     /// Removes the positions of a kind below `before`.
-    async fn trim_positions(&self, group: &str, source: SourceId, kind: PositionKind, before: Offset) -> Result<(), StoreError>;
+    async fn trim_positions(
+        &self,
+        group: &str,
+        source: SourceId,
+        kind: PositionKind,
+        before: Offset,
+    ) -> Result<(), StoreError>;
 }

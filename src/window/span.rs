@@ -74,7 +74,15 @@ mod tests {
 
     #[test]
     fn widths_are_read_and_written_canonically() {
-        for (text, shown) in [("1h", "1h"), ("60m", "1h"), ("3600s", "1h"), ("15min", "15m"), ("90s", "90s"), ("12h", "12h"), ("1 s", "1s")] {
+        for (text, shown) in [
+            ("1h", "1h"),
+            ("60m", "1h"),
+            ("3600s", "1h"),
+            ("15min", "15m"),
+            ("90s", "90s"),
+            ("12h", "12h"),
+            ("1 s", "1s"),
+        ] {
             assert_eq!(text.parse::<Width>().unwrap().to_string(), shown, "{text}");
         }
         for text in ["", "h", "0h", "7h", "24h", "1d", "-1h", "1.5h", "99999999999999999999h", "1 fortnight"] {

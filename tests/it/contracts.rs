@@ -1,6 +1,7 @@
-//! The store's contract against a real Cassandra.
+//! The contracts of store and source against real servers.
 
-use crate::store;
+use crate::support::Servers;
+use crate::{kafka_source, store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cassandra_keeps_the_contract_of_a_store() {
@@ -10,4 +11,25 @@ async fn cassandra_keeps_the_contract_of_a_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_absent_cassandra_is_named() {
     store::an_absent_cassandra_is_named().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_source_reads_commits_and_refuses() {
+    let kafka = Servers::shared().kafka.clone();
+    kafka_source::reads_commits_and_reads_back(&kafka).await;
+    kafka_source::metadata_up_to_the_limit(&kafka).await;
+    kafka_source::little_room(&kafka).await;
+    kafka_source::a_topic_made_anew_has_another_id(&kafka).await;
+    kafka_source::a_position_that_the_log_has_lost_stops(&kafka).await;
+    kafka_source::a_compacted_topic_is_refused(&kafka).await;
+    kafka_source::an_engine_that_has_gone_is_not_waited_for(&kafka).await;
+    kafka_source::the_outbox_delivers(&kafka).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_members_come_and_go() {
+    let kafka = Servers::shared().kafka.clone();
+    kafka_source::members_come_and_go(&kafka, "partition.assignment.strategy", "cooperative-sticky").await;
+    kafka_source::members_come_and_go(&kafka, "partition.assignment.strategy", "range").await;
+    kafka_source::members_come_and_go(&kafka, "group.protocol", "consumer").await;
 }

@@ -11,6 +11,7 @@
 
 mod contracts;
 mod faults;
+mod kafka_source;
 mod locate;
 mod queries;
 mod ring;

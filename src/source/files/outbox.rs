@@ -95,8 +95,8 @@ fn open(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
-    fn reading(late: bool, key: &str, value: &str) -> Outgoing {
-        Outgoing { late, key: key.into(), value: value.into() }
+    fn reading(late: bool, key: &str, value: &str) -> Arc<Outgoing> {
+        Arc::new(Outgoing { late, key: key.into(), value: value.into() })
     }
 
     #[tokio::test]

@@ -21,6 +21,8 @@ use crate::view::View;
 mod fold;
 mod grain;
 mod judge;
+#[cfg(test)]
+mod tests;
 
 use grain::Grain;
 pub use judge::{Judged, Verdict, VerdictKind};

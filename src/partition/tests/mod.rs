@@ -2,6 +2,9 @@
 //! of parts, flushes or ownerships; it decodes what ends up in the store, and that is all that it
 //! takes from the core.
 
+mod histories;
 mod log;
 mod oracle;
+mod rational;
 mod splits;
+mod world;

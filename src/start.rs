@@ -25,7 +25,8 @@ pub struct StartPlan {
     /// Least position of the views.
     pub position: Offset,
     pub leader_epoch: i32,
-    /// The store has no position of this partition yet.
+    /// Nothing is committed yet: the store's own copy of the starting position must be proven first.
+    /// One that is there already may be another owner's, not yet safe from a power cut.
     pub anchor: bool,
 }
 
@@ -124,7 +125,7 @@ pub fn plan(
         return Err(Refusal::LogEnds { partition: partition(), start: furthest, log_end: assignment.log_end });
     }
     let leader_epoch = committed.map_or(-1, |commit| commit.leader_epoch);
-    Ok(StartPlan { starts, position, leader_epoch, anchor: !anchored })
+    Ok(StartPlan { starts, position, leader_epoch, anchor: committed.is_none() })
 }
 
 /// A view goes on where its commit stands; one without a commit starts where its generation says,

@@ -112,8 +112,8 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// A new ownership: nothing in memory. `anchor` tells that the store holds no position of this
-    /// partition yet, so that one must be there, proven, before the first commit.
+    /// A new ownership: nothing in memory. `anchor` tells that nothing vouches for the store's own
+    /// position of this partition, so that one must be there, proven, before the first commit.
     pub fn new(
         source: SourceId,
         out_of_orderness_ms: i64,

@@ -22,17 +22,22 @@ const FAIR: Weather = Weather {
 const FOUL: Weather =
     Weather { drop: 0.01, repeat: 0.1, crash: 0.02, fail: 0.05, regress: 0.3, flush_limit: 30, steps: 600, ..FAIR };
 
-fn run(weather: Weather, (seed, length, first, second, late): (u64, usize, usize, usize, i64)) {
-    let meanings = log::meanings(LATENESS_MS[first], LATENESS_MS[second]);
+fn run(weather: Weather, (seed, length, first, second, late, from): History) {
+    let mut meanings = log::meanings(LATENESS_MS[first], LATENESS_MS[second]);
+    meanings[1].from = from;
     World::new(seed, weather, meanings, late * 20 * 60_000, length).run();
 }
 
-fn history() -> impl Strategy<Value = (u64, usize, usize, usize, i64)> {
-    (0..u64::MAX / 2, 0usize..60, 0usize..4, 0usize..4, 0i64..3)
+/// Seed, length, the views' lateness, out-of-orderness, first offset of the second view.
+type History = (u64, usize, usize, usize, i64, i64);
+
+fn history() -> impl Strategy<Value = History> {
+    let from = prop_oneof![Just(0i64), 0i64..50];
+    (0..u64::MAX / 2, 0usize..60, 0usize..4, 0usize..4, 0i64..3, from)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn fair_weather(history in history()) {

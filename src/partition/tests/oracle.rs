@@ -95,7 +95,8 @@ pub fn group(log: &[Entry], position: i64, meaning: &Meaning, out_of_orderness_m
     let tally = Tally { missing: vec![0; meaning.metrics.len()], ..Tally::default() };
     let mut oracle = Oracle { tallies: vec![tally; meaning.widths.len()], ..Oracle::default() };
     for entry in log.iter().filter(|entry| entry.offset < position) {
-        for number in 0..meaning.widths.len() {
+        let mine = if entry.offset < meaning.from { 0 } else { meaning.widths.len() };
+        for number in 0..mine {
             oracle.group_entry(entry, number, meaning, out_of_orderness_ms);
         }
         for reading in &entry.readings {

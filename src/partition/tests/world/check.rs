@@ -106,7 +106,7 @@ impl World {
                 head.join(spilled).unwrap()
             }
         };
-        assert_eq!(commit.position.0, log::end(&self.logs[partition]).0 + 2);
+        assert_eq!(commit.position.0, self.end(partition));
         oracle::assert_commit(&commit, &self.logs[partition], &self.meanings, self.out_of_orderness_ms);
     }
 

@@ -174,7 +174,15 @@ fn rows(parts: &[PartWrite], store: &Store, views: &[std::sync::Arc<View>]) -> V
 
 impl Owned {
     /// Judges the next `count` records and reads back, or folds what has been read back.
-    pub fn fold(&mut self, log: &[Entry], count: usize, store: &Store, views: &[std::sync::Arc<View>], now: u64) {
+    pub fn fold(
+        &mut self,
+        log: &[Entry],
+        end: i64,
+        count: usize,
+        store: &Store,
+        views: &[std::sync::Arc<View>],
+        now: u64,
+    ) {
         if let Some(Pending { located, judged, parts }) = self.pending.take() {
             for (at, part) in parts {
                 self.core.install(at, part);
@@ -187,7 +195,7 @@ impl Owned {
         let from = log.partition_point(|entry| entry.offset < position.0);
         if from == log.len() {
             // The log's last entries were no records.
-            self.core.advance_to(Offset(log::end(log).0 + 2));
+            self.core.advance_to(Offset(end));
             return;
         }
         let located = log::located(&log[from..(from + count).min(log.len())]);

@@ -2,7 +2,7 @@
 //! committed metadata, zombies that go on writing and committing, a network and a store that do
 //! their worst. Whatever happened, at rest every part, row and tally equals the oracle's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::commit::{Commit, Metadata};
@@ -11,7 +11,7 @@ use crate::reading::{Offset, TopicPartition};
 use crate::simulate::Random;
 use crate::source::{Assignment, Committed};
 use crate::start::{self, Feed};
-use crate::store::{GenerationRecord, GenerationState, PositionKind};
+use crate::store::{GenerationRecord, GenerationState, PositionKind, Start};
 use crate::view::View;
 
 use super::log::{self, Entry, Meaning};
@@ -66,13 +66,14 @@ impl World {
     pub fn new(seed: u64, weather: Weather, meanings: Vec<Meaning>, out_of_orderness_ms: i64, length: usize) -> World {
         let mut random = Random::new(seed ^ 0x5eed);
         let partitions = 1 + random.below(3);
-        let logs = (0..partitions).map(|number| log::log(seed + number as u64, random.below(length + 1))).collect();
+        let logs: Vec<Vec<Entry>> =
+            (0..partitions).map(|number| log::log(seed + number as u64, random.below(length + 1))).collect();
         World {
             random,
             now: 1_000,
-            logs,
             views: meanings.iter().map(Meaning::view).collect(),
-            feeds: meanings.iter().map(feed).collect(),
+            feeds: meanings.iter().map(|meaning| feed(meaning, &logs)).collect(),
+            logs,
             meanings,
             weather,
             out_of_orderness_ms,
@@ -104,15 +105,22 @@ impl World {
 
     fn settle(&mut self) {
         let mut steps = 0;
-        while !self.instances[0]
-            .owned
-            .values()
-            .all(|owned| owned.core.position() > log::end(&self.logs[owned.partition]) && owned.core.at_rest())
-        {
+        while !self.is_at_rest() {
             steps += 1;
             assert!(steps < 200_000, "it never comes to rest");
             self.step();
         }
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let mut owned = self.instances[0].owned.values();
+        owned.all(|owned| owned.core.position().0 >= self.end(owned.partition) && owned.core.at_rest())
+    }
+
+    /// The log ends after two entries that are no records, and at or after every view's start.
+    fn end(&self, partition: usize) -> i64 {
+        let starts = self.meanings.iter().map(|meaning| meaning.from);
+        starts.max().unwrap_or(0).max(log::end(&self.logs[partition]).0 + 2)
     }
 
     fn assign(&mut self, partitions: Vec<usize>) {
@@ -129,7 +137,7 @@ impl World {
             source,
             stream: "stream".into(),
             log_start: Offset(0),
-            log_end: Offset(log::end(&self.logs[partition]).0 + 2),
+            log_end: Offset(self.end(partition)),
             committed: self.group[partition].clone(),
         };
         let head = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
@@ -216,8 +224,9 @@ impl World {
 
     fn fold(&mut self) {
         let (instance, count) = (self.any(), 1 + self.random.below(8));
+        let ends: Vec<i64> = (0..self.logs.len()).map(|partition| self.end(partition)).collect();
         for owned in self.instances[instance].owned.values_mut() {
-            owned.fold(&self.logs[owned.partition], count, &self.store, &self.views, self.now);
+            owned.fold(&self.logs[owned.partition], ends[owned.partition], count, &self.store, &self.views, self.now);
         }
     }
 
@@ -276,7 +285,9 @@ impl World {
     }
 }
 
-fn feed(meaning: &Meaning) -> Feed {
+fn feed(meaning: &Meaning, logs: &[Vec<Entry>]) -> Feed {
+    let start = |log: &Vec<Entry>| Start { offset: Offset(meaning.from), max_ms: log::max_below(log, meaning.from) };
+    let starts = logs.iter().enumerate().map(|(number, log)| (log::source(number as i32), start(log)));
     let generation = GenerationRecord {
         view: meaning.name.to_owned(),
         generation: 1,
@@ -285,7 +296,7 @@ fn feed(meaning: &Meaning) -> Feed {
         fingerprint: String::new(),
         meaning: String::new(),
         group: String::new(),
-        starts: BTreeMap::new(),
+        starts: starts.collect(),
     };
     Feed { view: meaning.view(), columns: meaning.columns(), generation: Arc::new(generation) }
 }

@@ -51,7 +51,7 @@ impl RegionIdx {
         NonZeroU32::new(number).map(RegionIdx)
     }
 
-    fn from_index(index: u32) -> Option<RegionIdx> {
+    pub(crate) fn from_index(index: u32) -> Option<RegionIdx> {
         RegionIdx::from_number(index.checked_add(1)?)
     }
 

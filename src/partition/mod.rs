@@ -22,6 +22,8 @@ mod fold;
 mod grain;
 mod judge;
 mod outbox;
+#[cfg(test)]
+mod tests;
 
 use grain::{Grain, Pass, Turn};
 pub use judge::{Judged, Verdict, VerdictKind};

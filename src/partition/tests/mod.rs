@@ -1,0 +1,10 @@
+//! The pure core, by tests that try to break it. The oracle groups the records and knows nothing
+//! of parts, flushes or ownerships; it decodes what ends up in the store, and that is all that it
+//! takes from the core.
+
+mod histories;
+mod log;
+mod oracle;
+mod rational;
+mod splits;
+mod world;

@@ -1,0 +1,157 @@
+//! What must be true: of every commit when it is made, after every power cut, and at rest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::commit::{Commit, Metadata};
+use crate::store::{PositionKind, Slot};
+
+use super::super::log::{self, HOUR_MS, Meaning};
+use super::super::oracle::{self, Expected, Oracle, Sum};
+use super::super::rational;
+use super::World;
+
+impl World {
+    fn oracle(&self, partition: usize, meaning: &Meaning, position: i64) -> Oracle {
+        oracle::group(&self.logs[partition], position, meaning, self.out_of_orderness_ms)
+    }
+
+    /// The metadata says what the prefix determines, and the store holds what the commit promises.
+    pub(super) fn assert_commit_is_true(&self, partition: usize, commit: &Commit, metadata: &[u8]) {
+        match Commit::decode(metadata).expect("metadata that we wrote") {
+            Metadata::Whole(whole) => assert_eq!(whole, *commit),
+            Metadata::Spilled(head) => {
+                let spilled = self.store.position(commit.source, PositionKind::Spill, Some(commit));
+                assert_eq!(head.join(spilled.expect("spilled before it is committed")).as_ref(), Some(commit));
+            }
+        }
+        assert!(metadata.len() <= self.weather.metadata_limit.max(commit.encode_spilled().len()));
+        oracle::assert_commit(commit, &self.logs[partition], &self.meanings, self.out_of_orderness_ms);
+        self.assert_present(partition, commit);
+        assert!(self.store.position(commit.source, PositionKind::Kept, None).is_some(), "anchored");
+        for key in self.must_be_sent(partition, commit.position.0) {
+            assert!(self.sent.contains(&key), "{key} is committed past and was not sent");
+        }
+    }
+
+    fn assert_present(&self, partition: usize, commit: &Commit) {
+        for (meaning, view) in self.meanings.iter().zip(&self.views) {
+            let position = commit.view(meaning.name, 1).unwrap().position.0;
+            for ((width, key, start_ms), expected) in self.oracle(partition, meaning, position).parts {
+                let slot = view.slot(view.widths[width], key, start_ms);
+                let blob = self.store.own_part(&slot, commit.source);
+                let part = Expected::decode(&blob.unwrap_or_else(|| panic!("{slot:?} is missing")), meaning);
+                assert!(part.next >= expected.next && part.revision >= expected.revision, "{slot:?}: {part:?}");
+                for metric in held(&expected, &view.metrics) {
+                    let row = self.store.row(&slot, &metric).unwrap_or_else(|| panic!("row {slot:?} is missing"));
+                    assert!(row.revision >= expected.revision as i64, "{slot:?}: {row:?}");
+                }
+            }
+        }
+    }
+
+    /// Every commit that was ever made is still a true statement about the store.
+    pub(super) fn assert_committed_is_present(&self) {
+        for (partition, commit) in self.furthest.iter().enumerate() {
+            if let Some(commit) = commit {
+                self.assert_present(partition, commit);
+            }
+        }
+    }
+
+    fn must_be_sent(&self, partition: usize, position: i64) -> Vec<String> {
+        let below = self.logs[partition].iter().filter(|entry| entry.offset < position && entry.rejected > 0);
+        let mut keys: Vec<String> = below.map(|entry| format!("{partition}/{}/rejected", entry.offset)).collect();
+        for (view, meaning) in self.meanings.iter().enumerate() {
+            let oracle = self.oracle(partition, meaning, position);
+            let late = oracle.late.iter();
+            keys.extend(late.map(|(offset, index, grain)| format!("{partition}/{offset}/{index}/Late/{view}/{grain}")));
+            let outside = oracle.outside.iter();
+            keys.extend(outside.map(|(offset, index)| format!("{partition}/{offset}/{index}/Outside/{view}/0")));
+        }
+        keys
+    }
+
+    pub(super) fn assert_at_rest(&self) {
+        self.assert_committed_is_present();
+        let mut merged: BTreeMap<Slot, Expected> = BTreeMap::new();
+        let mut parts = BTreeMap::new();
+        for partition in 0..self.logs.len() {
+            self.assert_commit_describes_the_end(partition);
+            for (meaning, view) in self.meanings.iter().zip(&self.views) {
+                for ((width, key, start_ms), part) in self.oracle(partition, meaning, i64::MAX).parts {
+                    let slot = view.slot(view.widths[width], key, start_ms);
+                    add(merged.entry(slot.clone()).or_default(), &part);
+                    parts.insert((slot, log::source(partition as i32)), part);
+                }
+            }
+        }
+        let found = self.store.parts().map(|(slot, source, stamp, blob)| {
+            let meaning = self.meanings.iter().find(|meaning| *meaning.name == *slot.view).unwrap();
+            let part = Expected::decode(blob, meaning);
+            assert_eq!(stamp.0, log::EPOCH_US + part.revision as i64);
+            ((slot.clone(), source), part)
+        });
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), parts);
+        self.assert_rows(&merged);
+        self.assert_means_before(&merged);
+    }
+
+    fn assert_commit_describes_the_end(&self, partition: usize) {
+        let committed = self.group[partition].as_ref().expect("the end is committed");
+        let commit = match Commit::decode(&committed.metadata).unwrap() {
+            Metadata::Whole(commit) => commit,
+            Metadata::Spilled(head) => {
+                let spilled = self.store.position(head.source, PositionKind::Spill, Some(&head)).unwrap();
+                head.join(spilled).unwrap()
+            }
+        };
+        assert_eq!(commit.position.0, self.end(partition));
+        oracle::assert_commit(&commit, &self.logs[partition], &self.meanings, self.out_of_orderness_ms);
+    }
+
+    fn assert_rows(&self, merged: &BTreeMap<Slot, Expected>) {
+        let mut rows = self.store.rows();
+        for (slot, expected) in merged {
+            let view = self.views.iter().find(|view| view.name == slot.view).unwrap();
+            for (metric, sum) in view.metrics.iter().zip(&expected.sums).filter(|(_, sum)| sum.count > 0) {
+                let row = rows.remove(&(slot.clone(), metric.clone())).unwrap_or_else(|| panic!("no row {slot:?}"));
+                assert_eq!(row.revision, expected.revision as i64, "{slot:?}");
+                assert_eq!(row.stamp.0, log::EPOCH_US + row.revision);
+                assert_eq!(row.count, sum.count as i64);
+                assert_eq!([row.alarms, row.active, row.outliers], sum.bits.map(|count| count as i64));
+                rational::assert_mean(row.mean, &sum.sum, sum.count, 1_000);
+                rational::assert_mean(row.min, &sum.min.unwrap().into(), 1, 1_000);
+                rational::assert_mean(row.max, &sum.max.unwrap().into(), 1, 1_000);
+                rational::assert_deviation(row.stddev, &sum.sum, &sum.squares, sum.count, 1_000);
+            }
+        }
+        assert!(rows.is_empty(), "rows that nobody's readings explain: {rows:?}");
+    }
+
+    fn assert_means_before(&self, merged: &BTreeMap<Slot, Expected>) {
+        let mut found = self.store.befores();
+        for (slot, expected) in merged.iter().filter(|(slot, _)| slot.width.ms() == HOUR_MS) {
+            let earlier = Slot { start_ms: slot.start_ms - 3 * HOUR_MS, ..slot.clone() };
+            let Some(earlier) = merged.get(&earlier) else { continue };
+            let view = self.views.iter().find(|view| view.name == slot.view).unwrap();
+            let sums = earlier.sums.iter().zip(&expected.sums).zip(&view.metrics);
+            for ((sum, _), metric) in sums.filter(|((sum, here), _)| sum.count > 0 && here.count > 0) {
+                let mean = found.remove(&(slot.clone(), metric.clone())).expect("a mean of three hours before");
+                rational::assert_mean(mean, &sum.sum, sum.count, 1_000);
+            }
+        }
+        assert!(found.is_empty(), "means of windows that do not exist: {found:?}");
+    }
+}
+
+fn held(part: &Expected, metrics: &[Arc<str>]) -> Vec<Arc<str>> {
+    let held = metrics.iter().zip(&part.sums).filter(|(_, sum)| sum.count > 0);
+    held.map(|(metric, _)| metric.clone()).collect()
+}
+
+fn add(merged: &mut Expected, part: &Expected) {
+    merged.revision += part.revision;
+    merged.sums.resize(part.sums.len(), Sum::default());
+    merged.sums.iter_mut().zip(&part.sums).for_each(|(sum, more)| sum.merge(more));
+}

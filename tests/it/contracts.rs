@@ -33,3 +33,11 @@ async fn kafka_members_come_and_go() {
     kafka_source::members_come_and_go(&kafka, "partition.assignment.strategy", "range").await;
     kafka_source::members_come_and_go(&kafka, "group.protocol", "consumer").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kafka_source_outlives_the_broker() {
+    let servers = Servers::own("outage");
+    let kafka = servers.kafka.clone();
+    kafka_source::the_broker_comes_back(&kafka, || servers.stop_kafka(), || servers.start_kafka()).await;
+    kafka_source::leaving_while_the_broker_is_away(&kafka, || servers.stop_kafka(), || servers.start_kafka()).await;
+}

@@ -489,7 +489,7 @@ pub async fn the_outbox_delivers(bootstrap: &str) {
     assert_eq!(topic_partitions(&bench.properties(), &late).await.expect("an answer"), Some(1));
     let outbox = KafkaOutbox::new(&bench.properties(), &bench.topic, &late).expect("an outbox");
     let huge = format!(r#"{{"reason":"unreadable","payload":"{}"}}"#, "y".repeat(3 * MIB));
-    let reading = |late, key: &str, value: &str| Outgoing { late, key: key.into(), value: value.into() };
+    let reading = |late, key: &str, value: &str| Arc::new(Outgoing { late, key: key.into(), value: value.into() });
     let readings = [reading(false, "t/0/1/0", "{}"), reading(true, "t/0/2/0", "{}"), reading(false, "t/0/3/0", &huge)];
     outbox.send(&readings).await.expect("delivered");
     assert_eq!(read_all(bootstrap, &late, 1), [("t/0/2/0".to_string(), "{}".to_string())]);

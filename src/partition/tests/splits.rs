@@ -30,7 +30,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(log: &'a [Entry], meanings: &'a [Meaning], out_of_orderness_ms: i64) -> Run<'a> {
         let starts = meanings.iter().map(Meaning::start).collect();
-        let core = Partition::new(log::source(0), out_of_orderness_ms, -1, starts, false);
+        let core = Partition::new(log::source(0), out_of_orderness_ms, -1, starts, Some(Offset(0)));
         Run { log, meanings, out_of_orderness_ms, cells: Cells::new(), core }
     }
 
@@ -84,7 +84,8 @@ impl<'a> Run<'a> {
             }
         };
         let starts = self.meanings.iter().map(start).collect();
-        self.core = Partition::new(log::source(0), self.out_of_orderness_ms, commit.leader_epoch, starts, false);
+        self.core =
+            Partition::new(log::source(0), self.out_of_orderness_ms, commit.leader_epoch, starts, Some(Offset(0)));
     }
 
     fn assert_parts(&self) {

@@ -43,9 +43,18 @@ impl Servers {
         self.breakable().tell("cassandra.sh", "start", "cassandra");
     }
 
-    pub fn restart_kafka(&self) {
+    pub fn stop_kafka(&self) {
         self.breakable().tell("kafka.sh", "stop", "kafka");
-        self.tell("kafka.sh", "start", "kafka");
+    }
+
+    /// Returns once it answers.
+    pub fn start_kafka(&self) {
+        self.breakable().tell("kafka.sh", "start", "kafka");
+    }
+
+    pub fn restart_kafka(&self) {
+        self.stop_kafka();
+        self.start_kafka();
     }
 
     fn breakable(&self) -> &Servers {

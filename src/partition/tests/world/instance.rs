@@ -44,7 +44,7 @@ struct Flushing {
     shares: Vec<(usize, Vec<At>)>,
     parts: Vec<PartWrite>,
     positions: Vec<Write>,
-    outgoing: Vec<Outgoing>,
+    outgoing: Vec<std::sync::Arc<Outgoing>>,
     missing: usize,
     number: u64,
 }
@@ -129,7 +129,7 @@ impl Instance {
     }
 
     /// Readings that the flush under way hands to the outbox, once everything else is acknowledged.
-    pub fn outgoing(&self) -> &[Outgoing] {
+    pub fn outgoing(&self) -> &[std::sync::Arc<Outgoing>] {
         match &self.flushing {
             Some(flushing) if matches!(flushing.phase, Phase::Positions) && flushing.missing == 0 => &flushing.outgoing,
             _ => &[],
@@ -235,6 +235,7 @@ impl Owned {
     pub fn commit_done(&mut self, acked: bool) {
         if let Some(commit) = self.committing.take().filter(|_| acked) {
             self.core.commit_acked(commit.position);
+            self.core.keep(&commit);
         }
     }
 }

@@ -146,9 +146,9 @@ impl World {
             _ => None,
         };
         let commit = start::committed(&assignment, spilled).expect("a commit proves itself");
-        let anchored = self.store.position(source, PositionKind::Kept, None).is_some();
-        let plan = start::plan(&assignment, commit.as_ref(), anchored, &self.feeds).expect("it is safe to go on");
-        Partition::new(source, self.out_of_orderness_ms, plan.leader_epoch, plan.starts, plan.anchor)
+        let kept = self.store.kept(source);
+        let plan = start::plan(&assignment, commit.as_ref(), &kept, &self.feeds).expect("it is safe to go on");
+        Partition::new(source, self.out_of_orderness_ms, plan.leader_epoch, plan.starts, plan.kept)
     }
 
     fn step(&mut self) {

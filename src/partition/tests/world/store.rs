@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::commit::Commit;
-use crate::reading::SourceId;
+use crate::reading::{Offset, SourceId};
 use crate::store::{BeforeWrite, PartWrite, PositionKind, RowWrite, Slot, Stamp};
 
 /// One statement on its way.
@@ -108,6 +108,12 @@ impl Store {
 
     pub fn befores(&self) -> BTreeMap<RowPlace, f64> {
         self.before.iter().filter_map(|(place, cell)| Some((place.clone(), *cell.value()?.1))).collect()
+    }
+
+    pub fn kept(&self, source: SourceId) -> Vec<Offset> {
+        let kept =
+            self.positions.iter().filter(|(_, kind, commit)| *kind == PositionKind::Kept && commit.source == source);
+        kept.map(|(_, _, commit)| commit.position).collect()
     }
 
     pub fn position(&self, source: SourceId, kind: PositionKind, of: Option<&Commit>) -> Option<&Commit> {

@@ -357,7 +357,8 @@ fn copy(run: &[Message], next: &mut i64) -> RawBatch {
     let mut raw =
         RawBatch { bytes: Vec::with_capacity(bytes), records: Vec::with_capacity(run.len()), leader_epoch: -1 };
     for message in run.iter().filter(|message| message.offset() >= *next) {
-        raw.push(Offset(message.offset()), message.timestamp_ms(), message.key(), message.payload());
+        // Never `None`: that would set the files' bound on event times.
+        raw.push(Offset(message.offset()), Some(message.timestamp_ms()), message.key(), message.payload());
     }
     if let (Some(last), Some(record)) = (run.last(), raw.records.last()) {
         *next = record.offset.after().0;

@@ -263,7 +263,7 @@ impl Reader {
         self.look_for_missing();
     }
 
-    fn bear(&mut self, failure: &Failure, kind: Nature) {
+    pub(super) fn bear(&mut self, failure: &Failure, kind: Nature) {
         if kind == Nature::Missing {
             self.missing.get_or_insert_with(now);
         }

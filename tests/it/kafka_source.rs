@@ -19,6 +19,10 @@ use rdkafka::{Message, TopicPartitionList};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use self::toy::{Toy, commit_until_answered};
+
+mod toy;
+
 const MIB: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -168,95 +172,6 @@ impl Member {
     }
 }
 
-struct Toy {
-    source: Arc<KafkaSource>,
-    seen: Arc<Mutex<Seen>>,
-    held: Held,
-    topic: Arc<str>,
-}
-
-impl Toy {
-    async fn run(self, mut events: mpsc::Receiver<SourceEvent>, pace: Duration) {
-        while let Some(event) = events.recv().await {
-            match event {
-                SourceEvent::Assigned { partitions, reply } => {
-                    let from = partitions.into_iter().map(|one| self.begin(one)).collect();
-                    let _ = reply.send(from);
-                }
-                SourceEvent::Batch { partition, raw, permit } => {
-                    self.take(&partition, &raw);
-                    tokio::time::sleep(pace).await;
-                    drop(permit);
-                }
-                SourceEvent::End { partition, position } => {
-                    let held = self.held.lock().expect("unpoisoned")[&partition.partition].1;
-                    assert!(held >= position.0, "an end overtook records: {held} < {position}");
-                    self.seen.lock().expect("unpoisoned").ends.insert(partition.partition, position.0);
-                }
-                SourceEvent::Revoked { partitions, lost, reply } => {
-                    self.let_go(&partitions, lost).await;
-                    let _ = reply.send(());
-                }
-                SourceEvent::Failed(error) => self.seen.lock().expect("unpoisoned").failed.push(error.to_string()),
-            }
-        }
-    }
-
-    fn begin(&self, one: etiage::source::Assignment) -> ReadFrom {
-        let from = one.committed.as_ref().map_or(one.log_start, |committed| committed.offset);
-        let former = self.held.lock().expect("unpoisoned").insert(one.partition.partition, (one.source, from.0, -1));
-        assert!(former.is_none(), "assigned twice: {}", one.partition);
-        let mut seen = self.seen.lock().expect("unpoisoned");
-        seen.assigned.push((one.stream.to_string(), one.source, one.committed));
-        ReadFrom { partition: one.partition, offset: from, leader_epoch: -1 }
-    }
-
-    fn take(&self, partition: &TopicPartition, raw: &etiage::reading::RawBatch) {
-        let mut held = self.held.lock().expect("unpoisoned");
-        let (_, next, epoch) = held.get_mut(&partition.partition).expect("a batch of a partition that is held");
-        let mut seen = self.seen.lock().expect("unpoisoned");
-        for record in &raw.records {
-            assert_eq!(record.offset.0, *next, "out of order in {partition}");
-            *next += 1;
-            *seen.records.entry((partition.partition, record.offset.0)).or_default() += 1;
-        }
-        *epoch = raw.leader_epoch;
-    }
-
-    async fn let_go(&self, partitions: &[TopicPartition], lost: bool) {
-        let commits: Vec<_> = {
-            let mut held = self.held.lock().expect("unpoisoned");
-            let gone =
-                partitions.iter().filter_map(|one| held.remove(&one.partition).map(|state| (one.partition, state)));
-            gone.map(|(partition, (source, next, epoch))| self.request(partition, source, next, epoch)).collect()
-        };
-        self.seen.lock().expect("unpoisoned").revocations += 1;
-        if !lost {
-            // From another task, while the source waits.
-            let source = self.source.clone();
-            let committed = tokio::spawn(async move { commit_until_answered(&*source, &commits).await });
-            if let Err(error) = committed.await.expect("no panic") {
-                self.seen.lock().expect("unpoisoned").commits_refused.push(error.to_string());
-            }
-        }
-    }
-
-    fn request(&self, partition: i32, source: SourceId, next: i64, leader_epoch: i32) -> CommitRequest {
-        let partition = TopicPartition { topic: self.topic.clone(), partition };
-        let metadata = format!("at {next} of {partition}").into_bytes();
-        CommitRequest { partition, source, offset: Offset(next), leader_epoch, metadata }
-    }
-}
-
-async fn commit_until_answered(source: &dyn Source, commits: &[CommitRequest]) -> Result<(), SourceError> {
-    loop {
-        match source.commit(commits).await {
-            Err(SourceError::Unavailable(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
-            answer => return answer,
-        }
-    }
-}
-
 /// Reads all, reports the ends, commits with metadata that the next owner and outsiders read back.
 pub async fn reads_commits_and_reads_back(bootstrap: &str) {
     let bench = Bench::new(bootstrap, "walk", 3).await;
@@ -367,6 +282,33 @@ pub async fn a_topic_made_anew_has_another_id(bootstrap: &str) {
     let seen = bench.seen.lock().expect("unpoisoned");
     assert_ne!(seen.assigned[0].1.topic, seen.assigned[1].1.topic);
     assert_ne!(seen.assigned[0].1.topic.0, [0; 16]);
+}
+
+/// A topic grows while it is read: its new partitions are known when asked for, and read.
+pub async fn added_partitions_are_read(bootstrap: &str) {
+    use rdkafka::admin::NewPartitions;
+    let bench = Bench::new(bootstrap, "grown", 2).await.with("topic.metadata.refresh.interval.ms", "3000");
+    let member = bench.join(MIB, Duration::ZERO);
+    bench.until("ends", |seen| seen.ends.len() == 2).await;
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("an admin client");
+    let four = NewPartitions::new(&bench.topic, 4);
+    admin.create_partitions(&[four], &AdminOptions::new()).await.expect("an answer")[0].as_ref().expect("grown");
+    let place = TopicPartition { topic: bench.topic.as_str().into(), partition: 3 };
+    // The brokers themselves may take a moment.
+    let begin = Instant::now();
+    loop {
+        match member.source.log_bounds(&place).await {
+            Ok(bounds) => break assert_eq!(bounds, (Offset(0), Offset(0))),
+            Err(SourceError::Unavailable(_)) if begin.elapsed() < PATIENCE => {}
+            Err(other) => panic!("{other}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bench.produce(4, 100, 50).await;
+    bench.until("all ends", |seen| (0..4).all(|p| seen.ends.get(&p) == Some(&100))).await;
+    member.leave().await;
+    bench.assert_each_once(4, 100);
 }
 
 /// The log's beginning has moved past the position: the source stops and says why and what to do.

@@ -111,6 +111,7 @@ impl Shared {
         self.given_up.store(true, Ordering::Release);
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the store's write times follow the wall clock")]
     fn next_write(&self) -> i64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
         let next = |last: i64| Some(now.max(last + 1));

@@ -192,6 +192,7 @@ fn failed(path: &Path, error: &io::Error) -> String {
 }
 
 /// The edge's clock.
+#[expect(clippy::disallowed_methods, reason = "the pace of polls alone: no result depends on it")]
 fn now() -> Instant {
     Instant::now()
 }

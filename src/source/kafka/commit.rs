@@ -100,6 +100,7 @@ mod tests {
         assert!(matches!(of(E::StaleMemberEpoch), SourceError::Unavailable(_)));
         assert!(matches!(of(E::RebalanceInProgress), SourceError::Unavailable(_)));
         assert!(matches!(of(E::BrokerTransportFailure), SourceError::Unavailable(_)));
+        assert!(matches!(of(E::UnknownTopicOrPartition), SourceError::Unavailable(_)), "brokers may lag behind");
         assert!(
             matches!(of(E::OffsetMetadataTooLarge), SourceError::Fatal(text) if text.contains("offset.metadata.max.bytes"))
         );

@@ -263,7 +263,7 @@ impl Reader {
         self.look_for_missing();
     }
 
-    fn bear(&mut self, failure: &Failure, kind: Nature) {
+    pub(super) fn bear(&mut self, failure: &Failure, kind: Nature) {
         if kind == Nature::Missing {
             self.missing.get_or_insert_with(now);
         }
@@ -357,7 +357,8 @@ fn copy(run: &[Message], next: &mut i64) -> RawBatch {
     let mut raw =
         RawBatch { bytes: Vec::with_capacity(bytes), records: Vec::with_capacity(run.len()), leader_epoch: -1 };
     for message in run.iter().filter(|message| message.offset() >= *next) {
-        raw.push(Offset(message.offset()), message.timestamp_ms(), message.key(), message.payload());
+        // Never `None`: that would set the files' bound on event times.
+        raw.push(Offset(message.offset()), Some(message.timestamp_ms()), message.key(), message.payload());
     }
     if let (Some(last), Some(record)) = (run.last(), raw.records.last()) {
         *next = record.offset.after().0;
@@ -378,6 +379,7 @@ fn gone_text(topic: &str, partition: i32, offset: i64, words: &str) -> String {
 }
 
 /// The edge's clock.
+#[expect(clippy::disallowed_methods, reason = "deadlines and pauses of this thread alone: no result depends on them")]
 pub(super) fn now() -> Instant {
     Instant::now()
 }

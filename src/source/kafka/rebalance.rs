@@ -12,6 +12,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::ffi::{List, Rebalance};
 use super::reader::{Reader, now};
 use super::topics;
+use super::trouble::{Nature, nature, request_error};
 use crate::reading::TopicPartition;
 use crate::source::{Assignment, ReadFrom, SourceError, SourceEvent};
 
@@ -54,13 +55,20 @@ impl Reader {
         if now() < at {
             return Some(Step::Look { list, at });
         }
-        match topics::assignments(&self.client, &self.streams, &list) {
-            Ok(partitions) => Some(self.announce(list, partitions)),
-            Err(SourceError::Unavailable(text)) => {
-                tracing::debug!("kafka: new partitions: {text}");
+        let failure = match topics::assignments(&self.client, &self.streams, &list) {
+            Ok(partitions) => return Some(self.announce(list, partitions)),
+            Err(failure) => failure,
+        };
+        if nature(failure.code) == Nature::Missing {
+            // Just created, or deleted: after its grace `look_for_missing` tells.
+            self.bear(&failure, Nature::Missing);
+        }
+        match request_error("new partitions", &failure) {
+            SourceError::Unavailable(text) => {
+                tracing::debug!("kafka: {text}");
                 Some(Step::Look { list, at: now() + ASK_AGAIN })
             }
-            Err(other) => {
+            other => {
                 self.fail(other.to_string());
                 self.assign(&list, &[]);
                 None

@@ -1,11 +1,11 @@
 //! What must be known of topics before they are read: that they exist, may be read at all, and their ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::commit;
-use super::ffi::{self, Client, Failure, List, Topic};
+use super::ffi::{self, Client, Code, Element, Failure, List, Topic};
 use super::trouble::{Nature, nature, request_error};
 use crate::reading::{Offset, SourceId, TopicPartition};
 use crate::source::{Assignment, GroupPosition, SourceError};
@@ -33,7 +33,7 @@ pub fn fit(client: &Client, streams: &Streams) -> Result<(), SourceError> {
     let topics = ffi::describe(client, &names, TIMEOUT).map_err(|failure| request_error("topics", &failure))?;
     let settings = match ffi::settings(client, &names, TIMEOUT) {
         Ok(settings) => settings,
-        Err(failure) if nature(failure.code) == Nature::Passing => {
+        Err(failure) if matches!(nature(failure.code), Nature::Passing | Nature::Missing) => {
             return Err(request_error("topic settings", &failure));
         }
         Err(failure) => {
@@ -74,82 +74,111 @@ fn warn_of_risks(name: &str, topic: &Topic, settings: Option<&BTreeMap<String, S
 }
 
 /// What the engine must know of newly assigned partitions.
-pub fn assignments(client: &Client, streams: &Streams, list: &List) -> Result<Vec<Assignment>, SourceError> {
-    let wrap = |what: &'static str| move |failure: Failure| request_error(what, &failure);
+pub fn assignments(client: &Client, streams: &Streams, list: &List) -> Result<Vec<Assignment>, Failure> {
     let mut asked = List::new();
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for element in list.elements() {
         asked.add(&element.topic, element.partition);
         names.insert(element.topic);
     }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let topics = ffi::describe(client, &names, TIMEOUT).map_err(wrap("topics"))?;
-    client.committed(&mut asked, TIMEOUT).map_err(wrap("committed positions"))?;
+    let topics = ffi::describe(client, &names, TIMEOUT).map_err(|failure| failure.about("topics"))?;
     let mut all = Vec::new();
-    for (element, code) in asked.answers() {
-        let (topic, partition) = (element.topic.as_str(), element.partition);
-        if code.0 != 0 {
-            let failure = Failure { code, text: code.to_string() };
-            return Err(request_error(&format!("committed position of {topic}/{partition}"), &failure));
-        }
-        let Some((name, stream)) = streams.get_key_value(topic) else { continue };
-        let Some(described) = topics.get(topic) else {
-            // Being deleted or created just now: the next look tells.
-            return Err(SourceError::Unavailable(missing_text(&[topic.to_string()])));
-        };
-        let (start, end) = client.watermarks(topic, partition, TIMEOUT).map_err(wrap("the log's bounds"))?;
-        all.push(Assignment {
-            partition: TopicPartition { topic: name.clone(), partition },
-            source: SourceId { topic: described.id, partition },
-            stream: stream.clone(),
-            log_start: Offset(start),
-            log_end: Offset(end),
-            committed: commit::committed(&element),
-        });
+    for (element, code) in committed(client, asked)? {
+        let Some(position) = position(streams, &topics, &element, code)? else { continue };
+        let (log_start, log_end) = watermarks(client, &position.partition)?;
+        let GroupPosition { partition, source, stream, committed } = position;
+        all.push(Assignment { partition, source, stream, log_start, log_end, committed });
     }
     Ok(all)
 }
 
 /// Every partition of every topic, with the group's committed position.
 pub fn group_positions(client: &Client, streams: &Streams) -> Result<Vec<GroupPosition>, SourceError> {
-    let wrap = |what: &'static str| move |failure: Failure| request_error(what, &failure);
-    let names: Vec<&str> = streams.keys().map(|name| &**name).collect();
-    let topics = ffi::describe(client, &names, TIMEOUT).map_err(wrap("topics"))?;
-    let mut asked = List::new();
-    for (name, topic) in &topics {
-        for partition in 0..topic.partitions {
-            asked.add(name, partition);
+    let ask = || -> Result<Vec<GroupPosition>, Failure> {
+        let names: Vec<&str> = streams.keys().map(|name| &**name).collect();
+        let topics = ffi::describe(client, &names, TIMEOUT).map_err(|failure| failure.about("topics"))?;
+        let mut asked = List::new();
+        for (name, partition) in every_partition(streams, &topics)? {
+            asked.add(&name, partition);
         }
-    }
-    client.committed(&mut asked, TIMEOUT).map_err(wrap("committed positions"))?;
+        let answers = committed(client, asked)?.into_iter();
+        answers.filter_map(|(element, code)| position(streams, &topics, &element, code).transpose()).collect()
+    };
+    ask().map_err(|failure| request_error("the group's positions", &failure))
+}
+
+/// All partitions of the streams' topics. One topic missing, and there is no answer: without its partitions a window
+/// would be taken for complete before they have come so far.
+fn every_partition(streams: &Streams, topics: &BTreeMap<String, Topic>) -> Result<Vec<(Arc<str>, i32)>, Failure> {
     let mut all = Vec::new();
-    for (element, code) in asked.answers() {
-        if code.0 != 0 {
-            let what = format!("committed position of {}/{}", element.topic, element.partition);
-            return Err(request_error(&what, &Failure { code, text: code.to_string() }));
+    for name in streams.keys() {
+        let partitions = topics.get(&**name).map_or(0, |topic| topic.partitions);
+        if partitions == 0 {
+            return Err(absent(name));
         }
-        let Some((name, stream)) = streams.get_key_value(element.topic.as_str()) else { continue };
-        let Some(described) = topics.get(&element.topic) else { continue };
-        all.push(GroupPosition {
-            partition: TopicPartition { topic: name.clone(), partition: element.partition },
-            source: SourceId { topic: described.id, partition: element.partition },
-            stream: stream.clone(),
-            committed: commit::committed(&element),
-        });
+        all.extend((0..partitions).map(|partition| (name.clone(), partition)));
     }
     Ok(all)
 }
 
+/// What is known of a partition of the streams; an answer that is an error is nobody's position.
+fn position(
+    streams: &Streams,
+    topics: &BTreeMap<String, Topic>,
+    element: &Element,
+    code: Code,
+) -> Result<Option<GroupPosition>, Failure> {
+    let (topic, partition) = (element.topic.as_str(), element.partition);
+    if code.0 != 0 {
+        let failure = Failure { code, text: code.to_string() };
+        return Err(failure.about(&format!("committed position of {topic}/{partition}")));
+    }
+    let Some((name, stream)) = streams.get_key_value(topic) else { return Ok(None) };
+    let described = topics.get(topic).ok_or_else(|| absent(topic))?;
+    Ok(Some(GroupPosition {
+        partition: TopicPartition { topic: name.clone(), partition },
+        source: SourceId { topic: described.id, partition },
+        stream: stream.clone(),
+        committed: commit::committed(element),
+    }))
+}
+
+/// Being deleted or created just now: the next look tells.
+fn absent(topic: &str) -> Failure {
+    let code = Code(rdkafka_sys::RDKafkaErrorCode::UnknownTopicOrPartition as i32);
+    Failure { code, text: format!("kafka has no topic \"{topic}\"") }
+}
+
+/// The group's commits, with an error code for each.
+fn committed(client: &Client, mut asked: List) -> Result<Vec<(Element, Code)>, Failure> {
+    client.committed(&mut asked, TIMEOUT).map_err(|failure| failure.about("committed positions"))?;
+    Ok(asked.answers())
+}
+
 /// First offset held and the offset after the last record.
 pub fn bounds(client: &Client, partition: &TopicPartition) -> Result<(Offset, Offset), SourceError> {
-    let found = client.watermarks(&partition.topic, partition.partition, TIMEOUT);
-    let failed = |failure: Failure| request_error(&format!("the log's bounds of {partition}"), &failure);
-    found.map(|(start, end)| (Offset(start), Offset(end))).map_err(failed)
+    watermarks(client, partition).map_err(|failure| request_error("kafka", &failure))
+}
+
+/// librdkafka says "unknown" from memory where a partition is younger than its last look (minutes, by default), so
+/// it is made to look before it is asked again.
+fn watermarks(client: &Client, partition: &TopicPartition) -> Result<(Offset, Offset), Failure> {
+    let ask = || client.watermarks(&partition.topic, partition.partition, TIMEOUT);
+    let renewed = |failure: Failure| match nature(failure.code) {
+        Nature::Missing => client.refresh(&partition.topic, TIMEOUT).and_then(|()| ask()),
+        _ => Err(failure),
+    };
+    let found = ask().or_else(renewed).map_err(|failure| failure.about(&format!("the log's bounds of {partition}")));
+    found.map(|(start, end)| (Offset(start), Offset(end)))
 }
 
 #[cfg(test)]
 mod tests {
+    use rdkafka_sys::RDKafkaErrorCode as E;
+
     use super::*;
+    use crate::reading::TopicId;
 
     fn policy(value: &str) -> Result<(), SourceError> {
         refuse_compacted("t", &BTreeMap::from([("cleanup.policy".to_string(), value.to_string())]))
@@ -164,5 +193,58 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    fn streams(names: &[&str]) -> Streams {
+        names.iter().map(|name| ((*name).into(), "temperatures".into())).collect()
+    }
+
+    fn described(partitions: &[(&str, i32)]) -> BTreeMap<String, Topic> {
+        let topic = |partitions| Topic { id: TopicId([7; 16]), partitions, replication: 1 };
+        partitions.iter().map(|(name, count)| (name.to_string(), topic(*count))).collect()
+    }
+
+    fn answer(topic: &str, partition: i32) -> Element {
+        Element { topic: topic.into(), partition, offset: 5, metadata: vec![] }
+    }
+
+    #[test]
+    fn a_topic_that_is_not_described_hides_no_partitions() {
+        let streams = streams(&["a", "b"]);
+        let all = every_partition(&streams, &described(&[("a", 2), ("b", 1)])).expect("all are described");
+        assert_eq!(all, [("a".into(), 0), ("a".into(), 1), ("b".into(), 0)]);
+        for short in [described(&[("a", 2)]), described(&[("a", 2), ("b", 0)]), described(&[])] {
+            let failure = every_partition(&streams, &short).expect_err("a topic is absent");
+            assert!(matches!(request_error("positions", &failure), SourceError::Unavailable(_)), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_partition_in_the_answer_is_no_position() {
+        let (streams, topics) = (streams(&["a", "b"]), described(&[("a", 1)]));
+        let found = position(&streams, &topics, &answer("a", 0), Code(0)).expect("an answer").expect("of the streams");
+        assert_eq!(found.committed.map(|one| one.offset), Some(Offset(5)));
+        assert!(position(&streams, &topics, &answer("c", 0), Code(0)).expect("no failure").is_none());
+        let unknown = Code(E::UnknownTopicOrPartition as i32);
+        for failed in [
+            position(&streams, &topics, &answer("a", 0), unknown),
+            position(&streams, &topics, &answer("b", 0), Code(0)),
+        ] {
+            let failure = failed.expect_err("not known");
+            assert!(matches!(request_error("positions", &failure), SourceError::Unavailable(_)), "{failure:?}");
+        }
+    }
+
+    /// librdkafka's own mock of a broker, which makes a topic of four partitions when it hears its name.
+    #[test]
+    fn bounds_of_a_partition_that_is_not_known_may_come() {
+        let given = [("test.mock.num.brokers", "1"), ("group.id", "g"), ("allow.auto.create.topics", "true")];
+        let properties = given.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let client = Client::new(&properties).expect("a client");
+        client.refresh("t", TIMEOUT).expect("an answer");
+        let place = |partition| TopicPartition { topic: "t".into(), partition };
+        assert_eq!(bounds(&client, &place(3)).expect("bounds"), (Offset(0), Offset(0)));
+        let refusal = bounds(&client, &place(99)).expect_err("no such partition");
+        assert!(matches!(&refusal, SourceError::Unavailable(text) if text.contains("t/99")), "{refusal:?}");
     }
 }

@@ -55,7 +55,12 @@ pub fn nature(code: Code) -> Nature {
 pub fn request_error(what: &str, failure: &Failure) -> SourceError {
     match nature(failure.code) {
         Nature::Passing => SourceError::Unavailable(format!("{what}: {}", failure.text)),
-        Nature::Missing => SourceError::Fatal(format!("{what}: {}: `etiage migrate` creates topics", failure.text)),
+        // A broker, or what librdkafka remembers, may not have heard of new partitions yet, and a leader that moves
+        // may answer so: whether a topic is absent for good, the reader finds out, and gives it time.
+        Nature::Missing => SourceError::Unavailable(format!(
+            "{what}: {}: if this stays, `etiage migrate` creates topics",
+            failure.text
+        )),
         Nature::Gone | Nature::Lasting => {
             SourceError::Fatal(format!("{what}: {}{}", failure.text, remedy(failure.code)))
         }
@@ -102,6 +107,17 @@ impl Voice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_request_takes_a_topic_for_lost() {
+        for code in [E::UnknownPartition, E::UnknownTopic, E::UnknownTopicOrPartition, E::UnknownTopicId] {
+            let error = request_error("bounds", &Failure { code: Code(code as i32), text: "x".into() });
+            assert!(matches!(&error, SourceError::Unavailable(text) if text.contains("etiage migrate")), "{error:?}");
+        }
+        let error =
+            request_error("bounds", &Failure { code: Code(E::TopicAuthorizationFailed as i32), text: "x".into() });
+        assert!(matches!(&error, SourceError::Fatal(text) if text.contains("READ")), "{error:?}");
+    }
 
     #[test]
     fn outages_pass_and_unknown_codes_do_not() {

@@ -139,6 +139,26 @@ impl Client {
         Code(err as i32).check().map(|()| (low, high))
     }
 
+    /// Asks the brokers anew what partitions the topic has and who leads them; librdkafka remembers the answer.
+    pub fn refresh(&self, topic: &str, timeout: Duration) -> Result<(), Failure> {
+        let name = c_string(topic);
+        let mut answer = ptr::null();
+        // SAFETY: topic and answer are ours and destroyed here; a null topic would ask about all that are known.
+        let err = unsafe {
+            let topic = sys::rd_kafka_topic_new(self.rk, name.as_ptr(), ptr::null_mut());
+            if topic.is_null() {
+                return Code(sys::rd_kafka_last_error() as i32).check();
+            }
+            let err = sys::rd_kafka_metadata(self.rk, 0, topic, &mut answer, millis(timeout));
+            sys::rd_kafka_topic_destroy(topic);
+            if !answer.is_null() {
+                sys::rd_kafka_metadata_destroy(answer);
+            }
+            err
+        };
+        Code(err as i32).check()
+    }
+
     /// Commits all offsets of the list and waits for the answer; the list is returned with an error code for each.
     pub fn commit(&self, list: &List, timeout: Duration) -> Result<Vec<(Element, Code)>, Failure> {
         // SAFETY: the queue and the event are ours and destroyed here; the event's list lives as long as the event.

@@ -53,11 +53,12 @@ impl Message {
         unsafe { slice((*self.0).payload, (*self.0).len) }
     }
 
-    pub fn timestamp_ms(&self) -> Option<i64> {
+    /// Milliseconds since the epoch; 0 for a record that carries none.
+    pub fn timestamp_ms(&self) -> i64 {
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: both pointers are live.
         let at = unsafe { sys::rd_kafka_message_timestamp(self.0, &mut kind) };
-        (at >= 0).then_some(at)
+        told(at)
     }
 
     pub fn leader_epoch(&self) -> i32 {
@@ -73,9 +74,25 @@ impl Message {
     }
 }
 
+/// A record without a timestamp (−1) counts as of the epoch, so that readings of today are refused as future by the
+/// record alone. Telling of no timestamp would judge it as a line of a file: by a bound that is not the topic's.
+fn told(timestamp_ms: i64) -> i64 {
+    timestamp_ms.max(0)
+}
+
 impl Drop for Message {
     fn drop(&mut self) {
         // SAFETY: ours alone.
         unsafe { sys::rd_kafka_message_destroy(self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_without_a_timestamp_is_of_the_epoch() {
+        assert_eq!([-1, i64::MIN, 0, 1, 1_700_000_000_000].map(told), [0, 0, 0, 1, 1_700_000_000_000]);
     }
 }

@@ -50,6 +50,13 @@ pub struct Failure {
     pub text: String,
 }
 
+impl Failure {
+    /// The same failure, with what it happened to.
+    pub fn about(self, what: &str) -> Failure {
+        Failure { text: format!("{what}: {}", self.text), ..self }
+    }
+}
+
 pub const TIMED_OUT: Code = Code(sys::RDKafkaRespErr::RD_KAFKA_RESP_ERR__TIMED_OUT as i32);
 
 /// # Safety

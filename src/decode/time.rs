@@ -7,9 +7,9 @@ use super::decimal::Number;
 use super::fields::Slot;
 use crate::config::TimeFormat;
 
-/// The years 1000 to 9998, in ms: a time outside is no time of a reading (a clock that says
-/// 0001-01-01 was never set), and what is computed from one inside can still be stored.
-const RANGE_MS: std::ops::RangeInclusive<i64> = -30_610_224_000_000..=253_370_764_799_999;
+/// From the year 1000 to 9999-12-30, in ms: a time outside is no time of a reading (a clock that
+/// says 0001-01-01 was never set), and what is computed from one inside can still be stored.
+pub(super) const RANGE_MS: std::ops::RangeInclusive<i64> = -30_610_224_000_000..=253_402_214_399_999;
 
 /// How a stream's times are read.
 #[derive(Clone, Debug)]

@@ -274,12 +274,14 @@ impl Partition {
     /// metadata in at most `limit` bytes: what does not fit is spilled into the store first, by
     /// the next flushes, and committed when it is there for good.
     pub fn committable(&mut self, limit: usize) -> Option<(Commit, Vec<u8>)> {
-        if let Some(spill) = self.spill.take_if(|spill| spill.durability.settled()) {
+        if let Some(mut spill) = self.spill.take_if(|spill| spill.durability.settled()) {
+            spill.commit.kept = self.kept;
             let metadata = spill.commit.encode_spilled();
             self.spilled_at = Some(spill.commit.position);
             return Some((spill.commit, metadata));
         }
-        let commit = self.furthest()?;
+        // A snapshot may be older than what the store has been proven to keep since.
+        let commit = Commit { kept: self.kept, ..self.furthest()? };
         let metadata = commit.encode();
         if metadata.len() <= limit {
             return Some((commit, metadata));

@@ -21,8 +21,9 @@ struct Entry {
     touched_at: u64,
 }
 
+/// Which writes are looked for: second ones have a deadline and go first.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pass {
+pub enum Pass {
     Second,
     First,
 }
@@ -129,22 +130,27 @@ impl Grain {
     }
 
     /// Hands parts whose write is due to `write`, `limit` of them at most, and marks them as on
-    /// their way. Second writes have a deadline and go first; first ones take turns.
-    pub fn issue(&mut self, now: u64, lag: u64, limit: &mut usize, mut write: impl FnMut(u32, u32, i64, &Part)) {
+    /// their way. First writes take turns.
+    pub fn issue(
+        &mut self,
+        pass: Pass,
+        now: u64,
+        lag: u64,
+        limit: &mut usize,
+        mut write: impl FnMut(u32, u32, i64, &Part),
+    ) {
         let (count, turn) = (self.entries.len(), self.turn);
-        for pass in [Pass::Second, Pass::First] {
-            for step in 0..count {
-                if *limit == 0 {
-                    return;
-                }
-                let at = (turn + step) % count;
-                let Some(entry) = &mut self.entries[at] else { continue };
-                if pass.due(&entry.durability, now, lag) {
-                    entry.durability.issue();
-                    *limit -= 1;
-                    write(at as u32, entry.key, entry.start_ms, &entry.part);
-                    self.turn = if pass == Pass::First { (at + 1) % count } else { self.turn };
-                }
+        for step in 0..count {
+            if *limit == 0 {
+                return;
+            }
+            let at = (turn + step) % count;
+            let Some(entry) = &mut self.entries[at] else { continue };
+            if pass.due(&entry.durability, now, lag) {
+                entry.durability.issue();
+                *limit -= 1;
+                write(at as u32, entry.key, entry.start_ms, &entry.part);
+                self.turn = if pass == Pass::First { (at + 1) % count } else { self.turn };
             }
         }
     }

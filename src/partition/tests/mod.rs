@@ -3,6 +3,7 @@
 //! takes from the core.
 
 mod histories;
+mod liveness;
 mod log;
 mod oracle;
 mod rational;

@@ -5,6 +5,8 @@
 mod histories;
 mod liveness;
 mod log;
+mod merging;
+mod metadata;
 mod oracle;
 mod rational;
 mod splits;

@@ -21,19 +21,11 @@ struct Entry {
     touched_at: u64,
 }
 
-/// Which writes are looked for. Second ones have a deadline and go first.
+/// Which writes are looked for: second ones have a deadline and go first.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
     Second,
     First,
-}
-
-/// When a flush takes place, and what it looks for; monotonic ms.
-#[derive(Clone, Copy)]
-pub struct Turn<'a> {
-    pub now: u64,
-    pub lag: u64,
-    pub passes: &'a [Pass],
 }
 
 impl Pass {
@@ -139,21 +131,26 @@ impl Grain {
 
     /// Hands parts whose write is due to `write`, `limit` of them at most, and marks them as on
     /// their way. First writes take turns.
-    pub fn issue(&mut self, turn: Turn<'_>, limit: &mut usize, mut write: impl FnMut(u32, u32, i64, &Part)) {
-        let (count, first) = (self.entries.len(), self.turn);
-        for pass in turn.passes {
-            for step in 0..count {
-                if *limit == 0 {
-                    return;
-                }
-                let at = (first + step) % count;
-                let Some(entry) = &mut self.entries[at] else { continue };
-                if pass.due(&entry.durability, turn.now, turn.lag) {
-                    entry.durability.issue();
-                    *limit -= 1;
-                    write(at as u32, entry.key, entry.start_ms, &entry.part);
-                    self.turn = if *pass == Pass::First { (at + 1) % count } else { self.turn };
-                }
+    pub fn issue(
+        &mut self,
+        pass: Pass,
+        now: u64,
+        lag: u64,
+        limit: &mut usize,
+        mut write: impl FnMut(u32, u32, i64, &Part),
+    ) {
+        let (count, turn) = (self.entries.len(), self.turn);
+        for step in 0..count {
+            if *limit == 0 {
+                return;
+            }
+            let at = (turn + step) % count;
+            let Some(entry) = &mut self.entries[at] else { continue };
+            if pass.due(&entry.durability, now, lag) {
+                entry.durability.issue();
+                *limit -= 1;
+                write(at as u32, entry.key, entry.start_ms, &entry.part);
+                self.turn = if pass == Pass::First { (at + 1) % count } else { self.turn };
             }
         }
     }

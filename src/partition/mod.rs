@@ -25,11 +25,11 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 
-use grain::{Grain, Pass, Turn};
+use grain::{Grain, Pass};
 pub use judge::{Judged, Verdict, VerdictKind};
 use outbox::Outbox;
 
-/// Snapshots kept between two commits; beyond, every second one is forgotten.
+/// Snapshots kept between two commits; beyond, the one that leaves the smallest gap is forgotten.
 const MAX_SNAPSHOTS: usize = 256;
 
 /// Where a part lives in the partition's memory.
@@ -84,6 +84,8 @@ pub struct Flush {
 struct Stored {
     commit: Commit,
     durability: Durability,
+    /// It has not been known to be there for good yet.
+    unproven: bool,
 }
 
 pub struct Partition {
@@ -105,6 +107,8 @@ pub struct Partition {
     outbox: Outbox,
     /// A judged batch refers to entries: nothing may be evicted before it is folded.
     judged: bool,
+    /// Whose parts the next flush looks at first: moves on when the limit cut one short.
+    turn: usize,
 }
 
 impl Partition {
@@ -127,16 +131,16 @@ impl Partition {
             leader_epoch,
             snapshots: VecDeque::new(),
             committed: position,
-            anchor: Stored { commit: start, durability: Durability::default() },
+            anchor: Stored { commit: start, durability: Durability::default(), unproven: false },
             kept,
             spill: None,
             spilled_at: None,
             outbox: Outbox::default(),
             judged: false,
+            turn: 0,
         };
-        partition.anchor.commit = partition.snapshot();
         if kept.is_none() {
-            partition.anchor.durability.changed(position);
+            partition.anchor = Stored::unproven(partition.snapshot());
         }
         partition
     }
@@ -194,21 +198,39 @@ impl Partition {
     /// flush intervals; `limit` bounds the parts, and is lowered by those taken.
     pub fn begin_flush(&mut self, now: u64, lag: u64, force: bool, limit: &mut usize) -> Flush {
         self.remember();
-        let mut writes = Vec::new();
-        for (view, fold) in self.views.iter_mut().enumerate() {
-            // Second writes have a deadline of their own, whatever the flush interval.
-            let all = force || now >= fold.flushed_at + fold.view.flush_ms;
-            if all {
-                fold.flushed_at = now;
-            }
-            let passes = if all { &[Pass::Second, Pass::First][..] } else { &[Pass::Second] };
-            fold.issue(view, self.source, Turn { now, lag, passes }, limit, &mut writes);
-        }
+        let writes = self.issue(now, lag, force, limit);
         let anchor = self.anchor.issue(now, lag).map(|commit| (PositionKind::Kept, commit));
         let spill =
             self.spill.as_mut().and_then(|spill| spill.issue(now, lag)).map(|commit| (PositionKind::Spill, commit));
         let positions = anchor.into_iter().chain(spill).collect();
         Flush { writes, positions, outgoing: self.outbox.send() }
+    }
+
+    /// Second writes go out when they are due, whatever the flush intervals: they count only within
+    /// two lags of the first. A view that the limit cut short stays due.
+    fn issue(&mut self, now: u64, lag: u64, force: bool, limit: &mut usize) -> Vec<(At, PartWrite)> {
+        let views = self.views.iter().enumerate();
+        let mut grains: Vec<(usize, usize)> =
+            views.flat_map(|(view, fold)| (0..fold.grains.len()).map(move |grain| (view, grain))).collect();
+        let first = self.turn % grains.len().max(1);
+        grains.rotate_left(first);
+        let mut writes = Vec::new();
+        for pass in [Pass::Second, Pass::First] {
+            for (view, grain) in &grains {
+                let fold = &mut self.views[*view];
+                if pass == Pass::Second || force || now >= fold.flushed_at + fold.view.flush_ms {
+                    fold.issue(pass, *view, *grain, self.source, now, lag, limit, &mut writes);
+                }
+            }
+        }
+        if *limit == 0 {
+            self.turn += 1;
+            return writes;
+        }
+        for fold in self.views.iter_mut().filter(|fold| force || now >= fold.flushed_at + fold.view.flush_ms) {
+            fold.flushed_at = now;
+        }
+        writes
     }
 
     /// The parts and their rows, the positions and the outgoing readings are acknowledged.
@@ -217,7 +239,8 @@ impl Partition {
             self.durability(*at).acked(times, lag);
         }
         self.stored().for_each(|stored| stored.durability.acked(times, lag));
-        if self.anchor.durability.settled() {
+        if self.anchor.unproven && self.anchor.durability.settled() {
+            self.anchor.unproven = false;
             self.kept = Some(self.anchor.commit.position);
         }
         self.outbox.acked();
@@ -254,11 +277,10 @@ impl Partition {
             self.snapshots.push_back(self.snapshot());
         }
         if self.snapshots.len() > MAX_SNAPSHOTS {
-            let mut number = 0;
-            self.snapshots.retain(|_| {
-                number += 1;
-                number % 2 == 0
-            });
+            // The oldest stays: else a position that is long in coming would never find one below it.
+            let gap = |number: &usize| self.snapshots[number + 1].position.0 - self.snapshots[number - 1].position.0;
+            let least = (1..MAX_SNAPSHOTS).min_by_key(gap).expect("there are some between the first and the last");
+            self.snapshots.remove(least);
         }
     }
 
@@ -286,12 +308,12 @@ impl Partition {
         if metadata.len() <= limit {
             return Some((commit, metadata));
         }
-        if self.spill.is_none() {
-            let mut durability = Durability::default();
-            durability.changed(commit.position);
-            self.spill = Some(Stored { commit, durability });
-        }
+        self.begin_spill(commit);
         None
+    }
+
+    fn begin_spill(&mut self, commit: Commit) {
+        self.spill.get_or_insert_with(|| Stored::unproven(commit));
     }
 
     fn furthest(&self) -> Option<Commit> {
@@ -304,16 +326,21 @@ impl Partition {
         (newest.position > self.committed).then(|| newest.clone())
     }
 
-    /// A repeated commit of an idle partition, with the clock's watermark. (Where the metadata
-    /// does not fit, the spill of the same position is still there.)
-    pub fn idle_commit(&self, clock_watermark_ms: i64, limit: usize) -> Option<(Commit, Vec<u8>)> {
+    /// A repeated commit of an idle partition, with the clock's watermark. Where the metadata does
+    /// not fit, the spill of the same position serves again; one that this ownership has not
+    /// written (the commit was another's, or has grown by the watermark) is written first.
+    pub fn idle_commit(&mut self, clock_watermark_ms: i64, limit: usize) -> Option<(Commit, Vec<u8>)> {
         let commit = self.at_rest().then(|| Commit { idle_ms: Some(clock_watermark_ms), ..self.snapshot() })?;
         let whole = commit.encode();
-        match whole.len() <= limit {
-            true => Some((commit, whole)),
-            false if self.spilled_at == Some(commit.position) => Some((commit.clone(), commit.encode_spilled())),
-            false => None,
+        if whole.len() <= limit {
+            return Some((commit, whole));
         }
+        if self.spilled_at == Some(commit.position) {
+            let head = commit.encode_spilled();
+            return Some((commit, head));
+        }
+        self.begin_spill(commit);
+        None
     }
 
     /// The group has acknowledged a commit.
@@ -324,9 +351,8 @@ impl Partition {
 
     /// Has the store keep a committed position, from which a restart is safe for ever after.
     pub fn keep(&mut self, committed: &Commit) {
-        if self.anchor.durability.settled() {
-            self.anchor.commit = committed.clone();
-            self.anchor.durability.changed(committed.position);
+        if !self.anchor.unproven {
+            self.anchor = Stored::unproven(committed.clone());
         }
     }
 
@@ -358,6 +384,12 @@ impl Partition {
 }
 
 impl Stored {
+    fn unproven(commit: Commit) -> Stored {
+        let mut durability = Durability::default();
+        durability.changed(commit.position);
+        Stored { commit, durability, unproven: true }
+    }
+
     fn issue(&mut self, now: u64, lag: u64) -> Option<Commit> {
         self.durability.due(now, lag).then(|| {
             self.durability.issue();
@@ -396,26 +428,29 @@ impl Fold {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "whose parts, which of them, and where they go")]
     fn issue(
         &mut self,
+        pass: Pass,
         view: usize,
+        number: usize,
         source: SourceId,
-        turn: Turn<'_>,
+        now: u64,
+        lag: u64,
         limit: &mut usize,
         writes: &mut Vec<(At, PartWrite)>,
     ) {
-        for (number, grain) in self.grains.iter_mut().enumerate() {
-            let width = grain.width;
-            grain.issue(turn, limit, |entry, key, start_ms, part| {
-                let write = PartWrite {
-                    slot: self.view.slot(width, key, start_ms),
-                    source,
-                    state: part.encode(&self.view.metrics),
-                    stamp: self.view.stamp(part.revision),
-                };
-                writes.push((At { view, grain: number, entry }, write));
-            });
-        }
+        let grain = &mut self.grains[number];
+        let width = grain.width;
+        grain.issue(pass, now, lag, limit, |entry, key, start_ms, part| {
+            let write = PartWrite {
+                slot: self.view.slot(width, key, start_ms),
+                source,
+                state: part.encode(&self.view.metrics),
+                stamp: self.view.stamp(part.revision),
+            };
+            writes.push((At { view, grain: number, entry }, write));
+        });
     }
 
     fn bytes(&self) -> usize {

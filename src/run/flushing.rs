@@ -80,7 +80,7 @@ impl Engine {
                 Ok(times) => owned.core.finish_flush(&share.parts, *times, lag),
                 Err(_) => owned.core.fail_flush(&share.parts),
             }
-            if let (Ok(_), Some(newest_ms)) = (&outcome, owned.newest_record_ms.take()) {
+            if let (Ok(_), Some(newest_ms @ 1..)) = (&outcome, owned.newest_record_ms.take()) {
                 progress::append_to_row(wall_ms - newest_ms);
             }
         }

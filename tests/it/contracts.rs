@@ -24,6 +24,7 @@ async fn kafka_source_reads_commits_and_refuses() {
     kafka_source::reads_commits_and_reads_back(&kafka).await;
     kafka_source::metadata_up_to_the_limit(&kafka).await;
     kafka_source::little_room(&kafka).await;
+    kafka_source::added_partitions_are_read(&kafka).await;
     kafka_source::a_topic_made_anew_has_another_id(&kafka).await;
     kafka_source::a_position_that_the_log_has_lost_stops(&kafka).await;
     kafka_source::a_compacted_topic_is_refused(&kafka).await;

@@ -289,7 +289,7 @@ fn time(stream: &StreamConfig, value: &Tree) -> Result<i64, &'static str> {
     let mut number = Rational::parse(text).ok_or("bad_time")?;
     number.exponent += exponent;
     let time_ms = i64::try_from(number.floor(-3)).map_err(|_| "bad_time")?;
-    let range = ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z"]
+    let range = ["1000-01-01T00:00:00Z", "9999-12-30T23:59:59.999Z"]
         .map(|bound| DateTime::parse_from_rfc3339(bound).expect("a bound").timestamp_millis());
     (range[0]..=range[1]).contains(&time_ms).then_some(time_ms).ok_or("bad_time")
 }

@@ -13,6 +13,7 @@ const FAIR: Weather = Weather {
     crash: 0.0,
     fail: 0.0,
     regress: 0.0,
+    loss: 0.0,
     metadata_limit: 4_096,
     flush_limit: 1_000,
     steps: 300,
@@ -60,7 +61,12 @@ proptest! {
     }
 
     #[test]
+    fn a_copy_of_the_store_is_lost(history in history(), lagged: bool) {
+        run(Weather { loss: 0.01, lag: if lagged { 300 } else { 0 }, ..FOUL }, history);
+    }
+
+    #[test]
     fn power_cuts_with_engines_alive(history in history(), lag in 200u64..600) {
-        run(Weather { lag, cuts: Some(lag / 2), pace: 6, steps: 1_500, drop: 0.002, crash: 0.003, ..FOUL }, history);
+        run(Weather { lag, cuts: Some(lag / 2), pace: 6, steps: 1_500, drop: 0.002, crash: 0.006, ..FOUL }, history);
     }
 }

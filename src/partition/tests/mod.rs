@@ -3,7 +3,10 @@
 //! takes from the core.
 
 mod histories;
+mod liveness;
 mod log;
+mod merging;
+mod metadata;
 mod oracle;
 mod rational;
 mod splits;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::commit::{Commit, Metadata};
+use crate::reading::SourceId;
 use crate::store::{PositionKind, Slot};
 
 use super::super::log::{self, HOUR_MS, Meaning};
@@ -34,19 +35,28 @@ impl World {
         }
     }
 
+    /// Whichever copies answer.
     fn assert_present(&self, partition: usize, commit: &Commit) {
         for (meaning, view) in self.meanings.iter().zip(&self.views) {
             let position = commit.view(meaning.name, 1).unwrap().position.0;
             for ((width, key, start_ms), expected) in self.oracle(partition, meaning, position).parts {
                 let slot = view.slot(view.widths[width], key, start_ms);
-                let blob = self.store.own_part(&slot, commit.source);
-                let part = Expected::decode(&blob.unwrap_or_else(|| panic!("{slot:?} is missing")), meaning);
-                assert!(part.next >= expected.next && part.revision >= expected.revision, "{slot:?}: {part:?}");
-                for metric in held(&expected, &view.metrics) {
-                    let row = self.store.row(&slot, &metric).unwrap_or_else(|| panic!("row {slot:?} is missing"));
-                    assert!(row.revision >= expected.revision as i64, "{slot:?}: {row:?}");
+                let metrics = held(&expected, &view.metrics);
+                for left_out in self.store.quorums() {
+                    self.store.left_out.set(left_out);
+                    let blob = self.store.own_part(&slot, commit.source);
+                    let part = Expected::decode(&blob.unwrap_or_else(|| panic!("{slot:?} is missing")), meaning);
+                    assert!(part.next >= expected.next && part.revision >= expected.revision, "{slot:?}: {part:?}");
+                    self.assert_rows_reach(&slot, &metrics, expected.revision);
                 }
             }
+        }
+    }
+
+    fn assert_rows_reach(&self, slot: &Slot, metrics: &[Arc<str>], revision: u64) {
+        for metric in metrics {
+            let row = self.store.row(slot, metric).unwrap_or_else(|| panic!("row {slot:?} is missing"));
+            assert!(row.revision >= revision as i64, "{slot:?}: {row:?}");
         }
     }
 
@@ -86,15 +96,22 @@ impl World {
                 }
             }
         }
-        let found = self.store.parts().map(|(slot, source, stamp, blob)| {
+        for left_out in self.store.quorums() {
+            self.store.left_out.set(left_out);
+            self.assert_parts(&parts);
+            self.assert_rows(&merged);
+            self.assert_means_before(&merged);
+        }
+    }
+
+    fn assert_parts(&self, parts: &BTreeMap<(Slot, SourceId), Expected>) {
+        let found = self.store.parts().into_iter().map(|((slot, source), (stamp, blob))| {
             let meaning = self.meanings.iter().find(|meaning| *meaning.name == *slot.view).unwrap();
-            let part = Expected::decode(blob, meaning);
+            let part = Expected::decode(&blob, meaning);
             assert_eq!(stamp.0, log::EPOCH_US + part.revision as i64);
-            ((slot.clone(), source), part)
+            ((slot, source), part)
         });
-        assert_eq!(found.collect::<BTreeMap<_, _>>(), parts);
-        self.assert_rows(&merged);
-        self.assert_means_before(&merged);
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), *parts);
     }
 
     fn assert_commit_describes_the_end(&self, partition: usize) {
@@ -115,7 +132,8 @@ impl World {
         for (slot, expected) in merged {
             let view = self.views.iter().find(|view| view.name == slot.view).unwrap();
             for (metric, sum) in view.metrics.iter().zip(&expected.sums).filter(|(_, sum)| sum.count > 0) {
-                let row = rows.remove(&(slot.clone(), metric.clone())).unwrap_or_else(|| panic!("no row {slot:?}"));
+                let (_, row) =
+                    rows.remove(&(slot.clone(), metric.clone())).unwrap_or_else(|| panic!("no row {slot:?}"));
                 assert_eq!(row.revision, expected.revision as i64, "{slot:?}");
                 assert_eq!(row.stamp.0, log::EPOCH_US + row.revision);
                 assert_eq!(row.count, sum.count as i64);
@@ -137,7 +155,7 @@ impl World {
             let view = self.views.iter().find(|view| view.name == slot.view).unwrap();
             let sums = earlier.sums.iter().zip(&expected.sums).zip(&view.metrics);
             for ((sum, _), metric) in sums.filter(|((sum, here), _)| sum.count > 0 && here.count > 0) {
-                let mean = found.remove(&(slot.clone(), metric.clone())).expect("a mean of three hours before");
+                let (_, mean) = found.remove(&(slot.clone(), metric.clone())).expect("a mean of three hours before");
                 rational::assert_mean(mean, &sum.sum, sum.count, 1_000);
             }
         }

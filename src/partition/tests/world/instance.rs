@@ -14,7 +14,7 @@ use crate::store::{PartWrite, Slot};
 use crate::view::View;
 
 use super::super::log::{self, Entry};
-use super::store::{Store, Write};
+use super::store::{QUORUM, Store, Write};
 
 /// A batch whose parts have been read back and that is folded some steps later.
 struct Pending {
@@ -45,13 +45,19 @@ struct Flushing {
     parts: Vec<PartWrite>,
     positions: Vec<Write>,
     outgoing: Vec<std::sync::Arc<Outgoing>>,
-    missing: usize,
+    /// Acknowledgements that each statement still needs.
+    missing: BTreeMap<u64, usize>,
     number: u64,
+    /// Tells the statements of one phase from those of the next.
+    steps: u64,
 }
 
-/// A statement on its way, and the flush that waits for it.
+/// A statement on its way to one copy, and the flush that waits for it.
+#[derive(Clone)]
 pub struct Message {
     pub write: Write,
+    pub statement: u64,
+    pub replica: usize,
     pub instance: u64,
     pub flush: u64,
 }
@@ -73,7 +79,7 @@ impl Instance {
     /// Starts a flush, or takes the next step of the one under way. Returns what goes out.
     pub fn flush(&mut self, store: &Store, views: &[std::sync::Arc<View>], limit: usize, now: u64) -> Vec<Write> {
         let Some(flushing) = &mut self.flushing else { return self.begin_flush(limit, now) };
-        if flushing.missing > 0 {
+        if !flushing.missing.is_empty() {
             return Vec::new();
         }
         let out = match flushing.phase {
@@ -94,7 +100,7 @@ impl Instance {
                 return Vec::new();
             }
         };
-        flushing.missing = out.len();
+        flushing.expect(&out);
         out
     }
 
@@ -108,8 +114,9 @@ impl Instance {
             parts: Vec::new(),
             positions: Vec::new(),
             outgoing: Vec::new(),
-            missing: 0,
+            missing: BTreeMap::new(),
             number: self.flushes,
+            steps: 0,
         };
         for owned in self.owned.values_mut() {
             let Flush { writes, positions, outgoing } = owned.core.begin_flush(now, self.lag, false, &mut limit);
@@ -123,7 +130,7 @@ impl Instance {
             return Vec::new();
         }
         let writes: Vec<Write> = flushing.parts.iter().cloned().map(Write::Part).collect();
-        flushing.missing = writes.len();
+        flushing.expect(&writes);
         self.flushing = Some(flushing);
         writes
     }
@@ -131,19 +138,22 @@ impl Instance {
     /// Readings that the flush under way hands to the outbox, once everything else is acknowledged.
     pub fn outgoing(&self) -> &[std::sync::Arc<Outgoing>] {
         match &self.flushing {
-            Some(flushing) if matches!(flushing.phase, Phase::Positions) && flushing.missing == 0 => &flushing.outgoing,
+            Some(flushing) if matches!(flushing.phase, Phase::Positions) && flushing.missing.is_empty() => {
+                &flushing.outgoing
+            }
             _ => &[],
         }
     }
 
-    pub fn acked(&mut self, flush: u64) {
-        if let Some(flushing) = self.flushing.as_mut().filter(|flushing| flushing.number == flush) {
-            flushing.missing -= 1;
+    pub fn acked(&mut self, flush: u64, statement: u64) {
+        if let Some(flushing) = self.flushing.as_mut().filter(|flushing| flushing.phase_number() == flush) {
+            flushing.acked(statement);
         }
     }
 
-    pub fn flush_number(&self) -> u64 {
-        self.flushes
+    /// Names the phase of the flush under way.
+    pub fn phase_number(&self) -> u64 {
+        self.flushing.as_ref().map_or(0, Flushing::phase_number)
     }
 
     /// The flush's outcome is unknown.
@@ -151,6 +161,26 @@ impl Instance {
         let Some(flushing) = self.flushing.take() else { return };
         for (partition, places) in &flushing.shares {
             self.owned.get_mut(partition).unwrap().core.fail_flush(places);
+        }
+    }
+}
+
+impl Flushing {
+    fn phase_number(&self) -> u64 {
+        self.number * 8 + self.steps
+    }
+
+    fn expect(&mut self, writes: &[Write]) {
+        self.missing = (0..writes.len() as u64).map(|statement| (statement, QUORUM)).collect();
+        self.steps += 1;
+    }
+
+    fn acked(&mut self, statement: u64) {
+        if let Some(missing) = self.missing.get_mut(&statement) {
+            *missing -= 1;
+            if *missing == 0 {
+                self.missing.remove(&statement);
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::view::View;
 
 use super::log::{self, Entry, Meaning};
 use instance::{Instance, Message};
-use store::{Store, Write};
+use store::{REPLICAS, Store, Write};
 
 mod check;
 mod instance;
@@ -26,6 +26,8 @@ mod store;
 #[derive(Clone, Debug)]
 pub struct Weather {
     pub lag: u64,
+    /// A copy of the store is lost.
+    pub loss: f64,
     /// Power cuts that forget this much, ms.
     pub cuts: Option<u64>,
     /// Chance of each, per step or per message.
@@ -93,7 +95,8 @@ impl World {
         for _ in 0..self.weather.steps {
             self.step();
         }
-        self.weather = Weather { drop: 0.0, crash: 0.0, fail: 0.0, regress: 0.0, cuts: None, pace: 2, ..self.weather };
+        self.weather =
+            Weather { drop: 0.0, crash: 0.0, fail: 0.0, regress: 0.0, loss: 0.0, cuts: None, pace: 2, ..self.weather };
         self.instances.clear();
         self.assign((0..self.logs.len()).collect());
         self.settle();
@@ -153,7 +156,8 @@ impl World {
 
     fn step(&mut self) {
         self.now += self.random.below(self.weather.pace) as u64;
-        self.cut();
+        self.cut(0.02);
+        self.lose();
         if self.random.chance(self.weather.crash) || self.instances.is_empty() {
             self.rebalance();
         }
@@ -180,40 +184,56 @@ impl World {
         self.assign(some);
     }
 
-    fn cut(&mut self) {
+    /// The power fails, for some copies or all of them, now and then just after a commit.
+    fn cut(&mut self, chance: f64) {
         let Some(sync) = self.weather.cuts else { return };
-        if self.now > self.last_cut + 3 * self.weather.lag + 1 && self.random.chance(0.02) {
+        if self.now > self.last_cut + 3 * self.weather.lag + 1 && self.random.chance(chance) {
             self.last_cut = self.now;
-            self.store.cut(self.now - sync);
+            let one = self.random.below(2 * REPLICAS);
+            for replica in (0..REPLICAS).filter(|replica| one >= REPLICAS || *replica == one) {
+                self.store.cut(replica, self.now - sync);
+            }
             self.assert_committed_is_present();
         }
     }
 
+    /// A copy is lost for good: from then on both others must answer.
+    fn lose(&mut self) {
+        if self.store.lost.is_none() && self.random.chance(self.weather.loss) {
+            self.store.lost = Some(self.random.below(REPLICAS));
+            self.assert_committed_is_present();
+        }
+        let quorums = self.store.quorums();
+        self.store.left_out.set(quorums.start + self.random.below(quorums.len()));
+    }
+
     fn send(&mut self, instance: u64, flush: u64, writes: Vec<Write>) {
-        for write in writes {
-            let message = || Message { write: write.clone(), instance, flush };
-            if self.random.chance(self.weather.repeat) {
-                // A repetition that nobody waits for.
-                self.limbo.push(Message { instance: 0, ..message() });
-            }
-            let lost = self.random.chance(self.weather.drop);
-            if !lost {
-                self.limbo.push(message());
+        for (statement, write) in writes.into_iter().enumerate() {
+            for replica in 0..REPLICAS {
+                let statement = statement as u64;
+                let message = Message { write: write.clone(), statement, replica, instance, flush };
+                if self.random.chance(self.weather.repeat) {
+                    // A repetition that nobody waits for.
+                    self.limbo.push(Message { instance: 0, ..message.clone() });
+                }
+                if !self.random.chance(self.weather.drop) {
+                    self.limbo.push(message);
+                }
             }
         }
     }
 
-    /// Some statement arrives, and mostly its acknowledgement too.
+    /// Some statement reaches a copy, and mostly its acknowledgement comes back.
     fn deliver(&mut self) {
-        for _ in 0..1 + self.random.below(8) {
+        for _ in 0..1 + self.random.below(24) {
             if self.limbo.is_empty() {
                 return;
             }
-            let Message { write, instance, flush } = self.limbo.swap_remove(self.random.below(self.limbo.len()));
-            self.store.apply(write, self.now);
-            let lost = self.random.chance(self.weather.drop);
-            if let Some(instance) = self.instances.iter_mut().find(|one| one.number == instance && !lost) {
-                instance.acked(flush);
+            let message = self.limbo.swap_remove(self.random.below(self.limbo.len()));
+            let applied = self.store.apply(message.write, message.replica, self.now);
+            let heard = applied && !self.random.chance(self.weather.drop);
+            if let Some(instance) = self.instances.iter_mut().find(|one| one.number == message.instance && heard) {
+                instance.acked(message.flush, message.statement);
             }
         }
     }
@@ -240,7 +260,7 @@ impl World {
         let instance = &mut self.instances[at];
         self.sent.extend(instance.outgoing().iter().map(|outgoing| outgoing.key.clone()));
         let writes = instance.flush(&self.store, &self.views, limit, self.now);
-        let (number, flush) = (instance.number, instance.flush_number());
+        let (number, flush) = (instance.number, instance.phase_number());
         self.send(number, flush, writes);
     }
 
@@ -263,6 +283,7 @@ impl World {
             if self.furthest[partition].as_ref().is_none_or(|furthest| furthest.position < commit.position) {
                 self.furthest[partition] = Some(commit);
             }
+            self.cut(0.3);
         }
     }
 

@@ -9,5 +9,6 @@ mod merging;
 mod metadata;
 mod oracle;
 mod rational;
+mod read_back;
 mod splits;
 mod world;

@@ -14,7 +14,7 @@ pub fn config(keyspace: &str) -> CassandraConfig {
     CassandraConfig {
         nodes: vec![node],
         keyspace: format!("{keyspace}_{}", std::process::id()),
-        replication: "{'class': 'SimpleStrategy', 'replication_factor': 1}".into(),
+        replication: "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}".into(),
         local_datacenter: None,
         username: None,
         password: None,
@@ -47,6 +47,16 @@ pub async fn cassandra_conforms() {
     conformance::run(&*opened).await;
     another_datacenter_is_refused(&config).await;
     strangers_are_refused(&config, &store).await;
+    store.drop_keyspace().await.unwrap();
+}
+
+/// A keyspace that knows no data centres, in a cluster of one; opened before it exists, and after.
+pub async fn a_simple_keyspace_conforms() {
+    let replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}".into();
+    let config = CassandraConfig { replication, ..config("etiage_simple") };
+    let store = connect(&config).await.unwrap();
+    assert_eq!(applied(&store, false).await, [false]);
+    conformance::run(&connect(&config).await.unwrap()).await;
     store.drop_keyspace().await.unwrap();
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::cluster::ClusterState;
+use scylla::cluster::metadata::Strategy;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::DefaultRetryPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
@@ -41,8 +43,26 @@ pub async fn open(config: &CassandraConfig) -> Result<(Session, String), StoreEr
         Err(_) => return Err(silent(config)),
     };
     let local = local_datacenter(config, &session)?;
-    handle.clone().map_to_another_profile(profile(config, Some(&local)));
+    let only = datacenters(&session.get_cluster_state()).len() == 1;
+    // To prefer the only one there is changes nothing for such a keyspace, which has no quorum of a
+    // data centre either; but the driver would warn of it at every statement.
+    if !(only && is_simple(config, &session)) {
+        handle.clone().map_to_another_profile(profile(config, Some(&local)));
+    }
     Ok((session, local))
+}
+
+/// Whether the keyspace, or the one that `migrate` will make, places its replicas without regard
+/// to data centres.
+fn is_simple(config: &CassandraConfig, session: &Session) -> bool {
+    match session.get_cluster_state().get_keyspace(&config.keyspace) {
+        Some(keyspace) => matches!(keyspace.strategy, Strategy::SimpleStrategy { .. }),
+        None => config.replication.contains("SimpleStrategy"),
+    }
+}
+
+fn datacenters(state: &ClusterState) -> BTreeSet<&str> {
+    state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect()
 }
 
 fn asked(config: &CassandraConfig) -> String {
@@ -76,9 +96,7 @@ fn profile(config: &CassandraConfig, local: Option<&str>) -> ExecutionProfile {
 
 /// The configured data centre, or the only one there is.
 fn local_datacenter(config: &CassandraConfig, session: &Session) -> Result<String, StoreError> {
-    let state = session.get_cluster_state();
-    let known: BTreeSet<&str> = state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect();
-    choose_datacenter(config.local_datacenter.as_deref(), &known)
+    choose_datacenter(config.local_datacenter.as_deref(), &datacenters(&session.get_cluster_state()))
 }
 
 fn choose_datacenter(configured: Option<&str>, known: &BTreeSet<&str>) -> Result<String, StoreError> {

@@ -8,6 +8,7 @@ use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::ExecutionError;
 use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 
 use super::Cassandra;
@@ -23,6 +24,20 @@ fn again(error: &ExecutionError) -> bool {
     !error.refused() && !matches!(error, ExecutionError::RequestTimeout(_))
 }
 
+/// The answer of the first attempt that has one, or the last error.
+async fn repeated<F>(attempt: impl Fn() -> F, doing: &str) -> Result<QueryResult, StoreError>
+where
+    F: Future<Output = Result<QueryResult, ExecutionError>>,
+{
+    for pause in PAUSES {
+        match attempt().await {
+            Err(error) if again(&error) => tokio::time::sleep(pause).await,
+            outcome => return outcome.map_err(|error| error.told(doing)),
+        }
+    }
+    attempt().await.map_err(|error| error.told(doing))
+}
+
 impl Cassandra {
     /// Runs a statement that may be repeated.
     pub(super) async fn execute(
@@ -31,14 +46,24 @@ impl Cassandra {
         values: impl SerializeRow,
         doing: &str,
     ) -> Result<QueryResult, StoreError> {
-        for pause in PAUSES {
-            match self.attempt(statement, &values).await {
-                Ok(result) => return Ok(result),
-                Err(error) if again(&error) => tokio::time::sleep(pause).await,
-                Err(error) => return Err(error.told(doing)),
-            }
+        repeated(|| self.attempt(statement, &values), doing).await
+    }
+
+    /// Runs a statement once for each of the values, all of which belong to one partition: as one
+    /// mutation, where they are several. The batch has no timestamp, for each statement has its own.
+    pub(super) async fn execute_together<V: SerializeRow>(
+        &self,
+        statement: &PreparedStatement,
+        values: &[V],
+        doing: &str,
+    ) -> Result<(), StoreError> {
+        if let [alone] = values {
+            return self.execute(statement, alone, doing).await.map(drop);
         }
-        self.execute_once(statement, values, doing).await
+        let statements = vec![BatchStatement::from(statement.clone()); values.len()];
+        let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
+        batch.set_is_idempotent(true);
+        repeated(|| self.attempt_together(&batch, values), doing).await.map(drop)
     }
 
     /// Runs a statement that may not be repeated: a lightweight transaction.
@@ -59,6 +84,15 @@ impl Cassandra {
     ) -> Result<QueryResult, ExecutionError> {
         let _turn = self.in_flight.acquire().await;
         self.session.execute_unpaged(statement, values).await
+    }
+
+    async fn attempt_together<V: SerializeRow>(
+        &self,
+        batch: &Batch,
+        values: &[V],
+    ) -> Result<QueryResult, ExecutionError> {
+        let _turn = self.in_flight.acquire().await;
+        self.session.batch(batch, values).await
     }
 
     /// Reads all pages of an answer of any length.

@@ -1,5 +1,6 @@
 //! The store in Apache Cassandra or ScyllaDB: prepared, token-aware, idempotent statements at
-//! LOCAL_QUORUM, each with its own write timestamp, a bounded number of them in flight.
+//! LOCAL_QUORUM, each with its own write timestamp, a bounded number of them in flight; rows of one
+//! partition go together.
 
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use crate::config::CassandraConfig;
 use crate::reading::{Offset, SourceId};
 use crate::window::Width;
 use error::Verdict;
-use rows::Table;
 use statements::Statements;
 
+mod batches;
 mod control;
 mod error;
 mod flight;
@@ -27,6 +28,7 @@ mod parts;
 mod rows;
 mod session;
 mod statements;
+mod writes;
 
 /// A session with one keyspace.
 #[derive(Debug)]
@@ -119,12 +121,6 @@ impl Cassandra {
     }
 }
 
-/// Every row's index, once for each table. (By index, since the compiler cannot yet prove a future
-/// `Send` that holds a closure over references.)
-fn both<T>(rows: &[T]) -> impl Iterator<Item = (Table, usize)> + use<T> {
-    (0..rows.len()).flat_map(|at| Table::BOTH.map(|table| (table, at)))
-}
-
 /// How often, and how long, a node is given to learn of a change of the schema: what another
 /// migration has just made shows in the system's tables before every part of the node knows it.
 const SETTLE_POLL: Duration = Duration::from_millis(100);
@@ -160,15 +156,15 @@ impl Store for Cassandra {
     }
 
     async fn write_rows(&self, rows: &[RowWrite]) -> Result<(), StoreError> {
-        self.each(both(rows).map(|(table, at)| rows::write(self, table, &rows[at]))).await
+        writes::rows(self, rows).await
     }
 
     async fn write_before(&self, rows: &[BeforeWrite]) -> Result<(), StoreError> {
-        self.each(both(rows).map(|(table, at)| rows::write_before(self, table, &rows[at]))).await
+        writes::before(self, rows).await
     }
 
     async fn mark_final(&self, rows: &[RowId], epoch: Stamp) -> Result<(), StoreError> {
-        self.each(both(rows).map(|(table, at)| rows::mark_final(self, table, &rows[at], epoch))).await
+        writes::mark_final(self, rows, epoch).await
     }
 
     async fn list_rows(

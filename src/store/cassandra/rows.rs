@@ -1,16 +1,15 @@
-//! Rows in Cassandra: written to both tables, read from the one that suits the question.
+//! Rows in Cassandra: read from the table that suits the question. `writes` puts them into both.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use scylla::value::{CqlDate, CqlTimestamp, CqlValue};
-use scylla::{DeserializeRow, SerializeRow};
+use scylla::DeserializeRow;
+use scylla::value::{CqlDate, CqlTimestamp};
 
 use super::Cassandra;
-use super::statements::{RowStatements, Statements};
-use crate::store::layout::{TIMES_MS, checked_time, clamped_time, day_of, generation_int, year_of};
-use crate::store::{BeforeWrite, Row, RowId, RowQuery, RowWrite, Slot, Stamp, StoreError};
+use crate::store::layout::{TIMES_MS, clamped_time, day_of, year_of};
+use crate::store::{Row, RowId, RowQuery, Slot, StoreError};
 use crate::window::Width;
 
 /// Partitions that a query names by itself; beyond, it asks the server which ones there are.
@@ -19,131 +18,14 @@ const NAMED_PARTITIONS: i64 = 400;
 /// Day 0 of a CQL date.
 const EPOCH_DATE: i64 = 1 << 31;
 
-const WRITING: &str = "writing a row";
 const READING: &str = "reading rows";
 
-/// The two tables of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Table {
-    ByTime,
-    ByKey,
-}
-
-impl Table {
-    pub const BOTH: [Table; 2] = [Table::ByTime, Table::ByKey];
-
-    fn statements(self, statements: &Statements) -> &RowStatements {
-        match self {
-            Table::ByTime => &statements.by_time,
-            Table::ByKey => &statements.by_key,
-        }
-    }
-
-    /// The value of the column that the table has beside the other's.
-    fn place(self, start_ms: i64) -> Result<CqlValue, StoreError> {
-        Ok(match self {
-            Table::ByTime => CqlValue::Date(date(day_of(start_ms))),
-            Table::ByKey => CqlValue::Int(year_of(start_ms)?),
-        })
-    }
-}
-
-fn date(day: i64) -> CqlDate {
+pub fn date(day: i64) -> CqlDate {
     CqlDate(u32::try_from(day + EPOCH_DATE).unwrap_or(u32::MAX))
 }
 
 fn day_of_date(date: CqlDate) -> i64 {
     i64::from(date.0) - EPOCH_DATE
-}
-
-/// The parameters of `RowStatements::write`, in its order.
-#[derive(SerializeRow)]
-#[scylla(flavor = "enforce_order", skip_name_checks)]
-struct Values<'a> {
-    view: &'a str,
-    width: String,
-    metric: &'a str,
-    tenant: &'a str,
-    key: &'a str,
-    place: CqlValue,
-    window_start: CqlTimestamp,
-    label: &'a str,
-    labels: &'a BTreeMap<String, String>,
-    window_end: CqlTimestamp,
-    count: i64,
-    mean: f64,
-    min: f64,
-    max: f64,
-    stddev: f64,
-    alarms: i64,
-    active: i64,
-    outliers: i64,
-    revision: i64,
-    generation: i32,
-    updated_at: CqlTimestamp,
-    stamp: i64,
-}
-
-pub async fn write(store: &Cassandra, table: Table, row: &RowWrite) -> Result<(), StoreError> {
-    let statements = store.statements().await?;
-    let values = Values {
-        view: &row.slot.view,
-        width: row.slot.width.to_string(),
-        metric: &row.metric,
-        tenant: &row.slot.tenant,
-        key: &row.slot.key,
-        place: table.place(row.slot.start_ms)?,
-        window_start: CqlTimestamp(checked_time(row.slot.start_ms)?),
-        label: &row.label,
-        labels: &row.labels,
-        window_end: CqlTimestamp(row.end_ms),
-        count: row.count,
-        mean: row.mean,
-        min: row.min,
-        max: row.max,
-        stddev: row.stddev,
-        alarms: row.alarms,
-        active: row.active,
-        outliers: row.outliers,
-        revision: row.revision,
-        generation: generation_int(row.slot.generation)?,
-        updated_at: CqlTimestamp(row.updated_at_ms),
-        stamp: row.stamp.0,
-    };
-    store.execute(&table.statements(statements).write, values, WRITING).await?;
-    Ok(())
-}
-
-pub async fn write_before(store: &Cassandra, table: Table, row: &BeforeWrite) -> Result<(), StoreError> {
-    let statement = &table.statements(store.statements().await?).before;
-    write_cell(store, table, statement, &row.slot, &row.metric, row.stamp, CqlValue::Double(row.mean_before)).await
-}
-
-pub async fn mark_final(store: &Cassandra, table: Table, row: &RowId, epoch: Stamp) -> Result<(), StoreError> {
-    let statement = &table.statements(store.statements().await?).mark_final;
-    write_cell(store, table, statement, &row.slot, &row.metric, epoch, CqlValue::Boolean(true)).await
-}
-
-async fn write_cell(
-    store: &Cassandra,
-    table: Table,
-    statement: &scylla::statement::prepared::PreparedStatement,
-    slot: &Slot,
-    metric: &str,
-    stamp: Stamp,
-    cell: CqlValue,
-) -> Result<(), StoreError> {
-    let (place, start) = (table.place(slot.start_ms)?, CqlTimestamp(checked_time(slot.start_ms)?));
-    let (view, width, tenant, key) = (&*slot.view, slot.width.to_string(), &*slot.tenant, &*slot.key);
-    match table {
-        Table::ByTime => {
-            store.execute(statement, (stamp.0, cell, view, width, metric, tenant, place, start, key), WRITING).await?
-        }
-        Table::ByKey => {
-            store.execute(statement, (stamp.0, cell, view, width, metric, tenant, key, place, start), WRITING).await?
-        }
-    };
-    Ok(())
 }
 
 /// A partition of `rows_by_time`, and one of `rows_by_key`.

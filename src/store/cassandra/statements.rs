@@ -9,7 +9,8 @@ use scylla::statement::{Consistency, Statement};
 use super::error::Verdict;
 use crate::store::StoreError;
 
-/// The statements of one of the two rows tables; the order of their parameters is that of `rows`.
+/// The statements of one of the two rows tables; the order of their parameters is that of
+/// `writes` and `rows`.
 #[derive(Debug)]
 pub struct RowStatements {
     pub write: PreparedStatement,
@@ -57,8 +58,8 @@ impl Statements {
             .await?,
             read_own_part: ready(format!("SELECT state FROM parts WHERE {SLOT} AND topic_id = ? AND partition = ?")).await?,
             read_slot: ready(format!("SELECT topic_id, partition, state FROM parts WHERE {SLOT}")).await?,
-            by_time: rows(session, "rows_by_time", "bucket", BY_TIME, &format!("{BY_TIME} AND window_start = ? AND key = ?")).await?,
-            by_key: rows(session, "rows_by_key", "year", BY_KEY, &format!("{BY_KEY} AND window_start = ?")).await?,
+            by_time: rows(session, "rows_by_time", "bucket", BY_TIME).await?,
+            by_key: rows(session, "rows_by_key", "year", BY_KEY).await?,
             list_rows: ready(format!("SELECT window_start, key FROM rows_by_time WHERE {BY_TIME} AND {RANGE}")).await?,
             generations: serial(
                 ready(
@@ -92,16 +93,13 @@ impl Statements {
     }
 }
 
-/// `place` is the column that the table has beside the other's; `partition` names a partition and
-/// `row` a row of it.
-async fn rows(
-    session: &Session,
-    table: &str,
-    place: &str,
-    partition: &str,
-    row: &str,
-) -> Result<RowStatements, StoreError> {
+/// `place` is the column that the table has beside the other's; `partition` names a partition. The
+/// parameters that name a row have the same order for either table.
+async fn rows(session: &Session, table: &str, place: &str, partition: &str) -> Result<RowStatements, StoreError> {
     let key = if place == "year" { "key, year" } else { "bucket" };
+    let row = format!(
+        r#""view" = ? AND width = ? AND metric = ? AND tenant = ? AND key = ? AND {place} = ? AND window_start = ?"#
+    );
     let texts = [
         format!(
             r#"INSERT INTO {table} ("view", width, metric, tenant, key, {place}, window_start, label, labels, window_end, count, mean,

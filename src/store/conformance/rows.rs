@@ -20,6 +20,7 @@ pub async fn run(store: &dyn Store) {
     any_key_is_found(store).await;
     listing_finds_whole_windows(store).await;
     large_batches(store).await;
+    mixed_batches(store).await;
 }
 
 fn query(view: &str, key: Option<&str>, from_ms: Option<i64>, to_ms: Option<i64>) -> RowQuery {
@@ -276,4 +277,27 @@ async fn large_batches(store: &dyn Store) {
     }
     let from_key = must(store.rows(&query("rows-many", Some("0007"), None, None)).await);
     assert_eq!(from_key.len(), 1);
+}
+
+/// One call with many keys and days, two revisions of every row in either order, and labels that
+/// are short, long, and longer than a server takes without a warning.
+async fn mixed_batches(store: &dyn Store) {
+    let slots: Vec<Slot> = (0..300).map(|at| slot("rows-mixed", &(at % 7).to_string(), HOUR_14 + at * HOUR)).collect();
+    let labelled = |at: usize, revision| {
+        let text = "é".repeat([1, 400, 30_000][usize::from(at % 10 == 0) + usize::from(at % 100 == 0)]);
+        RowWrite { labels: BTreeMap::from([("text".to_owned(), text)]), ..row(&slots[at], revision) }
+    };
+    let order = |at: usize| if at.is_multiple_of(2) { [1, 2] } else { [2, 1] };
+    let scattered = || (0..slots.len()).map(|at| at * 101 % slots.len());
+    let writes: Vec<RowWrite> = scattered().flat_map(|at| order(at).map(|revision| labelled(at, revision))).collect();
+    must(store.write_rows(&writes).await);
+    let means: Vec<BeforeWrite> = scattered()
+        .flat_map(|at| order(at).map(|revision| before(&slots[at], (at as i64 + revision) as f64, revision)))
+        .collect();
+    must(store.write_before(&means).await);
+    must(store.mark_final(&slots[..150].iter().map(id).collect::<Vec<_>>(), Stamp(EPOCH)).await);
+    for (at, slot) in slots.iter().enumerate() {
+        let expected = Row { is_final: at < 150, mean_before: Some(at as f64 + 2.0), ..read_as(&labelled(at, 2)) };
+        assert_eq!(one(store, slot).await, Some(expected), "row {at}");
+    }
 }

@@ -24,7 +24,7 @@ fn entry(offset: i64, value: Option<i64>) -> Entry {
 /// An ownership from offset 5 on, in the middle of the window of all records.
 fn taken_over() -> Partition {
     let start = FoldStart { position: Offset(5), max_ms: Some(10 * HOUR_MS), ..meaning().start() };
-    Partition::new(log::source(0), 0, -1, vec![start], false)
+    Partition::new(log::source(0), 0, -1, vec![start], Some(crate::reading::Offset(0)))
 }
 
 /// The part as the log's first records leave it.
@@ -98,7 +98,7 @@ fn a_part_that_another_owner_took_further_stays_as_it_is() {
 #[test]
 fn readings_without_a_value_write_nothing_and_hold_nothing_up() {
     let start = meaning().start();
-    let mut core = Partition::new(log::source(0), 0, -1, vec![start], false);
+    let mut core = Partition::new(log::source(0), 0, -1, vec![start], Some(crate::reading::Offset(0)));
     let located = log::located(&[entry(0, None), entry(1, None)]);
     let judged = core.judge(&located);
     core.fold(&located, judged, 0);

@@ -292,7 +292,7 @@ async fn mixed_batches(store: &dyn Store) {
     let writes: Vec<RowWrite> = scattered().flat_map(|at| order(at).map(|revision| labelled(at, revision))).collect();
     must(store.write_rows(&writes).await);
     let means: Vec<BeforeWrite> = scattered()
-        .flat_map(|at| order(at).map(|revision| before(&slots[at], at as f64 + revision as f64, revision)))
+        .flat_map(|at| order(at).map(|revision| before(&slots[at], (at as i64 + revision) as f64, revision)))
         .collect();
     must(store.write_before(&means).await);
     must(store.mark_final(&slots[..150].iter().map(id).collect::<Vec<_>>(), Stamp(EPOCH)).await);

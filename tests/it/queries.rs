@@ -17,8 +17,6 @@ fn kafka_cassandra_every_documented_query_answers() {
     simulate.args(["--start", "2019-02-19T00:00:00Z", "--interval", "300", "--sensors", "200", "--readings", "86400"]);
     succeed(&mut simulate);
     scenario.run_until_end(Duration::from_secs(90));
-    succeed(
-        &mut python("queries.py", &[&scenario.cassandra, &scenario.name, "docs/cql.md"])
-            .current_dir(crate::support::ROOT),
-    );
+    let mut queries = python("queries.py", &[&scenario.cassandra, &scenario.name, "docs/cql.md"]);
+    succeed(queries.current_dir(crate::support::ROOT));
 }

@@ -6,6 +6,7 @@ use super::{NOON_MS, batch, stations, temperatures};
 use crate::config::{Format, StreamConfig};
 use crate::decode::Decoder;
 
+#[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 #[test]
 #[ignore = "a measurement, meaningful in a release build alone"]
 fn nanoseconds_a_reading() {

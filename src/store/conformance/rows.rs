@@ -284,7 +284,8 @@ async fn large_batches(store: &dyn Store) {
 async fn mixed_batches(store: &dyn Store) {
     let slots: Vec<Slot> = (0..300).map(|at| slot("rows-mixed", &(at % 7).to_string(), HOUR_14 + at * HOUR)).collect();
     let labelled = |at: usize, revision| {
-        let text = "é".repeat([1, 400, 30_000][usize::from(at % 10 == 0) + usize::from(at % 100 == 0)]);
+        let text =
+            "é".repeat([1, 400, 30_000][usize::from(at.is_multiple_of(10)) + usize::from(at.is_multiple_of(100))]);
         RowWrite { labels: BTreeMap::from([("text".to_owned(), text)]), ..row(&slots[at], revision) }
     };
     let order = |at: usize| if at.is_multiple_of(2) { [1, 2] } else { [2, 1] };

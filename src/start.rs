@@ -34,8 +34,8 @@ pub struct StartPlan {
 pub enum Refusal {
     #[error(
         "the committed offset {offset} of {partition} does not carry Étiage's own metadata ({why}): it was set by a tool, \
-         a mirror or another program. Restore the group's offset from a position kept in the store (`etiage status` \
-         lists them), or compute the history again with `etiage replay --from earliest`"
+         a mirror or another program. Delete the group's offsets of this topic (kafka-consumer-groups --delete-offsets): \
+         the engine then goes through the log again from where its views began and skips what is folded"
     )]
     ForeignCommit { partition: String, offset: Offset, why: String },
     #[error(

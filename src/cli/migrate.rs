@@ -1,11 +1,14 @@
 //! `etiage migrate`: the store's tables, and the topics.
 
+use std::io::Write;
+
 use clap::Args;
 use etiage::config::Config;
 use etiage::source::kafka::provision::{self, Outcome, Wanted};
 use etiage::store;
 
 use super::ConfigArg;
+use super::output::to_stdout;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -30,22 +33,27 @@ pub struct MigrateArgs {
 pub async fn run(args: MigrateArgs) -> anyhow::Result<()> {
     let config = args.config.load()?;
     let store = store::open(&config.store).await?;
+    let mut lines = String::new();
     for step in store.migrate(args.dry_run).await? {
         let state = match (step.applied, args.dry_run) {
             (true, _) => "is there",
             (false, true) => "would be applied",
             (false, false) => "applied",
         };
-        println!("schema {:04} {}: {state}", step.version, step.name);
+        lines += &format!("schema {:04} {}: {state}\n", step.version, step.name);
     }
-    topics(&args, &config).await
+    let topics = topics(&args, &config).await;
+    // What has been done is told even where the topics fail.
+    to_stdout(|out| Ok(write!(out, "{lines}{}", topics.as_deref().unwrap_or_default())?))?;
+    topics.map(drop)
 }
 
-async fn topics(args: &MigrateArgs, config: &Config) -> anyhow::Result<()> {
+async fn topics(args: &MigrateArgs, config: &Config) -> anyhow::Result<String> {
+    let mut lines = String::new();
     let sources = config.streams.values().flat_map(|stream| &stream.topics);
     let sources: Vec<&String> = sources.collect();
     if sources.is_empty() {
-        return Ok(());
+        return Ok(lines);
     }
     let replication = args.replication.unwrap_or(-1);
     let wanted = |name: &String, partitions| Wanted { name: name.clone(), partitions, replication };
@@ -55,17 +63,17 @@ async fn topics(args: &MigrateArgs, config: &Config) -> anyhow::Result<()> {
     if args.dry_run {
         for topic in &all {
             match provision::topic_partitions(properties, &topic.name).await? {
-                Some(partitions) => println!("topic {}: is there, {partitions} partitions", topic.name),
-                None => println!("topic {}: would be created, {} partitions", topic.name, topic.partitions),
+                Some(partitions) => lines += &format!("topic {}: is there, {partitions} partitions\n", topic.name),
+                None => lines += &format!("topic {}: would be created, {} partitions\n", topic.name, topic.partitions),
             }
         }
-        return Ok(());
+        return Ok(lines);
     }
     for (topic, outcome) in all.iter().zip(provision::create_topics(properties, &all).await?) {
         match outcome {
-            Outcome::Existed => println!("topic {}: is there", topic.name),
-            Outcome::Created => println!("topic {}: created, {} partitions", topic.name, topic.partitions),
+            Outcome::Existed => lines += &format!("topic {}: is there\n", topic.name),
+            Outcome::Created => lines += &format!("topic {}: created, {} partitions\n", topic.name, topic.partitions),
         }
     }
-    Ok(())
+    Ok(lines)
 }

@@ -1,7 +1,5 @@
 //! `etiage migrate`: the store's tables, and the topics.
 
-use std::io::Write;
-
 use clap::Args;
 use etiage::config::Config;
 use etiage::source::kafka::provision::{self, Outcome, Wanted};

@@ -4,10 +4,11 @@
 use std::io::Write;
 
 use clap::Args;
-use etiage::commit::{Commit, Metadata, Tally};
+use etiage::commit::{Commit, Tally};
+use etiage::run::closer::commit_of;
 use etiage::setup::connect;
-use etiage::source::{GroupPosition, Source};
-use etiage::store::{self, PositionKind, Store};
+use etiage::source::GroupPosition;
+use etiage::store;
 use etiage::window::Width;
 use serde_json::{Value, json};
 
@@ -40,27 +41,11 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     for position in source.group_positions().await? {
         let (start, end) = source.log_bounds(&position.partition).await?;
-        let commit = commit_of(&position, &*source, &*store).await?;
+        let commit = commit_of(&*store, source.group(), &position).await?;
         lines.push(Line { position, log_start: start.0, log_end: end.0, commit });
     }
     lines.sort_by(|a, b| a.position.partition.cmp(&b.position.partition));
     to_stdout(|out| if args.json { write_json(source.group(), &lines, out) } else { write_text(&lines, out) })
-}
-
-async fn commit_of(position: &GroupPosition, source: &dyn Source, store: &dyn Store) -> anyhow::Result<Option<Commit>> {
-    let Some(committed) = &position.committed else { return Ok(None) };
-    Ok(match Commit::decode(&committed.metadata) {
-        Ok(Metadata::Whole(commit)) => Some(commit),
-        Ok(Metadata::Spilled(head)) => {
-            let spills = store.positions(source.group(), position.source, PositionKind::Spill, 10).await?;
-            let whole = spills.iter().filter_map(|spill| match Commit::decode(&spill.metadata) {
-                Ok(Metadata::Whole(commit)) => Some(commit),
-                _ => None,
-            });
-            whole.into_iter().find_map(|whole| head.clone().join(&whole))
-        }
-        Err(_) => None,
-    })
 }
 
 fn committed(line: &Line) -> Option<i64> {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::commit::{Commit, Metadata};
 use crate::partition::Partition;
-use crate::reading::{Offset, SourceId};
+use crate::reading::Offset;
 use crate::source::{Assignment, ReadFrom};
 use crate::start::{self, Refusal, StartPlan};
 use crate::store::{PositionKind, StoreError};
 
 use super::owned::Owned;
 use super::stream::StreamRun;
-use super::{Engine, RunError, World};
+use super::{Engine, RunError, World, closer};
 
 /// How long a position beyond the log's end is asked again: a new leader may lag.
 const LOG_END_PATIENCE: Duration = Duration::from_secs(30);
@@ -21,7 +21,6 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Kept positions among which the one that a commit names is looked for; newer ones may have been
 /// kept by owners whose commits were refused.
 const KEPT_LOOKED_AT: usize = 1_000;
-const SPILLS_LOOKED_AT: usize = 1_000;
 
 /// What the store knows of a partition.
 struct Stored {
@@ -97,20 +96,12 @@ impl World {
         let kept = kept.into_iter().map(|position| position.offset).collect();
         let metadata = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
         let spilled = match metadata {
-            Some(Ok(Metadata::Spilled(head))) => self.spilled(assignment.source, &head).await?,
+            Some(Ok(Metadata::Spilled(head))) => {
+                closer::spilled(&*self.store, self.source.group(), assignment.source, head).await?
+            }
             _ => None,
         };
         Ok(Stored { kept, spilled })
-    }
-
-    /// The whole commit whose head this is, from the store.
-    pub(super) async fn spilled(&self, source: SourceId, head: &Commit) -> Result<Option<Commit>, StoreError> {
-        let stored = self.store.positions(self.source.group(), source, PositionKind::Spill, SPILLS_LOOKED_AT).await?;
-        let found = stored.into_iter().find(|position| position.offset == head.position);
-        Ok(found.and_then(|position| match Commit::decode(&position.metadata) {
-            Ok(Metadata::Whole(commit)) => Some(commit),
-            _ => None,
-        }))
     }
 }
 

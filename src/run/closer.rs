@@ -14,8 +14,9 @@ use tokio::sync::watch;
 
 use crate::closing;
 use crate::commit::{Commit, Metadata};
+use crate::reading::SourceId;
 use crate::source::GroupPosition;
-use crate::store::RowId;
+use crate::store::{PositionKind, RowId, Store, StoreError};
 use crate::view::View;
 use crate::window::Width;
 
@@ -25,6 +26,8 @@ use super::{RunError, World};
 const EVERY: Duration = Duration::from_secs(5);
 /// No reading is older: nothing can be closed before the year 1000.
 const EARLIEST_MS: i64 = -30_610_224_000_000;
+/// Spills among which the one of a commit is looked for: newer ones may never have been committed.
+const SPILLS_LOOKED_AT: usize = 1_000;
 /// Rows marked in one go.
 const CHUNK: usize = 1_000;
 
@@ -68,26 +71,38 @@ type Commits = BTreeMap<Arc<str>, Vec<Option<Commit>>>;
 async fn committed(world: &World) -> Result<Commits, RunError> {
     let mut commits = Commits::new();
     for position in world.source.group_positions().await? {
-        let commit = world.read_commit(&position).await?;
+        let commit = commit_of(&*world.store, world.source.group(), &position).await?;
         commits.entry(position.stream).or_default().push(commit);
     }
     Ok(commits)
 }
 
-impl World {
-    /// What a partition has committed; `None` where nothing, or nothing of ours.
-    pub async fn read_commit(&self, position: &GroupPosition) -> Result<Option<Commit>, RunError> {
-        let Some(committed) = &position.committed else { return Ok(None) };
-        Ok(match Commit::decode(&committed.metadata) {
-            Ok(Metadata::Whole(commit)) => Some(commit),
-            Ok(Metadata::Spilled(head)) => {
-                let spilled = self.spilled(position.source, &head).await?;
-                spilled.and_then(|spilled| head.join(&spilled))
-            }
-            Err(_) => None,
-        })
-    }
+/// What a partition of the group has committed; `None` where nothing, or nothing of ours.
+pub async fn commit_of(store: &dyn Store, group: &str, position: &GroupPosition) -> Result<Option<Commit>, StoreError> {
+    let Some(committed) = &position.committed else { return Ok(None) };
+    Ok(match Commit::decode(&committed.metadata) {
+        Ok(Metadata::Whole(commit)) => Some(commit),
+        Ok(Metadata::Spilled(head)) => spilled(store, group, position.source, head).await?,
+        Err(_) => None,
+    })
+}
 
+/// The whole commit whose head this is, from the store.
+pub async fn spilled(
+    store: &dyn Store,
+    group: &str,
+    source: SourceId,
+    head: Commit,
+) -> Result<Option<Commit>, StoreError> {
+    let stored = store.positions(group, source, PositionKind::Spill, SPILLS_LOOKED_AT).await?;
+    let found = stored.into_iter().find(|position| position.offset == head.position);
+    Ok(found.and_then(|position| match Commit::decode(&position.metadata) {
+        Ok(Metadata::Whole(commit)) => head.join(&commit),
+        _ => None,
+    }))
+}
+
+impl World {
     async fn sweep(&self, view: &View, commits: &Commits) -> Result<(), RunError> {
         let watermarks = self.watermarks(view, commits);
         let Some(cursor_ms) = closing::cursor(&watermarks, view.allowed_lateness_ms) else { return Ok(()) };

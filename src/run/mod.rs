@@ -27,7 +27,7 @@ use crate::telemetry::Health;
 use crate::view::View;
 
 mod assign;
-mod closer;
+pub mod closer;
 mod commits;
 mod cycle;
 pub mod decoding;

@@ -14,7 +14,18 @@ fn kafka_cassandra_every_documented_query_answers() {
     let mut simulate = Command::new(env!("CARGO_BIN_EXE_etiage"));
     simulate.args(["simulate", "--topic", &scenario.name, "--brokers", &scenario.kafka]);
     // A day and a half from midnight: 12 readings an hour from each sensor, in arrays as the stream wants them.
-    simulate.args(["--start", "2019-02-19T00:00:00Z", "--interval", "300", "--sensors", "200", "--readings", "86400", "--per-record", "2"]);
+    simulate.args([
+        "--start",
+        "2019-02-19T00:00:00Z",
+        "--interval",
+        "300",
+        "--sensors",
+        "200",
+        "--readings",
+        "86400",
+        "--per-record",
+        "2",
+    ]);
     succeed(&mut simulate);
     scenario.run_until_end(Duration::from_secs(90));
     let mut queries = python("queries.py", &[&scenario.cassandra, &scenario.name, "docs/cql.md"]);

@@ -11,6 +11,8 @@ use super::{Engine, Flushed, RunError, progress};
 /// Parts in one flush: bounds its memory and its duration.
 pub(super) const MAX_PARTS: usize = 20_000;
 const MIN_PARTS: usize = 64;
+/// Until it is known what the store takes.
+pub(super) const FIRST_PARTS: usize = 1_000;
 pub(super) const FIRST_PAUSE_MS: u64 = 100;
 const LAST_PAUSE_MS: u64 = 5_000;
 /// Without a lag, a flush should not take longer than this.
@@ -99,11 +101,12 @@ impl Engine {
         self.flush_pause_ms = FIRST_PAUSE_MS;
         self.world.health.ready();
         let lag = self.world.settings.commit_lag_ms;
-        let long = if lag == 0 { LONG_FLUSH_MS } else { lag / 4 };
-        self.flush_limit = match took > long {
-            true => (self.flush_limit / 2).max(MIN_PARTS),
-            false => (self.flush_limit * 2).min(MAX_PARTS),
-        };
+        let long = if lag == 0 { LONG_FLUSH_MS } else { lag / 8 };
+        if took > long {
+            self.flush_limit = (self.flush_limit / 2).max(MIN_PARTS);
+        } else if took < long / 2 {
+            self.flush_limit = (self.flush_limit * 2).min(MAX_PARTS);
+        }
     }
 
     fn flush_failed(&mut self, error: CycleError) -> Result<(), RunError> {

@@ -170,7 +170,7 @@ impl Engine {
             committing: None,
             flush_not_before: 0,
             flush_pause_ms: flushing::FIRST_PAUSE_MS,
-            flush_limit: flushing::MAX_PARTS,
+            flush_limit: flushing::FIRST_PARTS,
             flush_turn: 0,
             closing: watch::channel(BTreeSet::new()).0,
             progress,

@@ -1,4 +1,15 @@
-//! Étiage: geolocated sensor readings in Kafka → regions → event-time windows → rows in Cassandra, exactly once.
+//! Étiage: geolocated sensor readings in Kafka → regions → event-time windows → rows in Cassandra,
+//! exactly once.
+//!
+//! The modules stand in the order in which the data walks:
+//!
+//! ```text
+//! RawBatch ─► decode ─► Batch ─► locate ─► Located ─► partition ─► PartWrite ─► merge ─► RowWrite
+//! (source)                                    (judge, fold, flush)   (store)             (store)
+//!                                                                    Commit ─► CommitRequest (source)
+//! ```
+//! From `reading` to `outgoing` everything is pure: no clock, socket, thread, environment or
+//! random source. `run` is the loop that drives it; `ARCHITECTURE.md` says why it is right.
 
 pub mod config;
 pub mod reading;

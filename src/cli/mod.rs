@@ -45,7 +45,7 @@ enum Command {
     /// Show committed positions, tallies and lag of every partition
     Status(status::StatusArgs),
     /// Send simulated readings, or a file's lines, to files, stdout or a topic
-    Simulate(simulate::SimulateArgs),
+    Simulate(simulate::SimulateCommand),
     /// Find the region of a position, or of every line of a CSV file
     Locate(locate::LocateArgs),
 }
@@ -89,4 +89,14 @@ fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result
     // A blocking call into a server that does not answer must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_millis(500));
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
 }

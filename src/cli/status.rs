@@ -75,7 +75,7 @@ fn write_json(group: &str, lines: &[Line], out: &mut dyn Write) -> anyhow::Resul
             "log_start": line.log_start, "log_end": line.log_end, "committed": committed(line),
             "committed_lag": (line.log_end - start).max(0),
             "ours": line.position.committed.is_none() || line.commit.is_some(),
-            "idle_since": line.commit.as_ref().and_then(|commit| commit.idle_ms).map(time),
+            "idle_watermark": line.commit.as_ref().and_then(|commit| commit.idle_ms).map(time),
             "views": views.collect::<Vec<Value>>(),
         })
     };

@@ -279,16 +279,18 @@ fn time(stream: &StreamConfig, value: &Tree) -> Result<i64, &'static str> {
         Tree::Number(text) if stream.time_format != TimeFormat::Auto => text,
         _ => return Err("bad_time"),
     };
-    let exponent = match stream.time_format {
-        TimeFormat::Auto | TimeFormat::Compact => return civil(stream, text),
-        TimeFormat::EpochS => 0,
-        TimeFormat::EpochMs => -3,
-        TimeFormat::EpochUs => -6,
-        TimeFormat::EpochNs => -9,
+    let epoch = |exponent| {
+        let mut number = Rational::parse(text).ok_or("bad_time")?;
+        number.exponent += exponent;
+        i64::try_from(number.floor(-3)).map_err(|_| "bad_time")
     };
-    let mut number = Rational::parse(text).ok_or("bad_time")?;
-    number.exponent += exponent;
-    let time_ms = i64::try_from(number.floor(-3)).map_err(|_| "bad_time")?;
+    let time_ms = match stream.time_format {
+        TimeFormat::Auto | TimeFormat::Compact => civil(stream, text)?,
+        TimeFormat::EpochS => epoch(0)?,
+        TimeFormat::EpochMs => epoch(-3)?,
+        TimeFormat::EpochUs => epoch(-6)?,
+        TimeFormat::EpochNs => epoch(-9)?,
+    };
     let range = ["1000-01-01T00:00:00Z", "9999-12-30T23:59:59.999Z"]
         .map(|bound| DateTime::parse_from_rfc3339(bound).expect("a bound").timestamp_millis());
     (range[0]..=range[1]).contains(&time_ms).then_some(time_ms).ok_or("bad_time")

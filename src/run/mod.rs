@@ -49,7 +49,7 @@ use stream::StreamRun;
 /// How often the loop looks at what is due.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What the loop and its helpers share.
+/// What the loop and the tasks beside it share.
 pub struct World {
     pub store: Arc<dyn Store>,
     pub source: Arc<dyn Source>,

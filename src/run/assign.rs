@@ -13,10 +13,8 @@ use crate::store::{PositionKind, StoreError};
 
 use super::owned::Owned;
 use super::stream::StreamRun;
-use super::{Engine, RunError, World, closer};
+use super::{Engine, LOG_END_PATIENCE_MS, RunError, World, closer};
 
-/// How long a position beyond the log's end is asked again: a new leader may lag.
-const LOG_END_PATIENCE: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(500);
 /// Kept positions among which the one that a commit names is looked for; newer ones may have been
 /// kept by owners whose commits were refused.
@@ -74,7 +72,7 @@ impl World {
                 Err(error) => return Err(error),
             };
             let waited = self.clock.now() - since;
-            if !refusal.may_pass() || waited >= LOG_END_PATIENCE.as_millis() as u64 {
+            if !refusal.may_pass() || waited >= LOG_END_PATIENCE_MS {
                 return Err(refusal.into());
             }
             tokio::time::sleep(RETRY).await;

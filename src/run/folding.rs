@@ -130,15 +130,17 @@ impl Engine {
     /// Whether another batch may be folded before parts and outgoing readings have left memory. A
     /// batch is folded whole, so the budget may be passed by one batch.
     fn has_room(&self) -> bool {
-        let bytes: usize = self.owned.values().map(|owned| owned.core.memory_bytes()).sum();
-        bytes <= self.world.settings.parts_bytes
+        self.memory_bytes() <= self.world.settings.parts_bytes
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.owned.values().map(|owned| owned.core.memory_bytes()).sum()
     }
 
     /// Cold parts leave memory after a while, and all that may leave when memory runs short.
     pub(super) fn evict(&mut self) {
         let now = self.world.clock.now();
-        let bytes: usize = self.owned.values().map(|owned| owned.core.memory_bytes()).sum();
-        let short = bytes > self.world.settings.parts_bytes / 4 * 3;
+        let short = self.memory_bytes() > self.world.settings.parts_bytes / 4 * 3;
         let untouched_since = if short { now } else { now.saturating_sub(COLD_MS) };
         let evict_one = |owned: &mut Owned| owned.core.evict(untouched_since);
         let evicted: usize = self.owned.values_mut().map(evict_one).sum();

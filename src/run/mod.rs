@@ -49,6 +49,9 @@ use stream::StreamRun;
 /// How often the loop looks at what is due.
 const TICK: Duration = Duration::from_millis(50);
 
+/// How long a position or a part beyond the log's end is asked again: a new leader may lag.
+const LOG_END_PATIENCE_MS: u64 = 30_000;
+
 /// What the loop and the tasks beside it share.
 pub struct World {
     pub store: Arc<dyn Store>,

@@ -75,7 +75,7 @@ impl Progress {
             self.told_of_lag = true;
             tracing::info!(
                 commit_lag_ms = settings.commit_lag_ms,
-                "everything is read and written; waiting for the second write that makes it durable against a power cut"
+                "everything is folded; waiting for the two writes that make it durable against a power cut"
             );
         }
     }

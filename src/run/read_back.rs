@@ -9,10 +9,8 @@ use crate::partition::{At, Judged};
 use crate::reading::{Located, Offset, SourceId, TopicPartition};
 use crate::store::{Slot, StoreError};
 
-use super::{RunError, World};
+use super::{LOG_END_PATIENCE_MS, RunError, World};
 
-/// How long a part that says more than the log holds is believed to be ahead of a lagging leader.
-const LOG_END_PATIENCE_MS: u64 = 30_000;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 

@@ -62,7 +62,7 @@ impl UntilEnd {
         let answer = self.heed().await?;
         let now = engine.world.clock.now();
         let Some(ends) = &self.ends else {
-            self.ask(now, &engine.world, find_ends(engine.world.clone()));
+            self.ask(now, find_ends(engine.world.clone()));
             return Ok(false);
         };
         engine.tell_of_lag(ends);
@@ -77,7 +77,7 @@ impl UntilEnd {
             let (world, views) = (engine.world.clone(), engine.closing.borrow().clone());
             self.sweeping = Some(tokio::spawn(closer::sweep_surely(world, views)));
         } else {
-            self.ask(now, &engine.world, committed(engine.world.clone()));
+            self.ask(now, committed(engine.world.clone()));
         }
         Ok(false)
     }
@@ -94,12 +94,8 @@ impl UntilEnd {
         Ok(None)
     }
 
-    fn ask(
-        &mut self,
-        now: u64,
-        _world: &World,
-        question: impl Future<Output = Result<Answer, RunError>> + Send + 'static,
-    ) {
+    /// One question at a time, and not more often than needed.
+    fn ask(&mut self, now: u64, question: impl Future<Output = Result<Answer, RunError>> + Send + 'static) {
         let first = self.ends.is_none() && self.asked_at == 0;
         if self.asking.is_none() && (first || now >= self.asked_at + ASK_EVERY_MS) {
             self.asked_at = now.max(1);

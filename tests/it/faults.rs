@@ -85,7 +85,8 @@ fn kafka_cassandra_every_row_is_exact_whatever_crashes() {
     at(begun, 75);
     servers.restart_kafka();
     at(begun, 90);
-    producer.finish(Duration::from_secs(60));
+    // As long as a busy machine may take: what is promised is that no row is wrong, not how fast a Python script writes.
+    producer.finish(Duration::from_secs(300));
     first.stop();
     third.stop();
 

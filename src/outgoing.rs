@@ -1,11 +1,13 @@
 //! Rejected and late readings as they leave: keyed by their place in the log, with the reason and,
 //! unless withheld, their text. Sent at least once; the key tells repetitions. Pure.
 
+use arrow_array::Array;
 use serde_json::{Map, Value, json};
 
 use crate::decode::Reject;
 use crate::reading::{Batch, Offset, TopicPartition};
 use crate::source::Outgoing;
+use crate::view::View;
 
 /// Longest text that is sent along, bytes: a poison message must not become a second one.
 const MAX_TEXT: usize = 64 * 1024;
@@ -32,14 +34,30 @@ impl Sender<'_> {
         self.outgoing(false, batch, offset, index, text, fields)
     }
 
-    /// A reading that lies in none of a view's regions.
+    /// A reading that lies in none of a view's regions, or that has no position.
     pub fn outside(&self, batch: &Batch, offset: Offset, row: usize, view: &str) -> Outgoing {
         let columns = &batch.columns;
-        let fields = json!({
-            "reason": "outside",
-            "detail": format!("{}, {} lies in none of the regions of view {view}", columns.lat.value(row), columns.lon.value(row)),
-            "view": view,
-        });
+        let (reason, what) = if columns.lat.is_null(row) {
+            ("no_position", "has no position".to_owned())
+        } else {
+            ("outside", format!("{}, {} lies in none of the regions", columns.lat.value(row), columns.lon.value(row)))
+        };
+        self.not_taken(
+            batch,
+            offset,
+            row,
+            json!({ "reason": reason, "detail": format!("{what}: view {view}"), "view": view }),
+        )
+    }
+
+    /// A reading without a field that a view groups by.
+    pub fn unkeyed(&self, batch: &Batch, offset: Offset, row: usize, view: &View) -> Outgoing {
+        let detail = format!("nothing in a field that view {} groups by: {}", view.name, view.group_by.join(", "));
+        self.not_taken(batch, offset, row, json!({ "reason": "unkeyed", "detail": detail, "view": &*view.name }))
+    }
+
+    fn not_taken(&self, batch: &Batch, offset: Offset, row: usize, fields: Value) -> Outgoing {
+        let columns = &batch.columns;
         self.outgoing(false, batch, offset, columns.index[row], &columns.text[row], fields)
     }
 

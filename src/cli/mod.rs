@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use etiage::config::Config;
 
 mod locate;
+mod merged;
 mod migrate;
 mod output;
 mod rows;

@@ -9,13 +9,19 @@ use etiage::store::{self, Row, RowQuery};
 use etiage::window::Width;
 
 use super::ConfigArg;
+use super::merged;
 use super::output::to_stdout;
 
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   etiage rows --config etiage.toml --view region --metric temperature
-  etiage rows --config etiage.toml --view region --metric temperature --key 53 --from 2019-02-19 --to 2019-02-20 --csv")]
+  etiage rows --config etiage.toml --view region --metric temperature --key 53 --from 2019-02-19 --to 2019-02-20 --csv
+  etiage rows --config etiage.toml --view region --metric temperature --from 2019-02-01 --to 2019-02-15 --merge
+  etiage rows --config etiage.toml --view alarms --metric fires --tenant 42 --key 1161115016/121/308
+
+A key of several fields is their texts joined by \"/\", as the column `key` shows it. --merge adds the windows of
+the range up from their exact sums: one row a key, with the mean and deviation of all its readings.")]
 pub struct RowsArgs {
     #[command(flatten)]
     config: ConfigArg,
@@ -31,12 +37,18 @@ pub struct RowsArgs {
     /// One key only, such as the INSEE code of a region
     #[arg(long)]
     key: Option<String>,
+    /// Rows of this tenant, where the streams have tenants
+    #[arg(long, default_value = "")]
+    tenant: String,
     /// First window start, inclusive: RFC 3339, or a date or `YYYY-MM-DD hh:mm:ss` in UTC
     #[arg(long, value_parser = instant)]
     from: Option<i64>,
     /// Last window start, exclusive
     #[arg(long, value_parser = instant)]
     to: Option<i64>,
+    /// One row a key for the whole range, exact: needs the right to read the table `parts`
+    #[arg(long)]
+    merge: bool,
     /// Comma-separated values, floats that read back exactly
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -64,21 +76,30 @@ pub async fn run(args: RowsArgs) -> anyhow::Result<()> {
     let view =
         config.views.get(&args.view).with_context(|| format!("no view {:?}: there are {}", args.view, known()))?;
     let metrics = etiage::setup::metrics_of(&args.view, &config);
-    if !metrics.iter().any(|metric| **metric == *args.metric) {
+    let open = etiage::setup::takes_any_metric(&args.view, &config);
+    if !open && !metrics.iter().any(|metric| **metric == *args.metric) {
         bail!("view {:?} has no metric {:?}: there are {}", args.view, args.metric, metrics.join(", "));
     }
     let store = store::open(&config.store).await?;
     store.check().await?;
+    let width = args.width.unwrap_or(view.window);
+    if !view.widths().contains(&width) {
+        let widths: Vec<String> = view.widths().iter().map(Width::to_string).collect();
+        bail!("view {:?} has no windows of {width}: there are {}", args.view, widths.join(", "));
+    }
     let query = RowQuery {
         view: args.view.clone(),
-        width: args.width.unwrap_or(view.window).to_string(),
+        width,
         metric: args.metric.clone(),
-        tenant: String::new(),
+        tenant: args.tenant.clone(),
         key: args.key.clone(),
         from_ms: args.from,
         to_ms: args.to,
     };
-    let rows = store.rows(&query).await?;
+    let mut rows = store.rows(&query).await?;
+    if args.merge {
+        rows = merged::by_key(&*store, &query, &rows, etiage::setup::unit_of(&args.view, &config)?).await?;
+    }
     to_stdout(|out| match (args.csv, args.json) {
         (true, _) => write_csv(&rows, out),
         (_, true) => write_json(&rows, out),

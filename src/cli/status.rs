@@ -64,8 +64,8 @@ fn write_json(group: &str, lines: &[Line], out: &mut dyn Write) -> anyhow::Resul
             json!({
                 "view": view, "generation": generation, "width": width.to_string(), "max_event_time": max_ms.map(time),
                 "seen": tally.seen, "folded": tally.folded, "late": tally.late, "rejected": tally.rejected,
-                "outside": tally.outside, "filtered": tally.filtered, "before_history": tally.before_history,
-                "missing": tally.missing, "adds_up": tally.adds_up(),
+                "outside": tally.outside, "unkeyed": tally.unkeyed, "filtered": tally.filtered, "before_history": tally.before_history,
+                "missing": tally.missing, "surplus": tally.surplus, "adds_up": tally.adds_up(),
             })
         });
         let start = committed(line).unwrap_or(line.log_start);
@@ -105,7 +105,7 @@ fn write_text(lines: &[Line], out: &mut dyn Write) -> anyhow::Result<()> {
         for (view, generation, max_ms, width, tally) in tallies(line) {
             writeln!(
                 out,
-                "  {view} g{generation} {width}: up to {}, seen {} = folded {} + late {} + rejected {} + outside {} + filtered {} + \
+                "  {view} g{generation} {width}: up to {}, seen {} = folded {} + late {} + rejected {} + outside {} + unkeyed {} + filtered {} + \
                  before history {}{}",
                 max_ms.map_or_else(|| "nothing".to_owned(), time),
                 tally.seen,
@@ -113,6 +113,7 @@ fn write_text(lines: &[Line], out: &mut dyn Write) -> anyhow::Result<()> {
                 tally.late,
                 tally.rejected,
                 tally.outside,
+                tally.unkeyed,
                 tally.filtered,
                 tally.before_history,
                 if tally.adds_up() { "" } else { "  DOES NOT ADD UP" }

@@ -95,7 +95,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share, help_heading = "What goes wrong")]
     pub duplicates: f64,
     /// Share of records that nobody can read, on top of the others
-    #[arg(long, value_name = "SHARE", alias = "bad", default_value_t = 0.0, value_parser = share, help_heading = "What goes wrong")]
+    #[arg(long, value_name = "SHARE", visible_alias = "bad", default_value_t = 0.0, value_parser = share, help_heading = "What goes wrong")]
     pub garbage: f64,
 }
 
@@ -104,8 +104,6 @@ pub struct SimulateArgs {
 pub struct ReplayArgs {
     /// The file: .csv with a header line; anything else holds one JSON value a line
     pub file: PathBuf,
-    #[command(flatten)]
-    pub to: Destination,
     /// Column (of JSON: field) of the event time, which --speed goes by
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
@@ -121,6 +119,8 @@ pub struct ReplayArgs {
     /// Separator of a CSV file, where the header does not tell: a character, or \t
     #[arg(long, value_name = "CHARACTER", value_parser = separator)]
     pub separator: Option<u8>,
+    #[command(flatten)]
+    pub to: Destination,
 }
 
 /// A point in time, ms since the epoch.

@@ -39,8 +39,11 @@ impl Troubles {
 }
 
 impl ClientContext for Troubles {
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.note(|noted| noted.complaint = reason.to_owned());
+    fn error(&self, error: KafkaError, reason: &str) {
+        // That all are down says nothing that the one before did not say better.
+        if !matches!(error, KafkaError::Global(RDKafkaErrorCode::AllBrokersDown)) {
+            self.note(|noted| noted.complaint = reason.to_owned());
+        }
     }
 
     /// They would go to a log that this command does not have.

@@ -40,7 +40,7 @@ pub struct Settings {
     /// First event time, ms since the epoch.
     pub start_ms: i64,
     /// Nothing is measured from here on.
-    pub until_ms: i64,
+    pub until_ms: Option<i64>,
     /// Between two readings of one sensor.
     pub interval_ms: i64,
     /// Sensors behind one gateway: they report together, in one record. One sends an object, several an array.
@@ -72,7 +72,7 @@ impl Default for Settings {
             sensors: 1_000,
             readings: 100_000,
             start_ms: 1_772_323_200_000,
-            until_ms: i64::MAX,
+            until_ms: None,
             interval_ms: 10_000,
             per_record: 1,
             disorder_share: 1.0,
@@ -159,7 +159,7 @@ impl Simulation {
 
     /// Of a record that this gateway sends.
     pub fn key(&self, gateway: u32) -> String {
-        self.shape.key(gateway)
+        self.shape.key(gateway, gateway * self.per_record())
     }
 
     /// The line that CSV opens with.
@@ -197,7 +197,8 @@ impl Simulation {
     }
 
     fn is_measured_out(&self) -> bool {
-        self.counts.readings >= self.settings.readings || self.next_event_ms() >= self.settings.until_ms
+        let is_past = self.settings.until_ms.is_some_and(|until_ms| self.next_event_ms() >= until_ms);
+        is_past || self.counts.readings >= self.settings.readings
     }
 
     /// Measures one record and sends it on its way, perhaps twice, perhaps with garbage beside it.

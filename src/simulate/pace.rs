@@ -17,6 +17,8 @@ const LOOK_EVERY: u64 = 1_024;
 /// The loop's clock, and its ear for whoever wants it to stop.
 pub(super) struct Pace {
     begun: Instant,
+    /// The same on the wall's clock, ms since the epoch.
+    begun_ms: i64,
     stop: watch::Receiver<bool>,
     records: u64,
     tell_at: Duration,
@@ -24,7 +26,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub fn new(stop: watch::Receiver<bool>) -> Pace {
-        Pace { begun: now(), stop, records: 0, tell_at: TELL_EVERY }
+        Pace { begun: now(), begun_ms: chrono::Utc::now().timestamp_millis(), stop, records: 0, tell_at: TELL_EVERY }
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -51,6 +53,11 @@ impl Pace {
             let rate = self.records as f64 / seconds;
             eprintln!("{} records sent in {seconds:.0} s ({rate:.0} a second), now at {}", self.records, shows());
         }
+    }
+
+    /// How long after the beginning a time is: nothing where it was before.
+    pub fn until(&self, time_ms: i64) -> Duration {
+        Duration::from_millis(u64::try_from(time_ms.saturating_sub(self.begun_ms)).unwrap_or(0))
     }
 
     /// Waits until so long after the beginning; at once where that is past, or at a wish to stop.

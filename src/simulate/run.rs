@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -55,13 +54,11 @@ async fn send(
     pace: &mut Pace,
     output: &mut Output,
 ) -> Result<(), SimulateError> {
-    let begun_ms = chrono::Utc::now().timestamp_millis();
     while !pace.stopped()
         && let Some(Emission { gateway, arrival_ms, event_ms, payload }) = simulation.next()
     {
         if in_real_time {
-            let due = Duration::from_millis(u64::try_from(arrival_ms.saturating_sub(begun_ms)).unwrap_or(0));
-            pace.wait_until(due, output, || shown(event_ms)).await?;
+            pace.wait_until(pace.until(arrival_ms), output, || shown(event_ms)).await?;
         }
         let key = simulation.key(gateway);
         if pace.stopped() || !output.write(gateway, &key, &payload, || pace.stopped()).await? {
@@ -125,7 +122,7 @@ pub(super) fn settings(args: &SimulateArgs, now_ms: i64) -> Result<Settings, Sim
         sensors,
         readings,
         start_ms,
-        until_ms: until_ms.unwrap_or(i64::MAX),
+        until_ms,
         interval_ms,
         per_record: args.per_record,
         disorder_share: args.disorder_share,

@@ -81,7 +81,7 @@ impl Shape for Alarms {
         }
     }
 
-    fn key(&self, gateway: u32) -> String {
+    fn key(&self, gateway: u32, _: u32) -> String {
         format!("tenant-{:03}", gateway % self.tenants)
     }
 }

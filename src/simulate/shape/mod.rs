@@ -47,9 +47,9 @@ pub(super) trait Shape: Send {
     /// What no decoder takes: each fails another check.
     fn garbage(&self, format: Format) -> &'static [&'static [u8]];
 
-    /// A record's key.
-    fn key(&self, gateway: u32) -> String {
-        format!("sensor-{gateway:05}")
+    /// The key of a gateway's records, of which this is the first sensor.
+    fn key(&self, _gateway: u32, first: u32) -> String {
+        format!("sensor-{first:05}")
     }
 
     /// All report at the same instant, instead of taking turns.

@@ -156,8 +156,8 @@ impl Shape for Synop {
         &[b"07005;20190101000000;103510", b"no line at all", b"\xff\xfe\x00"]
     }
 
-    fn key(&self, gateway: u32) -> String {
-        self.stations[gateway as usize % self.stations.len()].id.clone()
+    fn key(&self, _: u32, first: u32) -> String {
+        self.stations[first as usize % self.stations.len()].id.clone()
     }
 
     fn together(&self) -> bool {

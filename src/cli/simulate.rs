@@ -16,11 +16,11 @@ Examples:
     etiage simulate --shape bts-alarms --format csv | head -3
   Live, until Ctrl-C, with some that come late, twice or broken:
     etiage simulate --topic temperatures --rate 5000 --late 0.01 --duplicates 0.01 --garbage 0.001
-  A backfill: a week of city sensors up to now, as fast as possible, and then in real time:
-    etiage simulate --shape city-sensors --topic city-sensors --start 2026-03-01 --until now --interval 5m
-    etiage simulate --shape city-sensors --topic city-sensors --rate 100
+  A backfill: city sensors up to now, as fast as possible, and then in real time:
+    etiage simulate --shape city-sensors --topic city --start 2026-03-01 --until now --interval 5m
+    etiage simulate --shape city-sensors --topic city --rate 100
   Alarms of 200 tenants:
-    etiage simulate --shape bts-alarms --topic bts-alarms --tenants 200 --sensors 100000 --readings 1000000
+    etiage simulate --shape bts-alarms --topic alarms --tenants 200 --sensors 100000
   Weather stations, and the list that says where they stand:
     etiage simulate --shape synop --topic synop --write-stations postesSynop.csv
   Files, each one a partition, the same ones every time:
@@ -74,9 +74,7 @@ fn stop_on_signal() -> std::io::Result<watch::Receiver<bool>> {
             if *tell.borrow() {
                 std::process::exit(super::signals::INTERRUPTED);
             }
-            eprintln!(
-                "etiage: stopping; what is on its way to the brokers is seen through (a second signal does not wait)"
-            );
+            eprintln!("etiage: stopping; what is on its way is seen through (a second signal does not wait)");
             // The simulation may have ended by itself.
             let _ = tell.send(true);
         }

@@ -37,7 +37,11 @@ impl Pace {
         *self.stop.borrow()
     }
 
-    /// One more record goes out; `shows` is where in its own time the run is.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// One more record went out; `shows` is where in its own time the run is.
     pub fn count(&mut self, shows: impl FnOnce() -> String) {
         self.records += 1;
         if self.records.is_multiple_of(LOOK_EVERY) {

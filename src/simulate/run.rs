@@ -12,6 +12,8 @@ use super::{Counts, Emission, Format, Kind, Settings, SimulateArgs, SimulateErro
 /// What was sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
+    /// Records that went out. The rest of `counts` was still under way when it had to stop.
+    pub sent: u64,
     pub counts: Counts,
     pub seconds: f64,
 }
@@ -19,7 +21,11 @@ pub struct Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Counts { records, readings, abroad, duplicates, garbage } = self.counts;
-        write!(f, "{records} records sent in {:.1} s: {readings} readings", self.seconds)?;
+        write!(f, "{} records sent in {:.1} s", self.sent, self.seconds)?;
+        if self.sent < records {
+            write!(f, " ({} more were still under way)", records - self.sent)?;
+        }
+        write!(f, ": {readings} readings")?;
         if abroad > 0 {
             write!(f, " ({abroad} from abroad)")?;
         }
@@ -44,7 +50,7 @@ pub async fn run(args: SimulateArgs, stop: watch::Receiver<bool>) -> Result<Summ
     };
     match sent {
         Err(error) if !error.is_closed_pipe() => Err(error),
-        _ => Ok(Summary { counts: simulation.counts(), seconds: pace.elapsed().as_secs_f64() }),
+        _ => Ok(Summary { sent: pace.records(), counts: simulation.counts(), seconds: pace.elapsed().as_secs_f64() }),
     }
 }
 

@@ -5,12 +5,11 @@
 """
 import json
 import sys
-from datetime import datetime, timezone
 
 import compare
 import servers
 from exact import fixed
-from recount import Number, Reading, Recount, View, event_time, parse, text
+from recount import Number, Reading, Recount, View, event_time, newest, text
 
 # The same as in examples/bts-alarms/etiage.toml, and the defaults behind it.
 MAX_FUTURE = 300000
@@ -48,13 +47,11 @@ def units(number):
 def extra(kafka, topic):
     """Records at the topic's newest event time, so that none is late."""
     records = servers.dump(kafka, topic)
-    times = [event_time(r.get("event_time")) for log in records.values() for _, _, p, _ in log for r in parse(p) or []]
-    at = datetime.fromtimestamp(max(t for t in times if t is not None) // 1000, timezone.utc)
     usual = {
         "station_id": 1161115000,
         "datapoint_id": 121,
         "alarm_id": 308,
-        "event_time": at.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "event_time": newest(records, judge),
         "value": 250,
         "valueThreshold": 241,
         "isActive": True,

@@ -5,13 +5,12 @@
 """
 import json
 import sys
-from datetime import datetime, timezone
 
 import compare
 import servers
 from exact import fixed
 from places import Regions
-from recount import HOUR, Number, Reading, Recount, View, event_time, parse, text
+from recount import HOUR, Number, Reading, Recount, View, event_time, newest, text
 
 # The same as in examples/city-sensors/etiage.toml, and the defaults behind it.
 MAX_FUTURE = 300000
@@ -65,11 +64,9 @@ def degrees(number, limit):
 def extra(kafka, topic):
     """Records at the topic's newest event time, so that none is late."""
     records = servers.dump(kafka, topic)
-    times = [event_time(r.get("timestamp")) for log in records.values() for _, _, p, _ in log for r in parse(p) or []]
-    at = datetime.fromtimestamp(max(t for t in times if t is not None) // 1000, timezone.utc)
     usual = {
         "sensor_id": "sensor-new",
-        "timestamp": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "timestamp": newest(records, judge),
         "lat": 48.117,
         "lon": -1.678,
         "temperature": 25.5,

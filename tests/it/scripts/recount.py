@@ -47,6 +47,13 @@ def event_time(value):
     return round(moment.timestamp() * 1000)
 
 
+def newest(records, judge):
+    """The newest event time of a dumped topic, as text; of what its stream does not reject."""
+    judged = (judge(r, timestamp, key) for log in records.values() for _, timestamp, p, key in log for r in parse(p) or [])
+    at = max(reading.at for reading in judged if reading is not None)
+    return datetime.fromtimestamp(at // 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
 # ---- windows
 
 @lru_cache(maxsize=None)

@@ -10,6 +10,7 @@
 )]
 
 mod contracts;
+mod examples;
 mod faults;
 mod kafka_source;
 mod locate;

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use etiage::store::{self, Row, RowQuery};
 use etiage::window::Width;
 
@@ -49,6 +50,9 @@ pub struct RowsArgs {
     /// One row a key for the whole range, exact: needs the right to read the table `parts`
     #[arg(long)]
     merge: bool,
+    /// Only these columns, in this order, such as window_start,count,mean
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(COLUMNS), conflicts_with = "json")]
+    columns: Vec<String>,
     /// Comma-separated values, floats that read back exactly
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -101,8 +105,9 @@ pub async fn run(args: RowsArgs) -> anyhow::Result<()> {
         rows = merged::by_key(&*store, &query, &rows, etiage::setup::unit_of(&args.view, &config)?).await?;
     }
     to_stdout(|out| match (args.csv, args.json) {
-        (true, _) => write_csv(&rows, out),
+        (true, _) => write_csv(&rows, &args.columns, out),
         (_, true) => write_json(&rows, out),
+        _ if !args.columns.is_empty() => write_columns(&rows, &args.columns, out),
         _ => write_table(&rows, out),
     })
 }
@@ -115,7 +120,7 @@ pub fn time(ms: i64) -> String {
 }
 
 /// The columns of `rows_by_key`.
-const COLUMNS: [&str; 22] = [
+pub const COLUMNS: [&str; 23] = [
     "view",
     "width",
     "metric",
@@ -138,6 +143,7 @@ const COLUMNS: [&str; 22] = [
     "final",
     "revision",
     "generation",
+    "updated_at",
 ];
 
 fn fields(row: &Row) -> Vec<String> {
@@ -170,11 +176,34 @@ fn fields(row: &Row) -> Vec<String> {
     ]
 }
 
-fn write_csv(rows: &[Row], out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(COLUMNS.iter().chain(&["updated_at"]))?;
-    rows.iter().try_for_each(|row| writer.write_record(fields(row)))?;
+/// The columns that were asked for, as places in [`COLUMNS`].
+fn places(columns: &[String]) -> Vec<usize> {
+    let place = |column: &String| COLUMNS.iter().position(|known| known == column);
+    if columns.is_empty() { (0..COLUMNS.len()).collect() } else { columns.iter().filter_map(place).collect() }
+}
+
+fn write_csv(rows: &[Row], columns: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
+    let (mut writer, places) = (csv::Writer::from_writer(out), places(columns));
+    writer.write_record(places.iter().map(|place| COLUMNS[*place]))?;
+    for row in rows {
+        let fields = fields(row);
+        writer.write_record(places.iter().map(|place| &fields[*place]))?;
+    }
     Ok(writer.flush()?)
+}
+
+/// Columns as wide as their longest text.
+fn write_columns(rows: &[Row], columns: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
+    let places = places(columns);
+    let mut lines = vec![places.iter().map(|place| COLUMNS[*place].to_owned()).collect::<Vec<String>>()];
+    lines.extend(rows.iter().map(fields).map(|fields| places.iter().map(|place| fields[*place].clone()).collect()));
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..places.len()).map(width).collect();
+    for line in &lines {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<String>>().join("  ").trim_end())?;
+    }
+    Ok(())
 }
 
 fn write_json(rows: &[Row], out: &mut dyn Write) -> anyhow::Result<()> {

@@ -12,11 +12,15 @@ use crate::view::View;
 /// Longest text that is sent along, bytes: a poison message must not become a second one.
 const MAX_TEXT: usize = 64 * 1024;
 
+/// Fields that hold something of the reading.
+const TELLING: [&str; 2] = ["detail", "event_time_ms"];
+
 /// What all readings of a partition have in common.
 pub struct Sender<'a> {
     pub partition: &'a TopicPartition,
     pub stream: &'a str,
-    /// Whether the readings' text goes along.
+    /// Whether the readings' text goes along, and with it whatever repeats a piece of it: without, reason
+    /// and place are all that leaves.
     pub payload: bool,
 }
 
@@ -90,7 +94,9 @@ impl Sender<'_> {
         value.insert("offset".into(), offset.0.into());
         value.insert("index".into(), index.into());
         value.extend(fields.as_object().cloned().unwrap_or_default());
-        if self.payload {
+        if !self.payload {
+            value.retain(|name, _| !TELLING.contains(&name.as_str()));
+        } else {
             let all = &batch.raw.bytes[text.start as usize..text.end as usize];
             let kept = &all[..all.len().min(MAX_TEXT)];
             value.insert("payload".into(), String::from_utf8_lossy(kept).into());
@@ -99,5 +105,35 @@ impl Sender<'_> {
             }
         }
         Outgoing { late, key: format!("{topic}/{partition}/{offset}/{index}"), value: Value::Object(value).to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::reading::RawBatch;
+
+    #[test]
+    fn without_the_payload_nothing_of_the_reading_leaves() {
+        let mut raw = RawBatch::default();
+        raw.push(Offset(7), None, None, Some(b"{\"secret\":29.4}"));
+        let batch = Batch { raw, records: Vec::new(), columns: Default::default(), rejections: Vec::new() };
+        let partition = TopicPartition { topic: Arc::from("t"), partition: 3 };
+        let reject = Reject::BadNumber { field: "secret".into(), value: "29.4".into() };
+        let sent = |payload| {
+            let sender = Sender { partition: &partition, stream: "s", payload };
+            sender.rejected(&batch, Offset(7), 0, &reject, &(0..15))
+        };
+        let whole: Value = serde_json::from_str(&sent(true).value).unwrap();
+        assert_eq!((&whole["payload"], &whole["reason"]), (&json!("{\"secret\":29.4}"), &json!("bad_number")));
+        assert!(whole["detail"].as_str().unwrap().contains("29.4"));
+        let bare = sent(false);
+        let expected = json!({
+            "stream": "s", "topic": "t", "partition": 3, "offset": 7, "index": 0, "reason": "bad_number",
+        });
+        assert_eq!(serde_json::from_str::<Value>(&bare.value).unwrap(), expected);
+        assert_eq!(bare.key, "t/3/7/0");
     }
 }

@@ -97,6 +97,31 @@ pub enum Reject {
 }
 
 impl Reject {
+    /// All reasons, in the order of the variants.
+    pub const REASONS: [&str; 21] = [
+        "tombstone",
+        "empty",
+        "too_large",
+        "not_utf8",
+        "malformed",
+        "too_deep",
+        "not_an_object",
+        "not_an_array",
+        "row_too_short",
+        "row_too_long",
+        "missing_field",
+        "bad_time",
+        "no_such_local_time",
+        "future",
+        "bad_number",
+        "number_too_long",
+        "out_of_range",
+        "bad_position",
+        "no_tenant",
+        "too_many_fields",
+        "bad_field_name",
+    ];
+
     /// A short name that stays the same: the label of counters.
     pub fn reason(&self) -> &'static str {
         match self {

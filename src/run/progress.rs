@@ -54,6 +54,9 @@ impl Progress {
     }
 
     pub fn count(&mut self, keyed: &Keyed) {
+        if self.summary.records == 0 {
+            tracing::info!("first records folded");
+        }
         let rejected = keyed.batch.rejections.len() as u64;
         self.summary.records += keyed.batch.records.len() as u64;
         self.summary.readings += keyed.batch.columns.len() as u64 + rejected;

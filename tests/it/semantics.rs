@@ -31,7 +31,8 @@ fn examples() -> Vec<Example> {
     let text = std::fs::read_to_string(Path::new(ROOT).join("docs/semantics.md")).expect("the document is there");
     let mut examples = Vec::new();
     for section in text.split("\n## ").skip(1) {
-        let mut example = Example { title: section.lines().next().unwrap_or_default().to_owned(), ..Example::default() };
+        let mut example =
+            Example { title: section.lines().next().unwrap_or_default().to_owned(), ..Example::default() };
         for block in section.split("\n```").skip(1).step_by(2) {
             let (kind, body) = block.split_once('\n').expect("a block has lines");
             match kind {
@@ -64,7 +65,8 @@ impl Example {
         let settings = SETTINGS.replace("metrics =", &format!("{input}metrics ="));
         let rest = "[store]\nkind = \"sqlite\"\npath = \"rows.db\"\n[serve]\nlisten = \"\"\n";
         let config = directory.join("etiage.toml");
-        std::fs::write(&config, format!("{settings}\n{}\n{rest}", self.settings)).expect("a configuration can be written");
+        std::fs::write(&config, format!("{settings}\n{}\n{rest}", self.settings))
+            .expect("a configuration can be written");
         config
     }
 

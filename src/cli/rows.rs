@@ -68,7 +68,7 @@ pub async fn run(args: RowsArgs) -> anyhow::Result<()> {
         bail!("view {:?} has no metric {:?}: there are {}", args.view, args.metric, metrics.join(", "));
     }
     let store = store::open(&config.store).await?;
-    store.check().await?;
+    store.check_reader().await?;
     let query = RowQuery {
         view: args.view.clone(),
         width: args.width.unwrap_or(view.window).to_string(),

@@ -14,7 +14,7 @@ use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::DefaultRetryPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
-use super::error::Verdict;
+use super::error::{ASIDE, not_opened};
 use crate::config::CassandraConfig;
 use crate::store::StoreError;
 
@@ -39,7 +39,7 @@ pub async fn open(config: &CassandraConfig) -> Result<(Session, String), StoreEr
         builder = with_tls(builder, config)?;
     }
     let session = match tokio::time::timeout(SESSION_TIMEOUT, builder.build()).await {
-        Ok(session) => session.map_err(|error| error.told(&format!("connecting to {}", asked(config))))?,
+        Ok(session) => session.map_err(|error| not_opened(&error, &config.nodes.join(", ")))?,
         Err(_) => return Err(silent(config)),
     };
     let local = local_datacenter(config, &session)?;
@@ -65,15 +65,11 @@ fn datacenters(state: &ClusterState) -> BTreeSet<&str> {
     state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect()
 }
 
-fn asked(config: &CassandraConfig) -> String {
-    format!("store.nodes {} (are they up, and is the port that of CQL?)", config.nodes.join(", "))
-}
-
 fn silent(config: &CassandraConfig) -> StoreError {
     StoreError::Unavailable(format!(
-        "cassandra: no answer within {} s from {}",
+        "cassandra: no answer within {} s from store.nodes {} ({ASIDE})",
         SESSION_TIMEOUT.as_secs(),
-        asked(config)
+        config.nodes.join(", ")
     ))
 }
 
@@ -128,31 +124,7 @@ fn with_tls(_: SessionBuilder, _: &CassandraConfig) -> Result<SessionBuilder, St
 #[cfg(feature = "tls")]
 fn with_tls(builder: SessionBuilder, config: &CassandraConfig) -> Result<SessionBuilder, StoreError> {
     let Some(tls) = &config.tls else { return Ok(builder) };
-    let context = tls_context(tls).map_err(|error| {
-        StoreError::Refused(format!("store.tls {tls:?}: {error}: are the files there, readable, and PEM?"))
-    })?;
-    Ok(builder.tls_context(Some(context)))
-}
-
-/// The servers' certificates are verified against the authority; their names are not, for the
-/// driver knows nodes by address.
-#[cfg(feature = "tls")]
-fn tls_context(
-    tls: &crate::config::TlsConfig,
-) -> Result<scylla::client::session::OpenSsl010Config, openssl::error::ErrorStack> {
-    use openssl::ssl::{SslConnector, SslFiletype, SslMethod};
-    let mut connector = SslConnector::builder(SslMethod::tls())?;
-    if let Some(ca) = &tls.ca {
-        connector.set_ca_file(ca)?;
-    }
-    if let Some(certificate) = &tls.certificate {
-        connector.set_certificate_chain_file(certificate)?;
-    }
-    if let Some(key) = &tls.key {
-        connector.set_private_key_file(key, SslFiletype::PEM)?;
-        connector.check_private_key()?;
-    }
-    Ok(scylla::client::session::OpenSsl010Config::new(connector))
+    Ok(builder.tls_context(Some(super::tls::context(tls)?)))
 }
 
 #[cfg(test)]

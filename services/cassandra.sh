@@ -7,7 +7,7 @@
 # CASSANDRA_HOST (127.0.0.1; any 127.0.0.x), CASSANDRA_PORT (9042; `free` takes free ports) and
 # CASSANDRA_HEAP (512m) count at the first start of a DIR. So does CASSANDRA_SECURITY=tls: TLS with certificates in
 # DIR/certificates (certificates.sh), users with passwords and permissions; the first user is cassandra/cassandra.
-# At a later start, CASSANDRA_SECURITY=mtls makes such a server ask for client certificates, and tls no more.
+# With CASSANDRA_SECURITY=mtls it asks for client certificates, too.
 . "$(dirname "$0")/common.sh"
 
 ports() { # dir: chooses them at the first start, and keeps them
@@ -96,7 +96,6 @@ start() { # dir
   . "$dir/env"
   if ! alive "$dir"; then
     if [ -n "${SECURITY:-}" ]; then
-      SECURITY=${CASSANDRA_SECURITY:-$SECURITY}
       "$HERE/certificates.sh" "$dir/certificates"
       [ -d "$dir/data" ] || ready='Created default superuser role'
     fi

@@ -15,6 +15,7 @@ mod kafka_source;
 mod locate;
 mod queries;
 mod ring;
+mod security;
 mod store;
 mod support;
 mod synop;

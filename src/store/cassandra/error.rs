@@ -15,7 +15,11 @@ pub trait Verdict: std::fmt::Display {
 
     /// The error for the caller, with what was being done.
     fn told(&self, doing: &str) -> StoreError {
-        let text = format!("cassandra, {doing}: {self}");
+        let mut text = format!("cassandra, {doing}: {self}");
+        if text.contains(" permission on <") {
+            text += ": grant this user the role KEYSPACE_reader, to read rows, or KEYSPACE_writer, to run the engine; \
+                     `etiage migrate` makes them";
+        }
         if self.refused() { StoreError::Refused(text) } else { StoreError::Unavailable(text) }
     }
 }

@@ -45,7 +45,13 @@ impl Cassandra {
         let mut statement = Statement::new(text);
         statement.set_request_timeout(Some(SCHEMA_TIMEOUT));
         statement.set_is_idempotent(true);
-        self.session.query_unpaged(statement, ()).await.map(drop).map_err(|error| error.told(DOING))
+        let answer = self.session.query_unpaged(statement, ()).await;
+        answer.map(drop).map_err(|error| match &error {
+            ExecutionError::LastAttemptError(RequestAttemptError::DbError(_, words)) if error.refused() => {
+                StoreError::Refused(words.clone())
+            }
+            other => other.told(DOING),
+        })
     }
 
     /// Why this server has no roles to make, if so: the question is one that every user may ask about itself.

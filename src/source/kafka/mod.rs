@@ -80,8 +80,7 @@ pub fn observe(settings: KafkaSettings) -> Result<Arc<KafkaSource>, SourceError>
 }
 
 fn client(properties: &BTreeMap<String, String>) -> Result<Client, SourceError> {
-    let refused = |text: String| SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)));
-    Client::new(properties).map_err(refused)
+    Client::new(properties).map_err(|text| properties::refused(properties, &text))
 }
 
 fn streams(topics: &BTreeMap<String, String>) -> Arc<Streams> {

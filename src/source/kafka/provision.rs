@@ -99,10 +99,7 @@ fn ask(client: &Client, names: &[String]) -> Result<BTreeMap<String, Topic>, Sou
 fn admin(user: &BTreeMap<String, String>) -> Result<AdminClient<DefaultClientContext>, SourceError> {
     let config: ClientConfig =
         properties::producer(user).into_iter().filter(|(key, _)| !properties::is_producers(key)).collect();
-    config.create().map_err(|error: KafkaError| {
-        let text = error.to_string();
-        SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)))
-    })
+    config.create().map_err(|error: KafkaError| properties::refused(user, &error.to_string()))
 }
 
 fn failed(what: &str, error: &KafkaError) -> SourceError {

@@ -128,10 +128,9 @@ pub fn explained<T>(client: &Client, answer: Result<T, SourceError>) -> Result<T
         Err(SourceError::Unavailable(text)) => text,
         answer => return answer,
     };
-    let grievances = client.grievances();
-    match (grievances.iter().find_map(refusal), grievances.last()) {
+    match (client.grievances().iter().find_map(refusal), client.notes.reason()) {
         (Some(refusal), _) => Err(SourceError::Fatal(refusal)),
-        (None, Some(last)) => Err(SourceError::Unavailable(format!("{text} ({})", last.text))),
+        (None, Some(reason)) => Err(SourceError::Unavailable(format!("{text} ({})", reason.text))),
         (None, None) => Err(SourceError::Unavailable(text)),
     }
 }

@@ -120,7 +120,7 @@ pub fn not_opened(error: &NewSessionError, nodes: &str) -> StoreError {
         Metadata(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken { last_connection_error: last })) => {
             match refusal(last) {
                 Some((what, remedy)) => {
-                    StoreError::Refused(format!("cassandra at {nodes} {what} ({}): {remedy}", words(last)))
+                    StoreError::Refused(format!("cassandra at {nodes} {what}{}: {remedy}", words(last)))
                 }
                 None => {
                     StoreError::Unavailable(format!("cassandra, connecting to store.nodes {nodes} ({ASIDE}): {last}"))
@@ -170,14 +170,16 @@ fn tls_refusal(text: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The server's own words where it has said some.
+/// The server's own words where it has said some; the driver's are for programmers.
 fn words(error: &ConnectionError) -> String {
+    use ConnectionSetupRequestErrorKind::{DbError, MissingAuthentication, StartAuthSessionError};
     match error {
         ConnectionError::ConnectionSetupRequestError(setup) => match &setup.error {
-            ConnectionSetupRequestErrorKind::DbError(_, message) => message.clone(),
-            other => other.to_string(),
+            MissingAuthentication | StartAuthSessionError(_) => String::new(),
+            DbError(_, message) => format!(" ({message})"),
+            other => format!(" ({other})"),
         },
-        other => other.to_string(),
+        other => format!(" ({other})"),
     }
 }
 

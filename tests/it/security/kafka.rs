@@ -111,7 +111,7 @@ fn kafka_whoever_is_not_let_in_is_told_what_to_set() {
             Way::new("mtls", &[("ssl.certificate.location", &client), ("ssl.key.location", &locked)])
                 .and("ssl.key.password", "S3cr3t-but-wrong"),
             &["run"],
-            &["ssl.key.password"],
+            &["ssl.key.location", "ssl.key.password"],
         ),
     ];
     thread::scope(|scope| {

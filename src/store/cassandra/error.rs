@@ -16,11 +16,20 @@ pub trait Verdict: std::fmt::Display {
     /// The error for the caller, with what was being done.
     fn told(&self, doing: &str) -> StoreError {
         let mut text = format!("cassandra, {doing}: {self}");
-        if text.contains(" permission on <") {
-            text += ": grant this user the role KEYSPACE_reader, to read rows, or KEYSPACE_writer, to run the engine; \
-                     `etiage migrate` makes them";
-        }
+        text += rights(&text);
         if self.refused() { StoreError::Refused(text) } else { StoreError::Unavailable(text) }
+    }
+}
+
+/// What to grant, where a server names a permission that a user lacks.
+fn rights(text: &str) -> &'static str {
+    if text.contains("no SELECT permission") || text.contains("no MODIFY permission") {
+        ": grant this user the role KEYSPACE_reader, to read rows, or KEYSPACE_writer, to run the engine; \
+         `etiage migrate` makes them"
+    } else if text.contains(" permission on <") {
+        ": run `etiage migrate` as a user who may change the schema"
+    } else {
+        ""
     }
 }
 
@@ -211,6 +220,14 @@ mod tests {
                 matches!(answer(error, "no"), StoreError::Refused(text) if text.starts_with("cassandra, writing: "))
             );
         }
+    }
+
+    #[test]
+    fn a_missing_right_names_the_role() {
+        let of = |words: &str| answer(DbError::Unauthorized, words).to_string();
+        assert!(of("User u has no MODIFY permission on <table k.parts> or any of its parents").contains("_writer"));
+        assert!(of("User u has no CREATE permission on <all tables in k>").ends_with("may change the schema"));
+        assert!(!of("You have to be logged in").contains("role"));
     }
 
     #[test]

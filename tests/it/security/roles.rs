@@ -7,9 +7,9 @@ use etiage::store::cassandra::{Cassandra, connect};
 use etiage::store::migrations::{CASSANDRA, statements};
 use etiage::store::{Store, StoreError};
 
-use super::{ROWS, refused, rows, scenario, servers, simulate, with_cassandra};
+use super::{ROWS, refusal, refused, rows, scenario, servers, simulate, with_cassandra};
 use crate::store::config;
-use crate::support::{Scenario, Servers, succeed};
+use crate::support::{Scenario, Servers, succeed, unique};
 
 /// A role that logs in.
 struct Login {
@@ -119,6 +119,9 @@ async fn kafka_cassandra_roles_may_do_what_they_are_for() {
     }
     let told = succeed(&mut engine.etiage("migrate", &[]));
     assert!(told.contains("roles: none, this user may not make them") && told.contains("superuser"), "{told}");
+
+    let told = refusal(&engine.clone().with("STORE__KEYSPACE", &unique("another")), "migrate", &[]);
+    assert!(told.contains("no CREATE permission") && told.contains("may change the schema"), "{told}");
 
     the_reader_sees_rows_only(&reader.session(&servers, &scenario.name).await).await;
     the_writer_changes_no_schema(&writer.session(&servers, &scenario.name).await).await;

@@ -157,6 +157,13 @@ fn tls(section: &mut Section<'_>) -> Result<Option<TlsConfig>, ConfigError> {
     if tls.certificate.is_some() != tls.key.is_some() {
         return Err(table.error(&table.table.origin, "key", "certificate and key are given together or not at all"));
     }
+    if tls.key_password.is_some() && tls.key.is_none() {
+        return Err(table.error(
+            &table.table.origin,
+            "key_password",
+            "there is no key that it could open; give key too",
+        ));
+    }
     table.finish()?;
     Ok(Some(tls))
 }

@@ -15,21 +15,30 @@ pub trait Verdict: std::fmt::Display {
 
     /// The error for the caller, with what was being done.
     fn told(&self, doing: &str) -> StoreError {
-        let mut text = format!("cassandra, {doing}: {self}");
-        text += rights(&text);
+        let mut text = one_line(&format!("cassandra, {doing}: {self}"));
+        text += &rights(&text);
         if self.refused() { StoreError::Refused(text) } else { StoreError::Unavailable(text) }
     }
 }
 
+/// The driver breaks some of its texts into lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// What to grant, where a server names a permission that a user lacks.
-fn rights(text: &str) -> &'static str {
-    if text.contains("no SELECT permission") || text.contains("no MODIFY permission") {
-        ": grant this user the role KEYSPACE_reader, to read rows, or KEYSPACE_writer, to run the engine; \
-         `etiage migrate` makes them"
+fn rights(text: &str) -> String {
+    let table =
+        text.split_once("no SELECT permission on <table ").or(text.split_once("no MODIFY permission on <table "));
+    if let Some((keyspace, _)) = table.and_then(|(_, rest)| rest.split_once('.')) {
+        format!(
+            ": grant this user {keyspace}_reader, to read rows, or {keyspace}_writer, to run the engine, roles that \
+             `etiage migrate` makes"
+        )
     } else if text.contains(" permission on <") {
-        ": run `etiage migrate` as a user who may change the schema"
+        ": run `etiage migrate` as a user who may change the schema".to_owned()
     } else {
-        ""
+        String::new()
     }
 }
 
@@ -124,6 +133,10 @@ pub const ASIDE: &str = "are they up, is the port that of CQL, and does it want 
 /// Why no session could be opened. What waiting does not cure is refused, with what to set.
 pub fn not_opened(error: &NewSessionError, nodes: &str) -> StoreError {
     use NewSessionError::{EmptyKnownNodesList, IllegalConfig, MetadataError as Metadata};
+    let unanswered = |words: &dyn std::fmt::Display| {
+        let text = format!("cassandra, connecting to store.nodes {nodes} ({ASIDE}): {words}");
+        StoreError::Unavailable(one_line(&text))
+    };
     match error {
         EmptyKnownNodesList | IllegalConfig(_) => StoreError::Refused(format!("cassandra: {error}")),
         Metadata(MetadataError::ConnectionPoolError(ConnectionPoolError::Broken { last_connection_error: last })) => {
@@ -131,12 +144,10 @@ pub fn not_opened(error: &NewSessionError, nodes: &str) -> StoreError {
                 Some((what, remedy)) => {
                     StoreError::Refused(format!("cassandra at {nodes} {what}{}: {remedy}", words(last)))
                 }
-                None => {
-                    StoreError::Unavailable(format!("cassandra, connecting to store.nodes {nodes} ({ASIDE}): {last}"))
-                }
+                None => unanswered(last),
             }
         }
-        _ => StoreError::Unavailable(format!("cassandra, connecting to store.nodes {nodes} ({ASIDE}): {error}")),
+        _ => unanswered(error),
     }
 }
 
@@ -159,6 +170,12 @@ fn refusal(error: &ConnectionError) -> Option<(&'static str, &'static str)> {
         }
     }
     tls_refusal(&error.to_string())
+}
+
+/// The same for an objection of a node in OpenSSL's words, where it is about our settings.
+pub fn tls_refused(words: &str, nodes: &str) -> Option<StoreError> {
+    let (what, remedy) = tls_refusal(words)?;
+    Some(StoreError::Refused(format!("cassandra at {nodes} {what} ({words}): {remedy}")))
 }
 
 /// By OpenSSL's words, for the driver passes errors of TLS on as those of input and output.
@@ -225,7 +242,7 @@ mod tests {
     #[test]
     fn a_missing_right_names_the_role() {
         let of = |words: &str| answer(DbError::Unauthorized, words).to_string();
-        assert!(of("User u has no MODIFY permission on <table k.parts> or any of its parents").contains("_writer"));
+        assert!(of("User u has no MODIFY permission on <table k.parts> or any of its parents").contains("k_writer"));
         assert!(of("User u has no CREATE permission on <all tables in k>").ends_with("may change the schema"));
         assert!(!of("You have to be logged in").contains("role"));
     }

@@ -10,11 +10,12 @@ use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::cluster::ClusterState;
 use scylla::cluster::metadata::Strategy;
+use scylla::errors::NewSessionError;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::DefaultRetryPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
-use super::error::{ASIDE, not_opened};
+use super::error::{ASIDE, not_opened, tls_refused};
 use crate::config::CassandraConfig;
 use crate::store::StoreError;
 
@@ -39,7 +40,8 @@ pub async fn open(config: &CassandraConfig) -> Result<(Session, String), StoreEr
         builder = with_tls(builder, config)?;
     }
     let session = match tokio::time::timeout(SESSION_TIMEOUT, builder.build()).await {
-        Ok(session) => session.map_err(|error| not_opened(&error, &config.nodes.join(", ")))?,
+        Ok(Ok(session)) => session,
+        Ok(Err(error)) => return Err(told(config, &error).await),
         Err(_) => return Err(silent(config)),
     };
     let local = local_datacenter(config, &session)?;
@@ -63,6 +65,30 @@ fn is_simple(config: &CassandraConfig, session: &Session) -> bool {
 
 fn datacenters(state: &ClusterState) -> BTreeSet<&str> {
     state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect()
+}
+
+/// Why there is no session. Where the driver does not know, the nodes are asked once more.
+async fn told(config: &CassandraConfig, error: &NewSessionError) -> StoreError {
+    let nodes = config.nodes.join(", ");
+    match not_opened(error, &nodes) {
+        unavailable @ StoreError::Unavailable(_) => match objection(config).await {
+            Some(words) => tls_refused(&words, &nodes).unwrap_or(unavailable),
+            None => unavailable,
+        },
+        refused => refused,
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+async fn objection(_: &CassandraConfig) -> Option<String> {
+    None
+}
+
+#[cfg(feature = "tls")]
+async fn objection(config: &CassandraConfig) -> Option<String> {
+    let (tls, nodes) = (config.tls.clone()?, config.nodes.clone());
+    let asked = move || nodes.iter().find_map(|node| super::tls::objection(&tls, node));
+    tokio::task::spawn_blocking(asked).await.ok()?
 }
 
 fn silent(config: &CassandraConfig) -> StoreError {

@@ -1,6 +1,11 @@
 //! What `store.tls` means to OpenSSL. The driver verifies every node's certificate against the authority and
 //! against the address that it connects to.
 
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod};
@@ -11,6 +16,10 @@ use crate::store::StoreError;
 
 /// The connections' settings, or which of them is wrong.
 pub fn context(tls: &TlsConfig) -> Result<OpenSsl010Config, StoreError> {
+    Ok(OpenSsl010Config::new(connector(tls)?))
+}
+
+fn connector(tls: &TlsConfig) -> Result<SslConnectorBuilder, StoreError> {
     let refused = |error| StoreError::Refused(format!("store.tls: OpenSSL cannot be set up: {error}"));
     let mut connector = SslConnector::builder(SslMethod::tls()).map_err(refused)?;
     if let Some(ca) = &tls.ca {
@@ -28,11 +37,33 @@ pub fn context(tls: &TlsConfig) -> Result<OpenSsl010Config, StoreError> {
         let set = key(path, tls.key_password.as_deref()).and_then(|key| with_key(&mut connector, &key));
         set.map_err(|error| wrong("key", path, &error, expected))?;
     }
-    Ok(OpenSsl010Config::new(connector))
+    Ok(connector)
+}
+
+/// How long a node may take for each step of a question.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A question that every node answers, whoever asks: which options it supports.
+const OPTIONS: [u8; 9] = [4, 0, 0, 0, 5, 0, 0, 0, 0];
+
+/// What a node objects to, in OpenSSL's words. With TLS 1.3 a client's certificate is refused after the handshake, and
+/// of such a connection the driver often knows only that it broke. Blocks.
+pub fn objection(tls: &TlsConfig, node: &str) -> Option<String> {
+    let address = node.to_socket_addrs().ok()?.next()?;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_write_timeout(Some(PATIENCE))).ok()?;
+    let connector = connector(tls).ok()?.build();
+    match connector.connect(&address.ip().to_string(), stream) {
+        Err(error) => Some(error.to_string()),
+        Ok(mut stream) => {
+            let answer = stream.write_all(&OPTIONS).and_then(|()| stream.read_exact(&mut [0]));
+            answer.err().map(|error| error.to_string())
+        }
+    }
 }
 
 /// A key under a passphrase that is not given is an error, not a question on the terminal.
-fn key(path: &std::path::Path, password: Option<&str>) -> Result<PKey<Private>, Trouble> {
+fn key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, Trouble> {
     let pem = std::fs::read(path)?;
     Ok(PKey::private_key_from_pem_passphrase(&pem, password.unwrap_or_default().as_bytes())?)
 }
@@ -50,7 +81,7 @@ enum Trouble {
     Refused(#[from] ErrorStack),
 }
 
-fn wrong(key: &str, path: &std::path::Path, error: &dyn std::fmt::Display, expected: &str) -> StoreError {
+fn wrong(key: &str, path: &Path, error: &dyn std::fmt::Display, expected: &str) -> StoreError {
     StoreError::Refused(format!("store.tls.{key} {path:?} cannot be used ({error}): set it to {expected}"))
 }
 

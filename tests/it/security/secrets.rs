@@ -43,10 +43,13 @@ impl Told {
         });
         let metrics = wait_for("folded readings", Duration::from_secs(60), || {
             let page = get(address.trim(), "/metrics");
-            let folded = page
-                .lines()
-                .any(|line| line.contains("folded") && line.contains(&scenario.name) && !line.ends_with(" 0"));
-            if folded { Ok(page) } else { Err(format!("{page}\n{}", end(&read(&log)))) }
+            let counts = |line: &str| line.starts_with("etiage_readings_total") && line.contains("folded");
+            let folded = page.lines().any(|line| counts(line) && !line.ends_with(" 0"));
+            if folded && page.contains(&scenario.name) {
+                Ok(page)
+            } else {
+                Err(format!("{page}\n{}", end(&read(&log))))
+            }
         });
         succeed(Command::new("kill").arg("-TERM").arg(engine.id().to_string()));
         assert!(engine.wait().expect("a child can be waited for").success(), "{}", end(&read(&log)));

@@ -172,9 +172,15 @@ fn refusal(error: &ConnectionError) -> Option<(&'static str, &'static str)> {
     tls_refusal(&error.to_string())
 }
 
-/// The same for an objection of a node in OpenSSL's words, where it is about our settings.
+const CERTIFICATE: (&str, &str) = (
+    "refuses this client's certificate, or its absence",
+    "set store.tls.certificate and store.tls.key to a certificate that it trusts, and its key",
+);
+
+/// The same for an objection of a node in OpenSSL's words, where it is about our settings. Cassandra calls it an internal
+/// error that it cannot verify a client's certificate.
 pub fn tls_refused(words: &str, nodes: &str) -> Option<StoreError> {
-    let (what, remedy) = tls_refusal(words)?;
+    let (what, remedy) = tls_refusal(words).or(words.contains("alert internal error").then_some(CERTIFICATE))?;
     Some(StoreError::Refused(format!("cassandra at {nodes} {what} ({words}): {remedy}")))
 }
 
@@ -189,8 +195,7 @@ fn tls_refusal(text: &str) -> Option<(&'static str, &'static str)> {
         Some(("speaks no TLS on this port", "set store.nodes to the TLS port, or store.tls to false"))
     } else if says(&["alert certificate", "alert bad certificate", "alert unknown ca", "alert unsupported certificate"])
     {
-        let remedy = "set store.tls.certificate and store.tls.key to a certificate that it trusts, and its key";
-        Some(("refuses this client's certificate, or its absence", remedy))
+        Some(CERTIFICATE)
     } else {
         None
     }

@@ -1,6 +1,6 @@
 //! Cassandra with TLS and passwords: whoever is not let in is told what to set.
 
-use super::{KEY_PASSWORD, ROWS, refused, scenario, servers, with_cassandra};
+use super::{ROWS, refused, scenario, servers, with_cassandra};
 use crate::support::{Servers, succeed};
 
 #[test]
@@ -23,7 +23,7 @@ fn cassandra_whoever_is_not_let_in_is_told_what_to_set() {
     refused(&silent, "migrate", &[], &["who asks", "store.username and store.password"]);
     refused(&scenario(&servers), "migrate", &[], &[&servers.cassandra, "store.tls"]);
 
-    // TLS where none is spoken, and a name that the certificate does not have.
+    // TLS where none is spoken, and an authority that is not there.
     let plain = known().with("STORE__NODES", &Servers::shared().cassandra);
     refused(&plain, "migrate", &[], &["no TLS", "store.tls to false"]);
     let absent = known().with("STORE__TLS__CA", "/nowhere/ca.pem");
@@ -36,14 +36,9 @@ fn cassandra_asks_for_client_certificates() {
     let servers = Servers::cassandra_with_client_certificates("client_certificates");
     let file = |name: &str| servers.certificate("cassandra", name);
     let with = |certificate: &str, key: &str| {
-        with_cassandra(
-            scenario(&servers).with("STREAMS__TEMPERATURES__FILES", "[]"),
-            &servers,
-            "cassandra",
-            "cassandra",
-        )
-        .with("STORE__TLS__CERTIFICATE", &file(certificate))
-        .with("STORE__TLS__KEY", &file(key))
+        with_cassandra(scenario(&servers), &servers, "cassandra", "cassandra")
+            .with("STORE__TLS__CERTIFICATE", &file(certificate))
+            .with("STORE__TLS__KEY", &file(key))
     };
     let words = ["refuses this client's certificate", "store.tls.certificate and store.tls.key"];
     let none = with_cassandra(scenario(&servers), &servers, "cassandra", "cassandra");
@@ -53,13 +48,12 @@ fn cassandra_asks_for_client_certificates() {
     refused(&locked, "rows", &ROWS, &["store.tls.key", "key_password"]);
     refused(&with("client.pem", "server.key"), "rows", &ROWS, &["store.tls.key"]);
 
-    // Let in, and told what is missing inside.
+    // Let in (the passphrase is that of certificates.sh), and told what is missing inside.
     let known = locked.with("STORE__TLS__KEY_PASSWORD", "etiage-key");
-    assert_ne!(KEY_PASSWORD, "etiage-key", "this server's key has another password than the others'");
     refused(&known, "rows", &ROWS, &["has no keyspace", "etiage migrate"]);
     let plain = with("client.pem", "client.key");
     let planned = succeed(
-        &mut plain.etiage("migrate", &["--dry-run"]).env("ETIAGE_KAFKA__BOOTSTRAP_SERVERS", &Servers::shared().kafka),
+        plain.etiage("migrate", &["--dry-run"]).env("ETIAGE_KAFKA__BOOTSTRAP_SERVERS", &Servers::shared().kafka),
     );
     assert!(planned.contains("_reader: would be made"), "{planned}");
 }

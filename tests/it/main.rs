@@ -16,6 +16,7 @@ mod kafka_source;
 mod locate;
 mod queries;
 mod ring;
+mod security;
 mod semantics;
 mod store;
 mod support;

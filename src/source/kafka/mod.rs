@@ -54,8 +54,7 @@ pub struct KafkaSettings {
 /// what only the brokers can tell comes as `Failed`.
 pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receiver<SourceEvent>), SourceError> {
     let properties = properties::consumer(&settings.properties)?;
-    let refused = |text: String| SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)));
-    let client = Arc::new(Client::new(&properties).map_err(refused)?);
+    let client = Arc::new(client(&properties)?);
     let streams = streams(&settings.topics);
     let (outlet, events) = Outlet::new(settings.budget);
     let shared = Arc::new(Shared::default());
@@ -73,17 +72,20 @@ pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receive
     let spawned = thread::Builder::new().name("kafka-reader".into()).spawn(body);
     spawned.map_err(|error| SourceError::Fatal(format!("kafka: no thread to read with: {error}")))?;
     let group = properties.get("group.id").cloned().unwrap_or_default();
-    Ok((Arc::new(KafkaSource { client, shared, streams, group, has_ended }), events))
+    Ok((Arc::new(KafkaSource { client, shared, streams, group, has_ended, reads: true }), events))
 }
 
 /// Answers questions about the topics and the group; joins nothing and reads nothing.
 pub fn observe(settings: KafkaSettings) -> Result<Arc<KafkaSource>, SourceError> {
     let properties = properties::consumer(&settings.properties)?;
-    let refused = |text: String| SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)));
-    let client = Arc::new(Client::new(&properties).map_err(refused)?);
+    let client = Arc::new(client(&properties)?);
     let group = properties.get("group.id").cloned().unwrap_or_default();
     let (shared, streams) = (Arc::new(Shared::default()), streams(&settings.topics));
-    Ok(Arc::new(KafkaSource { client, shared, streams, group, has_ended: watch::channel(true).1 }))
+    Ok(Arc::new(KafkaSource { client, shared, streams, group, has_ended: watch::channel(true).1, reads: false }))
+}
+
+fn client(properties: &BTreeMap<String, String>) -> Result<Client, SourceError> {
+    Client::new(properties).map_err(|text| properties::refused(properties, &text))
 }
 
 fn streams(topics: &BTreeMap<String, String>) -> Arc<Streams> {
@@ -146,6 +148,8 @@ pub struct KafkaSource {
     streams: Arc<Streams>,
     group: String,
     has_ended: watch::Receiver<bool>,
+    /// The reader polls the client, and so heeds what its connections meet.
+    reads: bool,
 }
 
 impl KafkaSource {
@@ -154,8 +158,9 @@ impl KafkaSource {
         &self,
         question: impl FnOnce(&Client) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
-        let client = self.client.clone();
-        let asked = tokio::task::spawn_blocking(move || question(&client)).await;
+        let (client, reads) = (self.client.clone(), self.reads);
+        let answer = move || if reads { question(&client) } else { trouble::explained(&client, question(&client)) };
+        let asked = tokio::task::spawn_blocking(answer).await;
         asked.unwrap_or_else(|error| Err(SourceError::Unavailable(format!("kafka: the question was dropped: {error}"))))
     }
 }

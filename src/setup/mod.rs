@@ -90,6 +90,11 @@ impl Compiled {
         Ok(compiled)
     }
 
+    /// Which of the region sets a view uses.
+    pub fn region_set_of(&self, view: &str) -> Option<usize> {
+        self.region_of_view.get(view).copied()
+    }
+
     /// The view of a live generation.
     pub fn view(&self, name: &str, config: &Config, generation: &GenerationRecord) -> Result<Arc<View>, SetupError> {
         let view = &config.views[name];

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 pub use self::outbox::KafkaOutbox;
 
 use self::ffi::{Client, Element};
+use self::observer::Observer;
 use self::reader::Reader;
 use self::topics::Streams;
 use super::outlet::{Budget, Outlet};
@@ -27,6 +28,8 @@ use crate::reading::{Offset, TopicId, TopicPartition};
 
 mod commit;
 mod ffi;
+pub mod inspect;
+mod observer;
 mod outbox;
 mod properties;
 pub mod provision;
@@ -68,7 +71,7 @@ pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receive
     let spawned = thread::Builder::new().name("kafka-reader".into()).spawn(body);
     spawned.map_err(|error| SourceError::Fatal(format!("kafka: no thread to read with: {error}")))?;
     let group = properties.get("group.id").cloned().unwrap_or_default();
-    Ok((Arc::new(KafkaSource { client, shared, streams, group, has_ended }), events))
+    Ok((Arc::new(KafkaSource { client, shared, streams, group, has_ended, observer: None }), events))
 }
 
 /// Answers questions about the topics and the group; joins nothing and reads nothing.
@@ -78,7 +81,8 @@ pub fn observe(settings: KafkaSettings) -> Result<Arc<KafkaSource>, SourceError>
     let client = Arc::new(Client::new(&properties).map_err(refused)?);
     let group = properties.get("group.id").cloned().unwrap_or_default();
     let (shared, streams) = (Arc::new(Shared::default()), streams(&settings.topics));
-    Ok(Arc::new(KafkaSource { client, shared, streams, group, has_ended: watch::channel(true).1 }))
+    let observer = Some(Observer::new(&properties));
+    Ok(Arc::new(KafkaSource { client, shared, streams, group, has_ended: watch::channel(true).1, observer }))
 }
 
 fn streams(topics: &BTreeMap<String, String>) -> Arc<Streams> {
@@ -141,6 +145,8 @@ pub struct KafkaSource {
     streams: Arc<Streams>,
     group: String,
     has_ended: watch::Receiver<bool>,
+    /// Where nothing is read: nobody else polls the client, and nobody else says what ails it.
+    observer: Option<Observer>,
 }
 
 impl KafkaSource {
@@ -149,8 +155,14 @@ impl KafkaSource {
         &self,
         question: impl FnOnce(&Client) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
-        let client = self.client.clone();
-        let asked = tokio::task::spawn_blocking(move || question(&client)).await;
+        let (client, streams, observer) = (self.client.clone(), self.streams.clone(), self.observer.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            question(&client).map_err(|error| match &observer {
+                Some(observer) => observer.explain(&client, &streams, error),
+                None => error,
+            })
+        });
+        let asked = asked.await;
         asked.unwrap_or_else(|error| Err(SourceError::Unavailable(format!("kafka: the question was dropped: {error}"))))
     }
 }

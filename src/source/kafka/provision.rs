@@ -9,6 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as E};
 use rdkafka::types::RDKafkaRespErr;
 
+use super::observer::{reach, servers};
 use super::properties;
 use crate::source::SourceError;
 
@@ -39,7 +40,8 @@ pub async fn create_topics(
     let replication = |one: &Wanted| TopicReplication::Fixed(one.replication);
     let topics: Vec<_> = wanted.iter().map(|one| NewTopic::new(&one.name, one.partitions, replication(one))).collect();
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
-    let answers = admin.create_topics(&topics, &options).await.map_err(|error| failed("creating topics", &error))?;
+    let answers =
+        admin.create_topics(&topics, &options).await.map_err(|error| failed(properties, "creating topics", &error))?;
     let outcome = |answer| match answer {
         Ok(_) => Ok(Outcome::Created),
         Err((_, E::TopicAlreadyExists)) => Ok(Outcome::Existed),
@@ -50,19 +52,23 @@ pub async fn create_topics(
 
 /// How many partitions a topic has; `None` where there is no such topic.
 pub async fn topic_partitions(properties: &BTreeMap<String, String>, topic: &str) -> Result<Option<i32>, SourceError> {
-    let (admin, topic) = (admin(properties)?, topic.to_string());
-    let asked = tokio::task::spawn_blocking(move || partitions(&admin, &topic)).await;
+    let (admin, topic, user) = (admin(properties)?, topic.to_string(), properties.clone());
+    let asked = tokio::task::spawn_blocking(move || partitions(&admin, &user, &topic)).await;
     asked.unwrap_or_else(|error| Err(SourceError::Unavailable(format!("the question was dropped: {error}"))))
 }
 
-fn partitions(admin: &AdminClient<DefaultClientContext>, topic: &str) -> Result<Option<i32>, SourceError> {
+fn partitions(
+    admin: &AdminClient<DefaultClientContext>,
+    user: &BTreeMap<String, String>,
+    topic: &str,
+) -> Result<Option<i32>, SourceError> {
     let what = format!("asking for topic \"{topic}\"");
-    let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| failed(&what, &error))?;
+    let metadata = admin.inner().fetch_metadata(Some(topic), TIMEOUT).map_err(|error| failed(user, &what, &error))?;
     let Some(found) = metadata.topics().iter().find(|one| one.name() == topic) else { return Ok(None) };
     match found.error() {
         None => Ok(Some(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX))),
         Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => Ok(None),
-        Some(error) => Err(failed(&what, &KafkaError::MetadataFetch(error.into()))),
+        Some(error) => Err(failed(user, &what, &KafkaError::MetadataFetch(error.into()))),
     }
 }
 
@@ -75,12 +81,12 @@ fn admin(user: &BTreeMap<String, String>) -> Result<AdminClient<DefaultClientCon
     })
 }
 
-fn failed(what: &str, error: &KafkaError) -> SourceError {
+fn failed(user: &BTreeMap<String, String>, what: &str, error: &KafkaError) -> SourceError {
     let text = format!("kafka: {what}: {error}");
     match error.rdkafka_error_code() {
         Some(code) if super::trouble::nature(super::ffi::Code(code as i32)) != super::trouble::Nature::Passing => {
             SourceError::Fatal(text)
         }
-        _ => SourceError::Unavailable(text),
+        _ => SourceError::Unavailable(format!("{text}: {}", reach(&servers(user)))),
     }
 }

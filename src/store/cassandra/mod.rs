@@ -10,7 +10,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
     BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, PositionKind, Row, RowId, RowQuery, RowWrite,
-    Slot, Stamp, Store, StoreError, StoredPosition,
+    Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
 };
 use crate::config::CassandraConfig;
 use crate::reading::{Offset, SourceId};
@@ -21,6 +21,7 @@ use statements::Statements;
 mod batches;
 mod control;
 mod error;
+mod facts;
 mod flight;
 mod guard;
 mod migrate;
@@ -141,6 +142,10 @@ impl Store for Cassandra {
         self.check_datacenter().await?;
         self.check_guards().await?;
         self.statements().await.map(drop)
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.told().await
     }
 
     async fn write_parts(&self, parts: &[PartWrite]) -> Result<(), StoreError> {

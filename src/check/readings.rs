@@ -1,0 +1,191 @@
+//! What the first readings of a stream become: for people who wonder whether the configuration
+//! means what they meant. Pure.
+
+use arrow_array::Array;
+use serde_json::{Value, json};
+
+use crate::reading::{Located, TopicPartition, flags};
+
+/// Longest piece of a refused reading's text that is shown, in characters.
+const SHOWN: usize = 160;
+
+/// A region set in use, for the names of what lies in it.
+pub struct Place<'a> {
+    /// The views that group by it, or the set's own name.
+    pub label: String,
+    /// Code and name by index.
+    pub region: &'a dyn Fn(usize) -> (String, String),
+}
+
+/// One reading, or a record that cannot be split into readings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// `topic/partition`, offset, index within the record.
+    pub partition: String,
+    pub offset: i64,
+    pub index: u32,
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The stream rejects it; with the start of its text.
+    Refused {
+        reason: &'static str,
+        detail: String,
+        text: String,
+    },
+    Taken(Taken),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Taken {
+    pub time_ms: i64,
+    pub position: Option<(f64, f64)>,
+    /// Per region set: whose it is, and the code and name of the region; `None` is outside.
+    pub regions: Vec<(String, Option<(String, String)>)>,
+    /// A configured filter leaves it out.
+    pub filtered: bool,
+    pub metrics: Vec<Metric>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metric {
+    pub name: String,
+    /// Decimal text; `None` where it is missing.
+    pub value: Option<String>,
+    pub alarm: bool,
+    pub active: bool,
+    pub outlier: bool,
+}
+
+/// The first readings of a decoded batch, in the order of the log.
+pub fn first(
+    partition: &TopicPartition,
+    located: &Located,
+    metrics: &[impl AsRef<str>],
+    places: &[Place<'_>],
+    unit_exponent: i32,
+    count: usize,
+) -> Vec<Reading> {
+    let batch = &located.batch;
+    let mut readings: Vec<Reading> = Vec::new();
+    for rejection in &batch.rejections {
+        let (start, end) = (rejection.text.start as usize, rejection.text.end as usize);
+        let outcome = Outcome::Refused {
+            reason: rejection.reject.reason(),
+            detail: rejection.reject.to_string(),
+            text: clip(&String::from_utf8_lossy(&batch.raw.bytes[start..end])),
+        };
+        readings.push(reading(partition, rejection.offset.0, rejection.index, outcome));
+    }
+    for record in &batch.records {
+        for row in record.readings.start as usize..record.readings.end as usize {
+            let taken = taken(located, row, metrics, places, unit_exponent);
+            readings.push(reading(partition, record.offset.0, batch.columns.index[row], Outcome::Taken(taken)));
+        }
+    }
+    readings.sort_by_key(|one| (one.offset, one.index));
+    readings.truncate(count);
+    readings
+}
+
+fn reading(partition: &TopicPartition, offset: i64, index: u32, outcome: Outcome) -> Reading {
+    Reading { partition: partition.to_string(), offset, index, outcome }
+}
+
+fn taken(located: &Located, row: usize, names: &[impl AsRef<str>], places: &[Place<'_>], unit_exponent: i32) -> Taken {
+    let columns = &located.batch.columns;
+    let has_position = columns.lat.is_valid(row) && columns.lon.is_valid(row);
+    let region = |(place, found): (&Place<'_>, &Vec<Option<crate::locate::RegionIdx>>)| {
+        (place.label.clone(), found[row].map(|region| (place.region)(region.index())))
+    };
+    let metric = |(name, column): (&_, &crate::reading::MetricColumn)| {
+        let name: &str = AsRef::as_ref(name);
+        let has = |flag| column.flags.value(row) & flag != 0;
+        Metric {
+            name: name.to_owned(),
+            value: column.values.is_valid(row).then(|| decimal(column.values.value(row), unit_exponent)),
+            alarm: has(flags::ALARM),
+            active: has(flags::ACTIVE),
+            outlier: has(flags::OUTLIER),
+        }
+    };
+    Taken {
+        time_ms: columns.time_ms.value(row),
+        position: has_position.then(|| (columns.lat.value(row), columns.lon.value(row))),
+        regions: if has_position { places.iter().zip(&located.regions).map(region).collect() } else { Vec::new() },
+        filtered: columns.filtered.value(row),
+        metrics: names.iter().zip(&columns.metrics).map(metric).collect(),
+    }
+}
+
+impl Reading {
+    pub fn json(&self) -> Value {
+        let mut object = json!({ "partition": self.partition, "offset": self.offset, "index": self.index });
+        let more = match &self.outcome {
+            Outcome::Refused { reason, detail, text } => json!({ "rejected": reason, "detail": detail, "text": text }),
+            Outcome::Taken(taken) => taken.json(),
+        };
+        if let (Some(object), Some(more)) = (object.as_object_mut(), more.as_object()) {
+            object.extend(more.clone());
+        }
+        object
+    }
+}
+
+impl Taken {
+    fn json(&self) -> Value {
+        let region = |(label, region): &(String, Option<(String, String)>)| {
+            let (code, name) = region.clone().unzip();
+            json!({ "of": label, "code": code, "name": name })
+        };
+        let metric = |one: &Metric| json!({ "name": one.name, "value": one.value, "alarm": one.alarm, "active": one.active, "outlier": one.outlier });
+        json!({
+            "time_ms": self.time_ms, "lat": self.position.map(|place| place.0), "lon": self.position.map(|place| place.1),
+            "filtered": self.filtered, "regions": self.regions.iter().map(region).collect::<Vec<_>>(),
+            "metrics": self.metrics.iter().map(metric).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// A fixed-point value as a decimal text: 29406800000 of unit 1e-9 is `29.4068`.
+pub fn decimal(value: i64, unit_exponent: i32) -> String {
+    let places = unit_exponent.unsigned_abs() as usize;
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    let (sign, fraction) = (if value < 0 { "-" } else { "" }, fraction.trim_end_matches('0'));
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}
+
+fn clip(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_point_values_are_told_as_decimals() {
+        for (value, exponent, text) in [
+            (29_406_800_000, -9, "29.4068"),
+            (-5, -1, "-0.5"),
+            (0, -9, "0"),
+            (1, -15, "0.000000000000001"),
+            (70, 0, "70"),
+            (i64::MIN, -9, "-9223372036.854775808"),
+        ] {
+            assert_eq!(decimal(value, exponent), text);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(clip("é"), "é");
+        assert_eq!(clip(&"é".repeat(1_000)).chars().count(), SHOWN + 1);
+    }
+}

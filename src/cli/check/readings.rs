@@ -1,0 +1,119 @@
+//! The first readings of each stream, decoded and located as a run would.
+
+use std::collections::BTreeMap;
+
+use etiage::check::readings::{Outcome, Place, Reading, first};
+use etiage::config::{Config, Format, StreamConfig};
+use etiage::locate::RegionSet;
+use etiage::reading::{Located, RawBatch, TopicPartition};
+use etiage::run::decoding::{Places, locate};
+use etiage::setup::{Compiled, Input};
+use etiage::source::files::first_records;
+use etiage::source::kafka::inspect::Inspector;
+
+use super::Report;
+
+type Records = BTreeMap<TopicPartition, RawBatch>;
+
+pub async fn look(
+    config: &Config,
+    compiled: &Compiled,
+    inspector: Option<&Inspector>,
+    count: usize,
+    report: &mut Report,
+) {
+    if count == 0 {
+        return;
+    }
+    for (name, stream) in &config.streams {
+        let records = match inspector {
+            Some(inspector) => of_topics(stream, inspector, count).await,
+            None => of_files(stream, count),
+        };
+        match records {
+            Ok(records) => {
+                let readings = shown(config, compiled, name, records, count);
+                tell(name, &readings, report);
+                report.readings.push((name.clone(), readings));
+            }
+            Err(error) => report.wrong(format!("stream {name}"), error),
+        }
+    }
+}
+
+async fn of_topics(stream: &StreamConfig, inspector: &Inspector, count: usize) -> Result<Records, String> {
+    let told = |error: etiage::source::SourceError| error.to_string();
+    let there = inspector.topics(stream.topics.iter().cloned().collect()).await.map_err(told)?;
+    let mut records = Records::new();
+    for (topic, facts) in there {
+        records.extend(inspector.first_records(topic, facts.partitions, count).await.map_err(told)?);
+    }
+    Ok(records)
+}
+
+fn of_files(stream: &StreamConfig, count: usize) -> Result<Records, String> {
+    let longest = stream.max_record.saturating_add(1);
+    // A file that cannot be opened has its own line in the report.
+    let open = |file: &std::path::PathBuf| {
+        let batch = first_records(file, stream.format == Format::Csv, longest, count).ok()?;
+        Some((TopicPartition { topic: file.to_string_lossy().into(), partition: 0 }, batch))
+    };
+    Ok(stream.files.iter().filter_map(open).collect())
+}
+
+fn shown(config: &Config, compiled: &Compiled, name: &str, records: Records, count: usize) -> Vec<Reading> {
+    let (stream, input) = (&config.streams[name], &compiled.inputs[name]);
+    let of_set = |number: usize| {
+        let views = config.views.keys().filter(|view| compiled.region_set_of(view) == Some(number));
+        let label = views.cloned().collect::<Vec<_>>().join(", ");
+        (label, &*compiled.regions[number].places.set)
+    };
+    let sets: Vec<(String, &RegionSet)> = (0..compiled.regions.len()).map(of_set).collect();
+    let regions: Vec<_> = sets.iter().map(|(_, set)| region_names(set)).collect();
+    let places: Vec<Place<'_>> =
+        sets.iter().zip(&regions).map(|((label, _), region)| Place { label: label.clone(), region }).collect();
+    let mut readings = Vec::new();
+    for (partition, raw) in records {
+        let located = located(compiled, input, &partition, raw);
+        let metrics = input.decoder.metric_names();
+        readings.extend(first(&partition, &located, metrics, &places, stream.unit_exponent, count - readings.len()));
+        if readings.len() >= count {
+            break;
+        }
+    }
+    if !config.rejects.payload {
+        readings.iter_mut().for_each(withhold);
+    }
+    readings
+}
+
+fn region_names(set: &RegionSet) -> impl Fn(usize) -> (String, String) {
+    |index| (set.regions()[index].code().to_owned(), set.regions()[index].name().to_owned())
+}
+
+fn located(compiled: &Compiled, input: &Input, partition: &TopicPartition, raw: RawBatch) -> Located {
+    let decoder = input.file_decoders.get(partition).unwrap_or(&input.decoder);
+    let places = compiled.regions.iter().map(|regions| &regions.places);
+    let places: Vec<Places> =
+        places.map(|one| Places { set: one.set.clone(), nearest_within_m: one.nearest_within_m }).collect();
+    locate(&places, decoder.decode(raw))
+}
+
+/// A payload that must not leave with a reject must not show here.
+fn withhold(reading: &mut Reading) {
+    if let Outcome::Refused { text, .. } = &mut reading.outcome {
+        *text = "(withheld by rejects.payload = false)".to_owned();
+    }
+}
+
+fn tell(stream: &str, readings: &[Reading], report: &mut Report) {
+    let refused = readings.iter().filter(|one| matches!(one.outcome, Outcome::Refused { .. })).count();
+    report.about(format!("stream {stream}"), |about| match (readings.len(), refused) {
+        (0, _) => about.well("holds no readings yet"),
+        (all, 0) => about.well(format!("its first {all} readings are understood")),
+        (all, refused) if refused == all => about.wrong(format!(
+            "all of its first {all} readings are refused: do format, time, lat, lon and metrics of streams.{stream} fit them?"
+        )),
+        (all, refused) => about.warn(format!("{refused} of its first {all} readings are refused: see below")),
+    });
+}

@@ -9,12 +9,15 @@
     reason = "tests of the third ring live in real time, and hear of the servers by the environment"
 )]
 
+mod configuration;
 mod contracts;
 mod faults;
 mod kafka_source;
 mod locate;
+mod mistakes;
 mod queries;
 mod ring;
+mod status;
 mod store;
 mod support;
 mod synop;

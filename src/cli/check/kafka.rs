@@ -82,6 +82,7 @@ async fn group(config: &Config, inspector: &Inspector, report: &mut Report) -> R
     let members = inspector.members().await?;
     let text = match members.len() {
         0 => "no member runs now".to_owned(),
+        1 => "one member runs now".to_owned(),
         count => format!("{count} members run now"),
     };
     report.well(format!("group {name}"), text);

@@ -169,6 +169,54 @@ fn clip(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const PAYLOADS: [&str; 4] = [
+        r#"[{"at":"2019-02-19T14:00:00Z","lat":48.11,"lon":-1.68,"x":31.5,"on":1},{"at":"never","x":1},
+            {"at":"2019-02-19T14:00:01Z","lat":0,"lon":0,"on":0}]"#,
+        "{not json",
+        r#"{"at":"2019-02-19T14:00:02Z","lat":48.11,"lon":-1.68,"x":1,"country":"Spain"}"#,
+        r#"{"at":"2019-02-19T14:00:03Z","lat":48.11,"lon":-1.68,"x":2}"#,
+    ];
+
+    /// The payloads as the configuration below understands them.
+    fn readings(count: usize) -> Vec<Reading> {
+        let text = r#"{ topics = ["t"], time = "at", lat = "lat", lon = "lon", active = "on",
+            filters = [{ field = "country", not = "Spain" }], metrics.x = { threshold = 30, normal = { mu = 0, sigma = 1, k = 2 } } }"#;
+        let text = &text.replace('\n', " ");
+        let vars = [("ETIAGE_STREAMS__T", text.as_str()), ("ETIAGE_VIEWS__REGION__WINDOW", "1h")];
+        let vars = vars.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = crate::config::Config::load(None, vars).expect("sound");
+        let compiled = crate::setup::Compiled::new(&config).expect("sound");
+        let mut raw = crate::reading::RawBatch::default();
+        for (offset, payload) in PAYLOADS.iter().enumerate() {
+            raw.push(crate::reading::Offset(offset as i64), Some(1_600_000_000_000), None, Some(payload.as_bytes()));
+        }
+        let input = &compiled.inputs["t"];
+        let set = compiled.regions[0].places.set.clone();
+        let place = crate::run::decoding::Places { set: set.clone(), nearest_within_m: None };
+        let located = crate::run::decoding::locate(&[place], input.decoder.decode(raw));
+        let region = |at: usize| (set.regions()[at].code().to_owned(), set.regions()[at].name().to_owned());
+        let partition = TopicPartition { topic: "t".into(), partition: 3 };
+        let places = [Place { label: "region".into(), region: &region }];
+        first(&partition, &located, input.decoder.metric_names(), &places, -9, count)
+    }
+
+    #[test]
+    fn each_reading_is_told_in_the_order_of_the_log() {
+        let all = readings(100);
+        let places: Vec<_> = all.iter().map(|one| (one.offset, one.index)).collect();
+        assert_eq!(places, [(0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (3, 0)]);
+        assert_eq!(all[0].partition, "t/3");
+        let first = &all[0].json();
+        assert_eq!((&first["regions"][0]["code"], &first["metrics"][0]["value"]), (&json!("53"), &json!("31.5")));
+        let flags = ["alarm", "active", "outlier"].map(|flag| first["metrics"][0][flag].as_bool());
+        assert_eq!(flags, [Some(true); 3], "{first}");
+        assert_eq!((&all[1].json()["rejected"], &all[3].json()["rejected"]), (&json!("bad_time"), &json!("malformed")));
+        let outside = &all[2].json();
+        assert_eq!((&outside["regions"][0]["code"], &outside["metrics"][0]["value"]), (&Value::Null, &Value::Null));
+        assert_eq!((&all[4].json()["filtered"], &all[5].json()["filtered"]), (&json!(true), &json!(false)));
+        assert_eq!(readings(2)[..], all[..2]);
+    }
+
     #[test]
     fn fixed_point_values_are_told_as_decimals() {
         for (value, exponent, text) in [

@@ -26,7 +26,7 @@ pub fn absent(name: &str) -> Finding {
 /// A topic that a stream reads. `lateness_ms`: the longest allowed lateness of its views, `None` for unlimited.
 pub fn source(topic: &Topic<'_>, stream: &StreamConfig, lateness_ms: Option<i64>) -> Vec<Finding> {
     let mut about = About::new(format!("topic \"{}\"", topic.name));
-    about.well(format!("{} partitions, {} replicas", topic.partitions, topic.replication));
+    about.well(format!("partitions {}, replication {}", topic.partitions, topic.replication));
     if topic.partitions == 1 {
         about.warn("it has one partition, so one instance does all the work: more partitions let it be shared");
     }
@@ -53,7 +53,7 @@ pub fn source(topic: &Topic<'_>, stream: &StreamConfig, lateness_ms: Option<i64>
 /// The topic of rejected or late readings.
 pub fn outgoing(topic: &Topic<'_>, key: &str) -> Vec<Finding> {
     let mut about = About::new(format!("topic \"{}\"", topic.name));
-    about.well(format!("{} partitions, {} replicas ({key})", topic.partitions, topic.replication));
+    about.well(format!("{key}: partitions {}, replication {}", topic.partitions, topic.replication));
     replicas(topic, &mut about);
     let Some(settings) = readable(topic, &mut about) else { return about.findings };
     let least: usize = settings.get("min.insync.replicas").and_then(|value| value.parse().ok()).unwrap_or(1);
@@ -164,7 +164,7 @@ mod tests {
     fn a_good_topic_is_well() {
         let findings = judged(6, 3, &[]);
         assert!(findings.iter().all(|one| one.level == Level::Well), "{findings:?}");
-        assert_eq!(findings[0].text, "6 partitions, 3 replicas");
+        assert_eq!(findings[0].text, "partitions 6, replication 3");
     }
 
     #[test]

@@ -103,7 +103,10 @@ async fn look(config: &Config, count: usize, report: &mut Report) {
         Ok(compiled) => compiled,
         Err(error) => return report.wrong("configuration", error.to_string()),
     };
-    report.well("configuration", format!("{} streams, {} views", config.streams.len(), config.views.len()));
+    let names = |names: Vec<&str>| names.join(", ");
+    let streams = names(config.streams.keys().map(String::as_str).collect());
+    let views = names(config.views.keys().map(String::as_str).collect());
+    report.well("configuration", format!("streams {streams}; views {views}"));
     local::look(config, report);
     let store = store::look(config, report).await;
     let inspector = if local::reads_files(config) { None } else { kafka::look(config, report).await };
@@ -111,5 +114,7 @@ async fn look(config: &Config, count: usize, report: &mut Report) {
     if let Some(store) = store.filter(|_| reachable) {
         views::look(config, store, report).await;
     }
-    readings::look(config, &compiled, inspector.as_ref(), count, report).await;
+    if reachable {
+        readings::look(config, &compiled, inspector.as_ref(), count, report).await;
+    }
 }

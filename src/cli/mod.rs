@@ -75,8 +75,11 @@ impl ConfigArg {
         // A variable that is no Unicode is none of ours.
         let unicode = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         let environment = std::env::vars_os().filter_map(unicode);
-        let config = Config::load(self.config.as_deref(), environment)?;
-        Ok(config)
+        let config = Config::load(self.config.as_deref(), environment);
+        match self.config {
+            Some(_) => Ok(config?),
+            None => config.context("no --config FILE is given, so there is the environment alone"),
+        }
     }
 }
 

@@ -97,8 +97,17 @@ async fn ask(config: &Config) -> anyhow::Result<Status> {
     }
     lines.sort_by(|a, b| a.position.partition.cmp(&b.position.partition));
     let reads_topics = config.streams.values().any(|stream| !stream.topics.is_empty());
-    let members = if reads_topics { Inspector::new(&config.kafka.properties)?.members().await? } else { Vec::new() };
+    let members = if reads_topics { members(config).await } else { Vec::new() };
     Ok(Status { group: source.group().to_owned(), lines, members })
+}
+
+/// A user who may not list groups still sees the instances by their heartbeats.
+async fn members(config: &Config) -> Vec<Member> {
+    let asked = async { Inspector::new(&config.kafka.properties)?.members().await };
+    asked.await.unwrap_or_else(|error| {
+        eprintln!("the group's members cannot be listed: {error}");
+        Vec::new()
+    })
 }
 
 async fn line(

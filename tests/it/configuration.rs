@@ -16,11 +16,10 @@ const LEAST: [&str; 2] = [
 ];
 
 /// What a table of the defaults is called in people's files, and where the least configuration has it.
-const TABLES: [(&str, &str, &str); 4] = [
+const TABLES: [(&str, &str, &str); 3] = [
     ("stream_defaults", "streams.NAME", "streams.s"),
     ("metric_defaults", "streams.NAME.metrics.METRIC", "streams.s.metrics.m"),
     ("view_defaults", "views.NAME", "views.v"),
-    ("alert_defaults", "alerts.NAME", "alerts.a"),
 ];
 
 /// A piece of `defaults.toml`, in its order.
@@ -105,19 +104,21 @@ fn without_default(key: Piece) -> Piece {
     }
 }
 
-/// What the parser says that it expects: its answer to a list of lists, which no key takes.
+/// What the parser says that it expects: its answer to a text that means nothing, and where it takes any
+/// text, to a list of lists, which no key takes.
 fn form(table: &str, key: &str) -> String {
-    let asked = LEAST.iter().find_map(|least| {
-        let (_, message) = refusal(least, table, key)?;
+    let nothing: [toml::Value; 2] = ["?".into(), vec![toml::Value::Array(vec![1.into()])].into()];
+    let mut asked = nothing.iter().flat_map(|value| LEAST.iter().map(move |least| (least, value)));
+    let answer = asked.find_map(|(least, value)| {
+        let message = refusal(least, table, key, value)?;
         let (_, form) = message.split_once("expected ")?;
-        let form = form.split(", found").next().unwrap_or(form);
-        Some(form.to_owned())
+        Some(form.split(", found").next().unwrap_or(form).replace("a list such as [\"a\", \"b\"] of ", "a list, each "))
     });
-    asked.unwrap_or_default()
+    answer.unwrap_or_default()
 }
 
 /// The parser's words about this key, where it is what they are about.
-fn refusal(least: &str, table: &str, key: &str) -> Option<(String, String)> {
+fn refusal(least: &str, table: &str, key: &str, value: &toml::Value) -> Option<String> {
     let mut tree: toml::Table = least.parse().expect("TOML");
     let place = |path: &str| {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
@@ -130,13 +131,12 @@ fn refusal(least: &str, table: &str, key: &str) -> Option<(String, String)> {
         let next = here.entry(name).or_insert_with(|| toml::Table::new().into());
         here = next.as_table_mut().expect("a table");
     }
-    let nothing = toml::Value::Array(vec![toml::Value::Array(vec![1.into()])]);
-    here.insert(key.to_owned(), nothing);
+    here.insert(key.to_owned(), value.clone());
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("etiage.toml");
     std::fs::write(&file, tree.to_string()).expect("written");
     let message = Config::load(Some(&file), std::iter::empty()).err()?.to_string();
-    message.contains(&format!("{path}.{key}")).then_some((path, message))
+    message.contains(&format!("{path}.{key}")).then_some(message)
 }
 
 fn render() -> String {

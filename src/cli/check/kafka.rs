@@ -80,7 +80,12 @@ fn silent(stream: &StreamConfig, there: &BTreeSet<&String>, name: &str, report: 
 async fn group(config: &Config, inspector: &Inspector, report: &mut Report) -> Result<(), SourceError> {
     let name = config.kafka.properties.get("group.id").map_or("", String::as_str);
     let members = inspector.members().await?;
+    let newer = config.kafka.properties.get("group.protocol").is_some_and(|protocol| protocol == "consumer");
     let text = match members.len() {
+        0 if newer => {
+            "members of the protocol \"consumer\" are not listed; `etiage status` knows them by their heartbeats"
+                .to_owned()
+        }
         0 => "no member runs now".to_owned(),
         1 => "one member runs now".to_owned(),
         count => format!("{count} members run now"),

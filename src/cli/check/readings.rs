@@ -28,10 +28,11 @@ pub async fn look(
     for (name, stream) in &config.streams {
         let records = match inspector {
             Some(inspector) => of_topics(stream, inspector, count).await,
-            None => of_files(stream, count),
+            None => Ok(Some(of_files(stream, count))),
         };
         match records {
-            Ok(records) => {
+            Ok(None) => {}
+            Ok(Some(records)) => {
                 let readings = shown(config, compiled, name, records, count);
                 tell(name, &readings, report);
                 report.readings.push((name.clone(), readings));
@@ -41,24 +42,28 @@ pub async fn look(
     }
 }
 
-async fn of_topics(stream: &StreamConfig, inspector: &Inspector, count: usize) -> Result<Records, String> {
+/// `None` where its topics are absent, which has a line of its own in the report.
+async fn of_topics(stream: &StreamConfig, inspector: &Inspector, count: usize) -> Result<Option<Records>, String> {
     let told = |error: etiage::source::SourceError| error.to_string();
     let there = inspector.topics(stream.topics.iter().cloned().collect()).await.map_err(told)?;
+    if there.is_empty() {
+        return Ok(None);
+    }
     let mut records = Records::new();
     for (topic, facts) in there {
         records.extend(inspector.first_records(topic, facts.partitions, count).await.map_err(told)?);
     }
-    Ok(records)
+    Ok(Some(records))
 }
 
-fn of_files(stream: &StreamConfig, count: usize) -> Result<Records, String> {
+fn of_files(stream: &StreamConfig, count: usize) -> Records {
     let longest = stream.max_record.saturating_add(1);
     // A file that cannot be opened has its own line in the report.
     let open = |file: &std::path::PathBuf| {
         let batch = first_records(file, stream.format == Format::Csv, longest, count).ok()?;
         Some((TopicPartition { topic: file.to_string_lossy().into(), partition: 0 }, batch))
     };
-    Ok(stream.files.iter().filter_map(open).collect())
+    stream.files.iter().filter_map(open).collect()
 }
 
 fn shown(config: &Config, compiled: &Compiled, name: &str, records: Records, count: usize) -> Vec<Reading> {

@@ -28,9 +28,14 @@ fn place(reading: &Reading) -> String {
 
 fn outcome(reading: &Reading) -> String {
     match &reading.outcome {
-        Outcome::Refused { reason, detail, text } => format!("rejected ({reason}): {detail}: {text}"),
+        Outcome::Refused { reason, detail, text } => format!("rejected ({reason}): {detail}: {}", plain(text)),
         Outcome::Taken(taken) => self::taken(taken),
     }
+}
+
+/// Control characters of a hostile payload are not for a terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 fn taken(taken: &Taken) -> String {
@@ -42,9 +47,9 @@ fn taken(taken: &Taken) -> String {
         let found = region.as_ref().map_or_else(|| "outside".to_owned(), |(code, name)| format!("{code} {name}"));
         words.push(format!("{found} ({views})"));
     }
-    words.extend(taken.metrics.iter().map(metric));
-    if taken.filtered {
-        words.push("filtered".to_owned());
+    match taken.filtered {
+        true => words.push("filtered".to_owned()),
+        false => words.extend(taken.metrics.iter().map(metric)),
     }
     words.join(" · ")
 }

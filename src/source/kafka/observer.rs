@@ -17,17 +17,19 @@ const MISSING_GRACE: Duration = Duration::from_secs(10);
 pub struct Observer {
     servers: Arc<str>,
     absent_since: Arc<Mutex<Option<Instant>>>,
+    /// librdkafka says a thing once: it stays true until there is an answer.
+    last: Arc<Mutex<Option<String>>>,
 }
 
 impl Observer {
     pub fn new(properties: &BTreeMap<String, String>) -> Observer {
-        Observer { servers: servers(properties).into(), absent_since: Arc::default() }
+        Observer { servers: servers(properties).into(), absent_since: Arc::default(), last: Arc::default() }
     }
 
     /// What is not there yet, and what does not answer, told apart and named.
     pub fn explain(&self, client: &Client, streams: &Streams, error: SourceError) -> SourceError {
         let SourceError::Unavailable(text) = error else { return error };
-        let trouble = Trouble::of(client);
+        let trouble = self.remembered(Trouble::of(client));
         if trouble.all_down {
             return SourceError::Unavailable(trouble.told(&self.servers));
         }
@@ -36,6 +38,12 @@ impl Observer {
             Ok(absent) => self.absent(&absent),
             Err(_) => SourceError::Unavailable(trouble.told(&self.servers)),
         }
+    }
+
+    fn remembered(&self, trouble: Trouble) -> Trouble {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = trouble.last.or_else(|| last.take());
+        Trouble { last: last.clone(), ..trouble }
     }
 
     fn absent(&self, names: &[String]) -> SourceError {
@@ -71,7 +79,7 @@ impl Trouble {
         while let Some(failure) = client.notes.next_error() {
             match failure.code.known() {
                 Some(rdkafka_sys::RDKafkaErrorCode::AllBrokersDown) => trouble.all_down = true,
-                _ => trouble.last = Some(failure.text),
+                _ => trouble.last = Some(without_state(failure.text)),
             }
         }
         trouble
@@ -83,6 +91,12 @@ impl Trouble {
     }
 }
 
+/// Without librdkafka's own state, which nobody can do anything about.
+fn without_state(mut text: String) -> String {
+    text.truncate(text.find(" (after ").unwrap_or(text.len()));
+    text
+}
+
 pub fn no_answer(client: &Client, servers: &str) -> String {
     Trouble::of(client).told(servers)
 }
@@ -91,4 +105,33 @@ pub fn no_answer(client: &Client, servers: &str) -> String {
 #[expect(clippy::disallowed_methods, reason = "patience with a topic that is absent: no result depends on it")]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_connection_stay_and_its_state_goes() {
+        let text = "b:1/bootstrap: Connect to ipv4#1.2.3.4:1 failed: Connection refused (after 0ms in state CONNECT)";
+        let trouble = Trouble { last: Some(without_state(text.into())), all_down: true };
+        assert_eq!(
+            trouble.told("b:1"),
+            "kafka does not answer (b:1/bootstrap: Connect to ipv4#1.2.3.4:1 failed: Connection refused): \
+             kafka.bootstrap.servers = b:1: are they up, and can this machine reach them?"
+        );
+    }
+
+    #[test]
+    fn what_was_said_once_is_remembered_and_an_absent_topic_has_its_time() {
+        let observer = Observer::new(&BTreeMap::from([("bootstrap.servers".to_owned(), "b:1".to_owned())]));
+        let said = |last: Option<&str>| Trouble { last: last.map(str::to_owned), all_down: false };
+        assert_eq!(observer.remembered(said(None)).last, None);
+        assert_eq!(observer.remembered(said(Some("refused"))).last.as_deref(), Some("refused"));
+        assert_eq!(observer.remembered(said(None)).last.as_deref(), Some("refused"));
+        let first = observer.absent(&["t".to_owned()]);
+        assert!(matches!(&first, SourceError::Unavailable(text) if text.contains("no topic \"t\"")), "{first:?}");
+        *observer.absent_since.lock().expect("nobody panicked") = now().checked_sub(MISSING_GRACE * 2);
+        assert!(matches!(observer.absent(&["t".to_owned()]), SourceError::Fatal(_)));
+    }
 }

@@ -89,6 +89,7 @@ async fn what_is_opened_to_be_read_is_neither_made_nor_changed() {
     assert!(reader.facts().await.unwrap().name.starts_with("SQLite 3."));
     let text = reader.write_closed("v", 1, Width::HOUR, 0).await.unwrap_err().to_string();
     assert!(text.contains("readonly") && text.contains("let this user write"), "{text}");
+    let path = dir.path().join("text");
     std::fs::write(&path, "no database, and long enough to look like one ".repeat(50)).unwrap();
     assert!(Sqlite::open_to_read(&path).unwrap_err().to_string().contains("store.path"));
 }

@@ -26,11 +26,15 @@ pub struct Tally {
     pub rejected: u64,
     /// By the view: in none of its regions.
     pub outside: u64,
+    /// By the view: without a field that it groups by.
+    pub unkeyed: u64,
     pub filtered: u64,
     /// Belongs to a window that a replay left alone.
     pub before_history: u64,
     /// Of the folded readings: those without a value, per metric of the view.
     pub missing: Vec<u64>,
+    /// Of the folded readings: values of metrics that their part had no more room for.
+    pub surplus: u64,
 }
 
 impl Tally {
@@ -40,25 +44,29 @@ impl Tally {
 
     /// The law of conservation (invariant I6).
     pub fn adds_up(&self) -> bool {
-        self.seen == self.folded + self.late + self.rejected + self.outside + self.filtered + self.before_history
+        let Tally { folded, late, rejected, outside, unkeyed, filtered, before_history, .. } = self;
+        self.seen == folded + late + rejected + outside + unkeyed + filtered + before_history
     }
 
     pub fn add(&mut self, other: &Tally) {
-        let Tally { seen, folded, late, rejected, outside, filtered, before_history, missing } = other;
+        let Tally { seen, folded, late, rejected, outside, unkeyed, filtered, before_history, missing, surplus } =
+            other;
         self.seen += seen;
         self.folded += folded;
         self.late += late;
         self.rejected += rejected;
         self.outside += outside;
+        self.unkeyed += unkeyed;
         self.filtered += filtered;
         self.before_history += before_history;
+        self.surplus += surplus;
         self.missing.resize(self.missing.len().max(missing.len()), 0);
         self.missing.iter_mut().zip(missing).for_each(|(sum, more)| *sum += more);
     }
 
     fn encode(&self, out: &mut Writer) {
-        let Tally { seen, folded, late, rejected, outside, filtered, before_history, missing } = self;
-        for count in [seen, folded, late, rejected, outside, filtered, before_history] {
+        let Tally { seen, folded, late, rejected, outside, unkeyed, filtered, before_history, missing, surplus } = self;
+        for count in [seen, folded, late, rejected, outside, unkeyed, filtered, before_history, surplus] {
             out.unsigned((*count).into());
         }
         out.unsigned(missing.len() as u128);
@@ -72,8 +80,10 @@ impl Tally {
             late: reader.unsigned_as()?,
             rejected: reader.unsigned_as()?,
             outside: reader.unsigned_as()?,
+            unkeyed: reader.unsigned_as()?,
             filtered: reader.unsigned_as()?,
             before_history: reader.unsigned_as()?,
+            surplus: reader.unsigned_as()?,
             missing: many(reader, |reader| reader.unsigned_as())?,
         })
     }
@@ -154,7 +164,7 @@ impl Commit {
             out.optional(view.max_ms);
             out.unsigned(view.tallies.len() as u128);
             for (width, tally) in &view.tallies {
-                out.unsigned(width.ms() as u128);
+                out.signed(width.code().into());
                 tally.encode(out);
             }
         }
@@ -204,12 +214,12 @@ fn decode_view(reader: &mut Reader<'_>) -> Result<ViewCommit, DecodeError> {
         generation: reader.unsigned_as()?,
         position: Offset(reader.signed_as()?),
         max_ms: reader.optional()?,
-        tallies: many(reader, |reader| Ok((width(reader.unsigned_as()?)?, Tally::decode(reader)?)))?,
+        tallies: many(reader, |reader| Ok((width(reader)?, Tally::decode(reader)?)))?,
     })
 }
 
-fn width(ms: u32) -> Result<Width, DecodeError> {
-    format!("{}s", ms / 1_000).parse().map_err(|_| DecodeError::Malformed)
+fn width(reader: &mut Reader<'_>) -> Result<Width, DecodeError> {
+    Width::from_code(reader.signed_as()?).ok_or(DecodeError::Malformed)
 }
 
 fn many<T>(
@@ -230,14 +240,16 @@ mod tests {
 
     fn commit() -> Commit {
         let tally = Tally {
-            seen: 9,
+            seen: 10,
             folded: 4,
             late: 2,
             rejected: 1,
             outside: 1,
+            unkeyed: 1,
             filtered: 1,
             before_history: 0,
             missing: vec![3, 0],
+            surplus: 5,
         };
         Commit {
             source: SourceId { topic: TopicId([7; 16]), partition: 3 },

@@ -4,8 +4,8 @@
 //! The modules stand in the order in which the data walks:
 //!
 //! ```text
-//! RawBatch ─► decode ─► Batch ─► locate ─► Located ─► partition ─► PartWrite ─► merge ─► RowWrite
-//! (source)                                    (judge, fold, flush)   (store)             (store)
+//! RawBatch ─► decode ─► Batch ─► locate, keys ─► Keyed ─► partition ─► PartWrite ─► merge ─► RowWrite
+//! (source)                                        (judge, fold, flush)   (store)             (store)
 //!                                                                    Commit ─► CommitRequest (source)
 //! ```
 //! From `reading` to `outgoing` everything is pure: no clock, socket, thread, environment or
@@ -16,6 +16,8 @@ pub mod reading;
 
 pub mod decode;
 pub mod locate;
+
+pub mod keys;
 pub mod window;
 
 pub mod bytes;

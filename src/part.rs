@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use crate::bytes::{DecodeError, Reader, Writer};
 use crate::reading::Offset;
 use crate::window::Aggregate;
@@ -15,7 +17,11 @@ use crate::window::exact::Squares;
 /// Version of the encoding; the first byte of every blob.
 const VERSION: u8 = 1;
 
-/// The content of a part.
+/// Metrics that a part holds beside those that its view names, at most: whoever sends readings with
+/// ever new fields must not make it grow without end. Part of the meaning: changing it is a new one.
+pub const MAX_OTHERS: usize = 1_024;
+
+/// The content of a part, its metrics by number: see [`Metrics`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// How many records have changed it.
@@ -24,12 +30,77 @@ pub struct Part {
     pub next: Offset,
     /// In the order of the view's metrics.
     pub aggregates: Vec<Aggregate>,
+    /// Of metrics that the view does not name, sorted by number.
+    pub others: Vec<(u32, Aggregate)>,
+}
+
+/// The numbers of a view's metrics: first those that it names, then others as they turn up. They
+/// hold within one ownership; blobs say names.
+#[derive(Debug)]
+pub struct Metrics {
+    names: Vec<Arc<str>>,
+    configured: usize,
+    known: FxHashMap<Arc<str>, u32>,
+}
+
+impl Metrics {
+    /// `configured`: sorted by name.
+    pub fn new(configured: &[Arc<str>]) -> Metrics {
+        debug_assert!(configured.is_sorted(), "the view's metrics are sorted by name");
+        let mut metrics = Metrics { names: Vec::new(), configured: configured.len(), known: FxHashMap::default() };
+        for name in configured {
+            metrics.number(name);
+        }
+        metrics
+    }
+
+    /// Those that the view names.
+    pub fn configured(&self) -> usize {
+        self.configured
+    }
+
+    /// The number of a name, a new one where it is not known.
+    pub fn number(&mut self, name: &Arc<str>) -> u32 {
+        if let Some(number) = self.known.get(name) {
+            return *number;
+        }
+        let number = self.names.len() as u32;
+        self.names.push(name.clone());
+        self.known.insert(name.clone(), number);
+        number
+    }
+
+    pub fn find(&self, name: &str) -> Option<u32> {
+        self.known.get(name).copied()
+    }
+
+    /// Forgets all that the view does not name: when no part is left that holds them.
+    pub fn forget_others(&mut self) {
+        for name in self.names.drain(self.configured..) {
+            self.known.remove(&name);
+        }
+    }
+
+    /// Bytes that the others take, about.
+    pub fn bytes(&self) -> usize {
+        (self.names.len() - self.configured) * 128
+    }
+}
+
+/// A part as its blob says it, its metrics by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub revision: u64,
+    pub next: Offset,
+    /// Sorted by name; none without a value.
+    pub aggregates: Vec<(Box<str>, Aggregate)>,
 }
 
 impl Part {
     /// The state before any record.
     pub fn empty(metrics: usize) -> Part {
-        Part { revision: 0, next: Offset(0), aggregates: vec![Aggregate::default(); metrics] }
+        let aggregates = vec![Aggregate::default(); metrics];
+        Part { revision: 0, next: Offset(0), aggregates, others: Vec::new() }
     }
 
     /// Opens the part for a record, which may touch it with several readings; false where the
@@ -43,38 +114,80 @@ impl Part {
         true
     }
 
-    /// Bytes that it takes in memory, about.
+    /// The aggregate of a metric that the view does not name; `None` where there is no more room.
+    pub fn other(&mut self, number: u32) -> Option<&mut Aggregate> {
+        let at = match self.others.binary_search_by_key(&number, |(known, _)| *known) {
+            Ok(at) => at,
+            Err(_) if self.others.len() == MAX_OTHERS => return None,
+            Err(at) => {
+                self.others.insert(at, (number, Aggregate::default()));
+                at
+            }
+        };
+        Some(&mut self.others[at].1)
+    }
+
+    /// Bytes that it takes in memory beside its others, about.
     pub fn memory_bytes(metrics: usize) -> usize {
         std::mem::size_of::<Part>() + metrics * std::mem::size_of::<Aggregate>()
     }
 
+    /// Bytes that one of the others takes.
+    pub const OTHER_BYTES: usize = std::mem::size_of::<(u32, Aggregate)>();
+
     /// Canonical encoding: metrics without a value are left out, the others stand sorted by name,
     /// a checksum ends it.
-    pub fn encode(&self, metrics: &[Arc<str>]) -> Vec<u8> {
-        debug_assert!(metrics.is_sorted(), "the view's metrics are sorted by name");
+    pub fn encode(&self, metrics: &Metrics) -> Vec<u8> {
         let mut out = Writer::new(VERSION);
         out.unsigned(self.revision.into());
         out.signed(self.next.0.into());
-        let held = || metrics.iter().zip(&self.aggregates).filter(|(_, aggregate)| aggregate.count > 0);
-        out.unsigned(held().count() as u128);
-        held().for_each(|(name, aggregate)| encode_aggregate(&mut out, name, aggregate));
+        let numbered = self.aggregates.iter().enumerate().chain(self.others.iter().map(|(n, one)| (*n as usize, one)));
+        let held = numbered.filter(|(_, aggregate)| aggregate.count > 0);
+        let mut held: Vec<(&str, &Aggregate)> = held.map(|(number, one)| (&*metrics.names[number], one)).collect();
+        if !self.others.is_empty() {
+            held.sort_unstable_by_key(|(name, _)| *name);
+        }
+        out.unsigned(held.len() as u128);
+        held.into_iter().for_each(|(name, aggregate)| encode_aggregate(&mut out, name, aggregate));
         out.finish()
     }
 
-    /// Reads a blob back; `metrics` are the view's, sorted by name.
-    pub fn decode(blob: &[u8], metrics: &[Arc<str>]) -> Result<Part, DecodeError> {
+    /// What was read back, by the numbers of this ownership. An error where it holds a metric that
+    /// the view cannot have written.
+    pub fn of(stored: Stored, metrics: &mut Metrics, any_metric: bool) -> Result<Part, DecodeError> {
+        let mut part = Part::empty(metrics.configured());
+        (part.revision, part.next) = (stored.revision, stored.next);
+        for (name, aggregate) in stored.aggregates {
+            match metrics.find(&name) {
+                Some(number) if (number as usize) < metrics.configured() => {
+                    part.aggregates[number as usize] = aggregate;
+                }
+                None if !any_metric => {
+                    return Err(DecodeError::Content(format!("metric {name:?} is not one of the view's")));
+                }
+                _ => part.others.push((metrics.number(&name.into()), aggregate)),
+            }
+        }
+        part.others.sort_unstable_by_key(|(number, _)| *number);
+        Ok(part)
+    }
+}
+
+impl Stored {
+    /// Reads a blob.
+    pub fn decode(blob: &[u8]) -> Result<Stored, DecodeError> {
         let mut reader = Reader::open(blob, VERSION)?;
-        let mut part = Part::empty(metrics.len());
-        part.revision = reader.unsigned_as()?;
-        part.next = Offset(reader.signed_as()?);
+        let (revision, next) = (reader.unsigned_as()?, Offset(reader.signed_as()?));
+        let mut aggregates: Vec<(Box<str>, Aggregate)> = Vec::new();
         for _ in 0..reader.unsigned_as::<usize>()? {
-            let name = reader.text()?;
-            let at = metrics.iter().position(|metric| **metric == *name);
-            let at = at.ok_or_else(|| DecodeError::Content(format!("metric {name:?} is not one of the view's")))?;
-            part.aggregates[at] = decode_aggregate(&mut reader)?;
+            let name: Box<str> = reader.text()?.into();
+            if aggregates.last().is_some_and(|(before, _)| *before >= name) {
+                return Err(DecodeError::Content(format!("metric {name:?} stands out of order")));
+            }
+            aggregates.push((name, decode_aggregate(&mut reader)?));
         }
         reader.end()?;
-        Ok(part)
+        Ok(Stored { revision, next, aggregates })
     }
 }
 
@@ -110,8 +223,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn metrics() -> Vec<Arc<str>> {
-        ["humidity", "temperature"].map(Arc::from).to_vec()
+    fn metrics() -> Metrics {
+        Metrics::new(&["humidity", "temperature"].map(Arc::from))
     }
 
     fn part(values: &[(i64, u8)]) -> Part {
@@ -140,27 +253,63 @@ mod tests {
             for bit in 0..8 {
                 let mut broken = blob.clone();
                 broken[at] ^= 1 << bit;
-                assert!(Part::decode(&broken, &metrics()).is_err(), "bit {bit} of byte {at}");
+                assert!(Stored::decode(&broken).is_err(), "bit {bit} of byte {at}");
             }
-            assert!(Part::decode(&blob[..at], &metrics()).is_err(), "cut at {at}");
+            assert!(Stored::decode(&blob[..at]).is_err(), "cut at {at}");
         }
-        assert!(Part::decode(&blob, &metrics()[..1]).is_err(), "a metric that the view does not have");
+        let stored = Stored::decode(&blob).unwrap();
+        let mut fewer = Metrics::new(&[Arc::from("humidity")]);
+        assert!(Part::of(stored, &mut fewer, false).is_err(), "a metric that the view does not have");
+    }
+
+    #[test]
+    fn a_part_is_the_same_bytes_whatever_the_order_in_which_metrics_turned_up() {
+        let blob = |order: [&str; 3]| {
+            let (mut metrics, mut part) = (metrics(), Part::empty(2));
+            part.begin(Offset(0));
+            part.aggregates[0].add(1, 0);
+            for name in order {
+                let number = metrics.number(&name.into());
+                part.other(number).unwrap().add(name.len() as i64, 0);
+            }
+            part.encode(&metrics)
+        };
+        assert_eq!(blob(["co", "pm10", "zinc"]), blob(["zinc", "co", "pm10"]));
+    }
+
+    #[test]
+    fn others_are_bounded() {
+        let (mut metrics, mut part) = (metrics(), Part::empty(2));
+        let mut room = |number: usize| part.other(metrics.number(&format!("m{number}").into())).is_some();
+        assert!((0..MAX_OTHERS).all(&mut room));
+        assert!(!room(MAX_OTHERS) && room(0));
+        assert_eq!(metrics.names.len(), 2 + MAX_OTHERS + 1);
+        metrics.forget_others();
+        assert_eq!((metrics.names.len(), metrics.known.len()), (2, 2));
     }
 
     proptest! {
         #[test]
-        fn what_was_written_is_read_back(values: Vec<(i64, u8)>) {
-            let part = part(&values);
-            let blob = part.encode(&metrics());
-            prop_assert_eq!(Part::decode(&blob, &metrics()), Ok(part));
+        fn what_was_written_is_read_back(values: Vec<(i64, u8)>, others: Vec<(u8, i64)>) {
+            let (mut metrics, mut part) = (metrics(), part(&values));
+            for (number, value) in others {
+                let number = metrics.number(&format!("m{number}").into());
+                part.other(number).unwrap().add(value, 0);
+            }
+            let blob = part.encode(&metrics);
+            prop_assert_eq!(Part::of(Stored::decode(&blob).unwrap(), &mut metrics, true), Ok(part.clone()));
+            // In another ownership the numbers are others, the blob is the same.
+            let mut anew = Metrics::new(&["humidity", "temperature"].map(Arc::from));
+            let again = Part::of(Stored::decode(&blob).unwrap(), &mut anew, true).unwrap();
+            prop_assert_eq!(again.encode(&anew), blob);
         }
 
         #[test]
         fn hostile_blobs_are_refused_without_a_panic(blob: Vec<u8>) {
-            let _ = Part::decode(&blob, &metrics());
+            let _ = Stored::decode(&blob);
             let mut sealed = blob;
             sealed.extend(crc32fast::hash(&sealed).to_le_bytes());
-            let _ = Part::decode(&sealed, &metrics());
+            let _ = Stored::decode(&sealed);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt8Array};
 
 use crate::decode::Reject;
-use crate::locate::RegionIdx;
+use crate::keys::KeyColumn;
 
 /// One incarnation of a topic: Kafka's topic UUID (a recreated topic gets another one), or for a
 /// file source a digest of the stream and the file's name.
@@ -73,6 +73,8 @@ pub struct RawRecord {
     /// time may be. `None` where the source has none (files): the stream's fixed bound applies.
     pub timestamp_ms: Option<i64>,
     pub key: Option<Range<u32>>,
+    /// The value of the header that names the tenant, where the stream asks for one.
+    pub header: Option<Range<u32>>,
     /// `None` is a tombstone.
     pub payload: Option<Range<u32>>,
 }
@@ -89,13 +91,22 @@ pub struct RawBatch {
 impl RawBatch {
     /// Copies one record into the batch.
     pub fn push(&mut self, offset: Offset, timestamp_ms: Option<i64>, key: Option<&[u8]>, payload: Option<&[u8]>) {
-        let mut add = |slice: &[u8]| {
-            let start = self.bytes.len() as u32;
-            self.bytes.extend_from_slice(slice);
-            start..self.bytes.len() as u32
-        };
-        let (key, payload) = (key.map(&mut add), payload.map(&mut add));
-        self.records.push(RawRecord { offset, timestamp_ms, key, payload });
+        let (key, payload) = (key.map(|key| self.add(key)), payload.map(|payload| self.add(payload)));
+        self.records.push(RawRecord { offset, timestamp_ms, key, header: None, payload });
+    }
+
+    /// Copies a header's value into the batch, for the record pushed last.
+    pub fn push_header(&mut self, value: &[u8]) {
+        let value = self.add(value);
+        if let Some(record) = self.records.last_mut() {
+            record.header = Some(value);
+        }
+    }
+
+    fn add(&mut self, slice: &[u8]) -> Range<u32> {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(slice);
+        start..self.bytes.len() as u32
     }
 
     pub fn payload(&self, record: &RawRecord) -> Option<&[u8]> {
@@ -122,6 +133,45 @@ pub struct MetricColumn {
     pub flags: UInt8Array,
 }
 
+/// Texts, each distinct one kept once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextColumn {
+    /// Index into `texts`; `None` where the reading has no text.
+    pub of: Vec<Option<u32>>,
+    pub texts: Vec<Arc<str>>,
+}
+
+impl TextColumn {
+    pub fn get(&self, row: usize) -> Option<u32> {
+        self.of[row]
+    }
+
+    pub fn text(&self, number: u32) -> &Arc<str> {
+        &self.texts[number as usize]
+    }
+}
+
+/// Values of metrics that the stream does not name: some readings have some of them.
+#[derive(Clone, Debug, Default)]
+pub struct Others {
+    /// Distinct metrics of the batch.
+    pub names: Vec<Arc<str>>,
+    /// Where the values of each row begin; one more than rows, or empty where there are none at all.
+    pub starts: Vec<u32>,
+    /// (index into `names`, fixed-point value, bits of [`flags`])
+    pub values: Vec<(u32, i64, u8)>,
+}
+
+impl Others {
+    /// The values of a row.
+    pub fn of(&self, row: usize) -> &[(u32, i64, u8)] {
+        match self.starts.get(row..row + 2) {
+            Some(&[start, end]) => &self.values[start as usize..end as usize],
+            _ => &[],
+        }
+    }
+}
+
 /// The columns of a batch: one row per reading that the stream itself did not reject, in the
 /// order of the log. All have the same length.
 #[derive(Clone, Debug)]
@@ -136,10 +186,32 @@ pub struct Columns {
     pub filtered: BooleanArray,
     /// In the order of the stream's metrics.
     pub metrics: Vec<MetricColumn>,
+    pub others: Others,
+    /// `None` where the stream has no tenants.
+    pub tenants: Option<TextColumn>,
+    /// In the order of the stream's labels.
+    pub labels: Vec<TextColumn>,
     /// Index of the reading within its record, and where its text lies in the batch's buffer
     /// (what the late and rejects topics carry).
     pub index: Vec<u32>,
     pub text: Vec<Range<u32>>,
+}
+
+impl Default for Columns {
+    fn default() -> Columns {
+        Columns {
+            time_ms: Int64Array::from(Vec::<i64>::new()),
+            lat: Float64Array::from(Vec::<f64>::new()),
+            lon: Float64Array::from(Vec::<f64>::new()),
+            filtered: BooleanArray::from(Vec::<bool>::new()),
+            metrics: Vec::new(),
+            others: Others::default(),
+            tenants: None,
+            labels: Vec::new(),
+            index: Vec::new(),
+            text: Vec::new(),
+        }
+    }
 }
 
 impl Columns {
@@ -183,10 +255,10 @@ pub struct Batch {
     pub rejections: Vec<Rejection>,
 }
 
-/// A decoded batch with the place of each reading.
+/// A decoded batch with the keys of each reading.
 #[derive(Clone, Debug)]
-pub struct Located {
+pub struct Keyed {
     pub batch: Batch,
-    /// Per region set in use: the region of each reading.
-    pub regions: Vec<Vec<Option<RegionIdx>>>,
+    /// One for every view that the stream feeds, in their order.
+    pub keys: Vec<KeyColumn>,
 }

@@ -173,8 +173,11 @@ mod tests {
             unit_exponent: -9,
             widths: vec![Width::HOUR],
             allowed_lateness_ms: None,
-            region_set: 0,
-            keys: Arc::from([]),
+            any_metric: false,
+            zone: chrono_tz::UTC,
+            group_by: vec![Arc::from("region")],
+            regions: BTreeMap::new(),
+            before_ms: None,
             flush_ms: 1_000,
         };
         let generation = GenerationRecord {

@@ -1,9 +1,16 @@
 //! What a stream's readings are aggregated into: a view, resolved from the configuration. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono_tz::Tz;
+
+use crate::keys::{self, Key};
 use crate::store::{Slot, Stamp};
-use crate::window::Width;
+use crate::window::{Width, Window};
+
+/// The name by which a grouping asks for regions.
+pub const REGION: &str = "region";
 
 /// A view with its live generation.
 #[derive(Debug)]
@@ -12,25 +19,26 @@ pub struct View {
     pub generation: u32,
     /// µs since the epoch: the base of every stamp of this generation.
     pub epoch_us: i64,
-    /// Sorted by name.
+    /// Those that the configuration names, sorted.
     pub metrics: Vec<Arc<str>>,
+    /// Takes every other metric that its streams find in the readings, too.
+    pub any_metric: bool,
     /// A metric is `10^unit_exponent` per unit of its fixed-point values.
     pub unit_exponent: i32,
+    /// The window's, then those of the rollups.
     pub widths: Vec<Width>,
+    /// Of half days, days, weeks and months.
+    pub zone: Tz,
     /// `None` is unlimited.
     pub allowed_lateness_ms: Option<i64>,
-    /// Which of the located columns holds the keys, and what each index in it means.
-    pub region_set: usize,
-    pub keys: Arc<[Key]>,
+    /// Names of the fields that a key is made of.
+    pub group_by: Vec<Arc<str>>,
+    /// Names of the regions by code; empty where the view does not group by them.
+    pub regions: BTreeMap<Arc<str>, Arc<str>>,
+    /// How far back `mean_before` looks, of hourly windows; `None`: nowhere.
+    pub before_ms: Option<i64>,
     /// How often dirty parts are written, ms.
     pub flush_ms: u64,
-}
-
-/// A key's text and its name for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
-    pub code: Arc<str>,
-    pub label: Arc<str>,
 }
 
 impl View {
@@ -39,21 +47,45 @@ impl View {
         Stamp(self.epoch_us + revision as i64)
     }
 
-    pub fn slot(&self, width: Width, key: u32, start_ms: i64) -> Slot {
+    pub fn slot(&self, width: Width, key: &Key, start_ms: i64) -> Slot {
         Slot {
             view: self.name.clone(),
             generation: self.generation,
             width,
-            tenant: Arc::from(""),
-            key: self.keys[key as usize].code.clone(),
+            tenant: key.tenant.clone(),
+            key: key.text.clone(),
             start_ms,
         }
     }
 
-    /// The key's name for people; empty for a key that the view does not know.
-    pub fn label(&self, code: &str) -> Arc<str> {
-        let found = self.keys.iter().find(|key| *key.code == *code);
-        found.map_or_else(|| Arc::from(""), |key| key.label.clone())
+    /// The window of a width that holds an instant.
+    pub fn window(&self, width: Width, time_ms: i64) -> Window {
+        width.window(time_ms, self.zone)
+    }
+
+    /// The end of a slot's window, ms.
+    pub fn end_of(&self, slot: &Slot) -> i64 {
+        self.window(slot.width, slot.start_ms).end_ms
+    }
+
+    /// A key's fields by name.
+    pub fn labels(&self, key: &str) -> BTreeMap<String, String> {
+        keys::labels(&self.group_by, key)
+    }
+
+    /// A key's name for people: the region's where there is one, else the key itself.
+    pub fn label(&self, key: &str) -> Arc<str> {
+        let place = self.group_by.iter().position(|field| &**field == REGION);
+        match place.and_then(|place| key.split('/').nth(place)) {
+            Some(code) => self.regions.get(code).cloned().unwrap_or_else(|| code.into()),
+            None => key.into(),
+        }
+    }
+
+    /// A metric's name as this view spells it, without a copy where it is a configured one.
+    pub fn metric(&self, name: &str) -> Arc<str> {
+        let known = self.metrics.binary_search_by(|metric| (**metric).cmp(name));
+        known.map_or_else(|_| name.into(), |at| self.metrics[at].clone())
     }
 
     /// Late: the window's end and the allowed lateness lie at or before the partition's watermark.

@@ -1,10 +1,13 @@
 //! What the first readings of a stream become: for people who wonder whether the configuration
 //! means what they meant. Pure.
 
+use std::sync::Arc;
+
 use arrow_array::Array;
 use serde_json::{Value, json};
 
-use crate::reading::{Located, TopicPartition, flags};
+use crate::locate::RegionIdx;
+use crate::reading::{Batch, TextColumn, TopicPartition, flags};
 
 /// Longest piece of a refused reading's text that is shown, in characters.
 const SHOWN: usize = 160;
@@ -15,6 +18,16 @@ pub struct Place<'a> {
     pub label: String,
     /// Code and name by index.
     pub region: &'a dyn Fn(usize) -> (String, String),
+    /// Where each row of the batch lies.
+    pub found: Vec<Option<RegionIdx>>,
+}
+
+/// What a stream's columns are called.
+pub struct Names<'a> {
+    pub metrics: &'a [Arc<str>],
+    pub labels: &'a [Arc<str>],
+    pub places: &'a [Place<'a>],
+    pub unit_exponent: i32,
 }
 
 /// One reading, or a record that cannot be split into readings.
@@ -42,6 +55,10 @@ pub enum Outcome {
 pub struct Taken {
     pub time_ms: i64,
     pub position: Option<(f64, f64)>,
+    /// Empty where the stream has none, or the reading names none.
+    pub tenant: Option<String>,
+    /// What views may group by: those that the reading has.
+    pub labels: Vec<(String, String)>,
     /// Per region set: whose it is, and the code and name of the region; `None` is outside.
     pub regions: Vec<(String, Option<(String, String)>)>,
     /// A configured filter leaves it out.
@@ -60,15 +77,7 @@ pub struct Metric {
 }
 
 /// The first readings of a decoded batch, in the order of the log.
-pub fn first(
-    partition: &TopicPartition,
-    located: &Located,
-    metrics: &[impl AsRef<str>],
-    places: &[Place<'_>],
-    unit_exponent: i32,
-    count: usize,
-) -> Vec<Reading> {
-    let batch = &located.batch;
+pub fn first(partition: &TopicPartition, batch: &Batch, names: &Names<'_>, count: usize) -> Vec<Reading> {
     let mut readings: Vec<Reading> = Vec::new();
     for rejection in &batch.rejections {
         let (start, end) = (rejection.text.start as usize, rejection.text.end as usize);
@@ -81,7 +90,7 @@ pub fn first(
     }
     for record in &batch.records {
         for row in record.readings.start as usize..record.readings.end as usize {
-            let taken = taken(located, row, metrics, places, unit_exponent);
+            let taken = taken(batch, row, names);
             readings.push(reading(partition, record.offset.0, batch.columns.index[row], Outcome::Taken(taken)));
         }
     }
@@ -94,29 +103,39 @@ fn reading(partition: &TopicPartition, offset: i64, index: u32, outcome: Outcome
     Reading { partition: partition.to_string(), offset, index, outcome }
 }
 
-fn taken(located: &Located, row: usize, names: &[impl AsRef<str>], places: &[Place<'_>], unit_exponent: i32) -> Taken {
-    let columns = &located.batch.columns;
+fn taken(batch: &Batch, row: usize, names: &Names<'_>) -> Taken {
+    let columns = &batch.columns;
     let has_position = columns.lat.is_valid(row) && columns.lon.is_valid(row);
-    let region = |(place, found): (&Place<'_>, &Vec<Option<crate::locate::RegionIdx>>)| {
-        (place.label.clone(), found[row].map(|region| (place.region)(region.index())))
-    };
-    let metric = |(name, column): (&_, &crate::reading::MetricColumn)| {
-        let name: &str = AsRef::as_ref(name);
-        let has = |flag| column.flags.value(row) & flag != 0;
-        Metric {
-            name: name.to_owned(),
-            value: column.values.is_valid(row).then(|| decimal(column.values.value(row), unit_exponent)),
-            alarm: has(flags::ALARM),
-            active: has(flags::ACTIVE),
-            outlier: has(flags::OUTLIER),
-        }
-    };
+    let region =
+        |place: &Place<'_>| (place.label.clone(), place.found[row].map(|region| (place.region)(region.index())));
+    let text = |column: &TextColumn| column.get(row).map(|number| column.text(number).to_string());
+    let label = |(name, column): (&Arc<str>, &TextColumn)| Some((name.to_string(), text(column)?));
+    let named = names.metrics.iter().zip(&columns.metrics).map(|(name, column)| {
+        let value = column.values.is_valid(row).then(|| column.values.value(row));
+        metric(name, value, column.flags.value(row), names.unit_exponent)
+    });
+    let others = columns.others.of(row).iter().map(|(name, value, flags)| {
+        metric(&columns.others.names[*name as usize], Some(*value), *flags, names.unit_exponent)
+    });
     Taken {
         time_ms: columns.time_ms.value(row),
         position: has_position.then(|| (columns.lat.value(row), columns.lon.value(row))),
-        regions: if has_position { places.iter().zip(&located.regions).map(region).collect() } else { Vec::new() },
+        tenant: columns.tenants.as_ref().and_then(text),
+        labels: names.labels.iter().zip(&columns.labels).filter_map(label).collect(),
+        regions: if has_position { names.places.iter().map(region).collect() } else { Vec::new() },
         filtered: columns.filtered.value(row),
-        metrics: names.iter().zip(&columns.metrics).map(metric).collect(),
+        metrics: named.chain(others).collect(),
+    }
+}
+
+fn metric(name: &str, value: Option<i64>, bits: u8, unit_exponent: i32) -> Metric {
+    let has = |flag| bits & flag != 0;
+    Metric {
+        name: name.to_owned(),
+        value: value.map(|value| decimal(value, unit_exponent)),
+        alarm: has(flags::ALARM),
+        active: has(flags::ACTIVE),
+        outlier: has(flags::OUTLIER),
     }
 }
 
@@ -143,6 +162,7 @@ impl Taken {
         let metric = |one: &Metric| json!({ "name": one.name, "value": one.value, "alarm": one.alarm, "active": one.active, "outlier": one.outlier });
         json!({
             "time_ms": self.time_ms, "lat": self.position.map(|place| place.0), "lon": self.position.map(|place| place.1),
+            "tenant": self.tenant, "labels": self.labels.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "filtered": self.filtered, "regions": self.regions.iter().map(region).collect::<Vec<_>>(),
             "metrics": self.metrics.iter().map(metric).collect::<Vec<_>>(),
         })
@@ -193,11 +213,13 @@ mod tests {
         let input = &compiled.inputs["t"];
         let set = compiled.regions[0].places.set.clone();
         let place = crate::run::decoding::Places { set: set.clone(), nearest_within_m: None };
-        let located = crate::run::decoding::locate(&[place], input.decoder.decode(raw));
+        let batch = input.decoder.decode(raw);
+        let found = crate::run::decoding::locate(&place, &batch);
         let region = |at: usize| (set.regions()[at].code().to_owned(), set.regions()[at].name().to_owned());
         let partition = TopicPartition { topic: "t".into(), partition: 3 };
-        let places = [Place { label: "region".into(), region: &region }];
-        first(&partition, &located, input.decoder.metric_names(), &places, -9, count)
+        let places = [Place { label: "region".into(), region: &region, found }];
+        let (metrics, labels) = (input.decoder.metric_names(), input.decoder.label_names());
+        first(&partition, &batch, &Names { metrics, labels, places: &places, unit_exponent: -9 }, count)
     }
 
     #[test]

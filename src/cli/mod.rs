@@ -10,6 +10,7 @@ use etiage::config::Config;
 mod check;
 mod help;
 mod locate;
+mod merged;
 mod migrate;
 mod output;
 mod rows;

@@ -5,17 +5,24 @@ use std::io::Write;
 use anyhow::{Context, bail};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use etiage::store::{self, Row, RowQuery};
 use etiage::window::Width;
 
 use super::ConfigArg;
+use super::merged;
 use super::output::to_stdout;
 
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   etiage rows --config etiage.toml --view region --metric temperature
-  etiage rows --config etiage.toml --view region --metric temperature --key 53 --from 2019-02-19 --to 2019-02-20 --csv")]
+  etiage rows --config etiage.toml --view region --metric temperature --key 53 --from 2019-02-19 --to 2019-02-20 --csv
+  etiage rows --config etiage.toml --view region --metric temperature --from 2019-02-01 --to 2019-02-15 --merge
+  etiage rows --config etiage.toml --view alarms --metric fires --tenant 42 --key 1161115016/121/308
+
+A key of several fields is their texts joined by \"/\", as the column `key` shows it. --merge adds the windows of
+the range up from their exact sums: one row a key, with the mean and deviation of all its readings.")]
 pub struct RowsArgs {
     #[command(flatten)]
     config: ConfigArg,
@@ -31,12 +38,21 @@ pub struct RowsArgs {
     /// One key only, such as the INSEE code of a region
     #[arg(long)]
     key: Option<String>,
+    /// Rows of this tenant, where the streams have tenants
+    #[arg(long, default_value = "")]
+    tenant: String,
     /// First window start, inclusive: RFC 3339, or a date or `YYYY-MM-DD hh:mm:ss` in UTC
     #[arg(long, value_parser = instant)]
     from: Option<i64>,
     /// Last window start, exclusive
     #[arg(long, value_parser = instant)]
     to: Option<i64>,
+    /// One row a key for the whole range, exact: needs the right to read the table `parts`
+    #[arg(long)]
+    merge: bool,
+    /// Only these columns, in this order, such as window_start,count,mean
+    #[arg(long, value_delimiter = ',', value_parser = PossibleValuesParser::new(COLUMNS), conflicts_with = "json")]
+    columns: Vec<String>,
     /// Comma-separated values, floats that read back exactly
     #[arg(long, conflicts_with = "json")]
     csv: bool,
@@ -64,24 +80,34 @@ pub async fn run(args: RowsArgs) -> anyhow::Result<()> {
     let view =
         config.views.get(&args.view).with_context(|| format!("no view {:?}: there are {}", args.view, known()))?;
     let metrics = etiage::setup::metrics_of(&args.view, &config);
-    if !metrics.iter().any(|metric| **metric == *args.metric) {
+    let open = etiage::setup::takes_any_metric(&args.view, &config);
+    if !open && !metrics.iter().any(|metric| **metric == *args.metric) {
         bail!("view {:?} has no metric {:?}: there are {}", args.view, args.metric, metrics.join(", "));
     }
     let store = store::open(&config.store).await?;
     store.check().await?;
+    let width = args.width.unwrap_or(view.window);
+    if !view.widths().contains(&width) {
+        let widths: Vec<String> = view.widths().iter().map(Width::to_string).collect();
+        bail!("view {:?} has no windows of {width}: there are {}", args.view, widths.join(", "));
+    }
     let query = RowQuery {
         view: args.view.clone(),
-        width: args.width.unwrap_or(view.window).to_string(),
+        width,
         metric: args.metric.clone(),
-        tenant: String::new(),
+        tenant: args.tenant.clone(),
         key: args.key.clone(),
         from_ms: args.from,
         to_ms: args.to,
     };
-    let rows = store.rows(&query).await?;
+    let mut rows = store.rows(&query).await?;
+    if args.merge {
+        rows = merged::by_key(&*store, &query, &rows, etiage::setup::unit_of(&args.view, &config)?).await?;
+    }
     to_stdout(|out| match (args.csv, args.json) {
-        (true, _) => write_csv(&rows, out),
+        (true, _) => write_csv(&rows, &args.columns, out),
         (_, true) => write_json(&rows, out),
+        _ if !args.columns.is_empty() => write_columns(&rows, &args.columns, out),
         _ => write_table(&rows, out),
     })
 }
@@ -94,7 +120,7 @@ pub fn time(ms: i64) -> String {
 }
 
 /// The columns of `rows_by_key`.
-const COLUMNS: [&str; 22] = [
+pub const COLUMNS: [&str; 23] = [
     "view",
     "width",
     "metric",
@@ -117,6 +143,7 @@ const COLUMNS: [&str; 22] = [
     "final",
     "revision",
     "generation",
+    "updated_at",
 ];
 
 fn fields(row: &Row) -> Vec<String> {
@@ -149,11 +176,34 @@ fn fields(row: &Row) -> Vec<String> {
     ]
 }
 
-fn write_csv(rows: &[Row], out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(COLUMNS.iter().chain(&["updated_at"]))?;
-    rows.iter().try_for_each(|row| writer.write_record(fields(row)))?;
+/// The columns that were asked for, as places in [`COLUMNS`].
+fn places(columns: &[String]) -> Vec<usize> {
+    let place = |column: &String| COLUMNS.iter().position(|known| known == column);
+    if columns.is_empty() { (0..COLUMNS.len()).collect() } else { columns.iter().filter_map(place).collect() }
+}
+
+fn write_csv(rows: &[Row], columns: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
+    let (mut writer, places) = (csv::Writer::from_writer(out), places(columns));
+    writer.write_record(places.iter().map(|place| COLUMNS[*place]))?;
+    for row in rows {
+        let fields = fields(row);
+        writer.write_record(places.iter().map(|place| &fields[*place]))?;
+    }
     Ok(writer.flush()?)
+}
+
+/// Columns as wide as their longest text.
+fn write_columns(rows: &[Row], columns: &[String], out: &mut dyn Write) -> anyhow::Result<()> {
+    let places = places(columns);
+    let mut lines = vec![places.iter().map(|place| COLUMNS[*place].to_owned()).collect::<Vec<String>>()];
+    lines.extend(rows.iter().map(fields).map(|fields| places.iter().map(|place| fields[*place].clone()).collect()));
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..places.len()).map(width).collect();
+    for line in &lines {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        writeln!(out, "{}", cells.collect::<Vec<String>>().join("  ").trim_end())?;
+    }
+    Ok(())
 }
 
 fn write_json(rows: &[Row], out: &mut dyn Write) -> anyhow::Result<()> {

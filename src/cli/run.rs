@@ -79,7 +79,7 @@ fn tell(summary: &Summary) {
             for (width, tally) in &view.tallies {
                 tracing::info!(
                     %partition, position = commit.position.0, view = %view.view, %width, seen = tally.seen, folded = tally.folded,
-                    late = tally.late, rejected = tally.rejected, outside = tally.outside, filtered = tally.filtered, "tally"
+                    late = tally.late, rejected = tally.rejected, outside = tally.outside, unkeyed = tally.unkeyed, filtered = tally.filtered, "tally"
                 );
             }
         }

@@ -5,7 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// The conventional exit code after SIGINT.
-const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: i32 = 130;
 
 /// A channel that turns to `Gracefully` at the first signal.
 pub fn stop_on_signal() -> std::io::Result<watch::Receiver<Stop>> {

@@ -17,7 +17,9 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         names_exist(config, name, view)?;
         one_unit(config, name, view)?;
         for (stream_name, stream) in fed_by(config, view) {
-            position_is_known(name, stream_name, stream)?;
+            if view.by_region() {
+                position_is_known(name, stream_name, stream)?;
+            }
             no_device_ends_the_others(name, view, stream_name, stream)?;
         }
     }
@@ -90,7 +92,11 @@ fn names_exist(config: &Config, name: &str, view: &ViewConfig) -> Result<(), Con
     for stream in &view.streams {
         known(name, "streams", stream, config.streams.keys())?;
     }
-    for metric in &view.metrics {
+    for label in view.group_by.iter().filter(|field| *field != crate::view::REGION) {
+        known(name, "group_by", label, fed_by(config, view).flat_map(|(_, stream)| stream.labels.keys()))?;
+    }
+    let any_metric = fed_by(config, view).any(|(_, stream)| stream.every_numeric);
+    for metric in view.metrics.iter().filter(|_| !any_metric) {
         known(name, "metrics", metric, fed_by(config, view).flat_map(|(_, stream)| stream.metrics.keys()))?;
     }
     Ok(())
@@ -105,7 +111,11 @@ fn known<'a>(view: &str, key: &str, name: &str, there: impl Iterator<Item = &'a 
     let hint = nearest.map_or(String::new(), |nearest| format!(", did you mean {nearest:?}?"));
     wrong(format!(
         "views.{view}.{key}: there is no {name:?} among the {}{hint}",
-        if key == "streams" { "streams" } else { "metrics of its streams" }
+        match key {
+            "streams" => "streams",
+            "group_by" => "labels of its streams",
+            _ => "metrics of its streams",
+        }
     ))
 }
 

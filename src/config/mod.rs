@@ -138,6 +138,18 @@ pub enum FilterRule {
     In(Vec<String>),
 }
 
+/// Where a reading's tenant stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TenantConfig {
+    /// The record's key.
+    Key,
+    /// A header of the record.
+    Header(String),
+    /// A field of the reading.
+    Field(String),
+}
+
 /// A registry of stations: gives positions to readings that carry only a station id.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StationsConfig {
@@ -171,6 +183,13 @@ pub struct StreamConfig {
     /// Flags the reading active: true, non-zero number, "true", "1".
     pub active: Option<String>,
     pub metrics: BTreeMap<String, MetricConfig>,
+    /// Every numeric field that nothing else names is a metric of the field's name.
+    pub every_numeric: bool,
+    /// What views may group by beside regions: name and field. (Of a view's meaning are those that it groups by.)
+    #[serde(skip)]
+    pub labels: BTreeMap<String, String>,
+    /// Rows of tenants lie apart.
+    pub tenant: Option<TenantConfig>,
     /// Texts that mean "no value" (`mq`, `NA`, empty): JSON null and an absent field always do.
     pub missing: Vec<String>,
     pub filters: Vec<FilterConfig>,
@@ -190,7 +209,7 @@ pub struct StreamConfig {
 pub struct ViewConfig {
     /// Names of streams; all of them where empty.
     pub streams: Vec<String>,
-    /// What a key is made of; `["region"]`.
+    /// What a key is made of: `region`, or labels of the streams.
     pub group_by: Vec<String>,
     /// `regions`, `departements` (shipped) or a GeoJSON file.
     #[serde(skip)]
@@ -202,6 +221,14 @@ pub struct ViewConfig {
     pub nearest_within_m: Option<f64>,
     #[serde(serialize_with = "as_text")]
     pub window: crate::window::Width,
+    /// Wider windows, folded from the same readings.
+    #[serde(serialize_with = "as_texts")]
+    pub rollups: Vec<crate::window::Width>,
+    /// Of half days, days, weeks and months. IANA name.
+    #[serde(serialize_with = "zone_name")]
+    pub zone: chrono_tz::Tz,
+    /// How far back `mean_before` looks, of hourly windows; `None`: nowhere.
+    pub before_ms: Option<i64>,
     /// Names of metrics; all of the streams' where empty.
     pub metrics: Vec<String>,
     /// `None` is unlimited.
@@ -314,4 +341,20 @@ fn zone_name<S: serde::Serializer>(zone: &chrono_tz::Tz, serializer: S) -> Resul
 
 fn as_text<S: serde::Serializer>(value: &impl std::fmt::Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
+}
+
+fn as_texts<S: serde::Serializer>(values: &[impl std::fmt::Display], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(values.iter().map(ToString::to_string))
+}
+
+impl ViewConfig {
+    /// Whether its keys hold regions: its streams need positions then.
+    pub fn by_region(&self) -> bool {
+        self.group_by.iter().any(|field| field == crate::view::REGION)
+    }
+
+    /// The window's width, then those of the rollups.
+    pub fn widths(&self) -> Vec<crate::window::Width> {
+        std::iter::once(self.window).chain(self.rollups.iter().copied()).collect()
+    }
 }

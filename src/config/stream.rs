@@ -7,12 +7,14 @@ use super::error::ConfigError;
 use super::section::{self, Section};
 use super::tree::{Node, Setting, Table, Value};
 use super::value::{
-    DECIMAL, DURATION, FIELD, FORMAT, Form, INSTANT, SEPARATOR, SIZE, TEXT, TIME_FORMAT, TOPIC, UNIT, ZONE,
+    BOOL, DECIMAL, DURATION, FIELD, FORMAT, Form, INSTANT, SEPARATOR, SIZE, TEXT, TIME_FORMAT, TOPIC, UNIT, ZONE,
+    is_name,
 };
 use super::{
     FilterConfig, FilterRule, Format, MetricConfig, NormalRange, PositionFields, StationsConfig, StreamConfig,
-    Threshold,
+    TenantConfig, Threshold,
 };
+use crate::view::REGION;
 
 const FILE: Form<String> = Form { expected: "files' paths", read: |text| (!text.is_empty()).then(|| text.to_owned()) };
 
@@ -44,6 +46,7 @@ fn stream(mut section: Section<'_>, metric_defaults: &Table) -> Result<StreamCon
     let format = section.required("format", &FORMAT)?;
     let separator = section.required("separator", &SEPARATOR)?;
     let stations = stations(&mut section)?;
+    let every_numeric = section.required("every_numeric", &BOOL)?;
     let stream = StreamConfig {
         topics,
         files,
@@ -57,7 +60,10 @@ fn stream(mut section: Section<'_>, metric_defaults: &Table) -> Result<StreamCon
         position: position(&mut section, stations.is_some())?,
         stations,
         active: section.optional("active", &FIELD)?,
-        metrics: metrics(&mut section, metric_defaults)?,
+        every_numeric,
+        metrics: metrics(&mut section, metric_defaults, every_numeric)?,
+        labels: labels(&mut section)?,
+        tenant: tenant(&mut section)?,
         missing: section.list("missing", &TEXT)?.1,
         filters: filters(&mut section)?,
         unit_exponent: section.required("unit", &UNIT)?,
@@ -126,13 +132,54 @@ fn stations(section: &mut Section<'_>) -> Result<Option<StationsConfig>, ConfigE
     Ok(file.map(|file| StationsConfig { file, separator, id, lat, lon }))
 }
 
-fn metrics(section: &mut Section<'_>, defaults: &Table) -> Result<BTreeMap<String, MetricConfig>, ConfigError> {
+fn metrics(
+    section: &mut Section<'_>,
+    defaults: &Table,
+    every_numeric: bool,
+) -> Result<BTreeMap<String, MetricConfig>, ConfigError> {
     let Some(metrics) = section.section("metrics")? else {
-        let message = "not given; a stream needs at least one table such as [streams.NAME.metrics.temperature]";
+        if every_numeric {
+            return Ok(BTreeMap::new());
+        }
+        let message = "not given; a stream needs at least one table such as [streams.NAME.metrics.temperature], or every_numeric = true";
         return Err(section.error(&section.table.origin, "metrics", message));
     };
     let named = metrics.sections()?;
     named.into_iter().map(|(name, given)| metric(&name, over(defaults, given)).map(|metric| (name, metric))).collect()
+}
+
+/// Names and fields; a label's name may stand in `group_by`, so `region` is none.
+fn labels(section: &mut Section<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let Some(mut table) = section.section("labels")? else { return Ok(BTreeMap::new()) };
+    let names: Vec<String> = table.table.entries.keys().cloned().collect();
+    let mut labels = BTreeMap::new();
+    for name in names {
+        if !is_name(&name) || name == REGION {
+            let form = "expected a label's name of at most 64 letters, digits, \"_\" and \"-\", other than \"region\"";
+            return Err(table.error(&table.table.origin, &name, form));
+        }
+        labels.extend(table.optional(&name, &FIELD)?.map(|field| (name, field)));
+    }
+    Ok(labels)
+}
+
+fn tenant(section: &mut Section<'_>) -> Result<Option<TenantConfig>, ConfigError> {
+    let expected = "expected one of { key = true }, { header = \"tenant\" } and { field = \"tenant_id\" }";
+    if !matches!(section.table.entries.get("tenant"), Some(Node::Table(_))) {
+        let given = section.optional("tenant", &TEXT)?;
+        return given.map_or(Ok(None), |_| Err(section.error(&section.table.origin, "tenant", expected)));
+    }
+    let Some(mut table) = section.section("tenant")? else { return Ok(None) };
+    let key = table.optional("key", &BOOL)?.filter(|key| *key).map(|_| TenantConfig::Key);
+    let header = table.optional("header", &TEXT)?.map(TenantConfig::Header);
+    let field = table.optional("field", &FIELD)?.map(TenantConfig::Field);
+    let (origin, path) = (table.table.origin.clone(), table.path.clone());
+    table.finish()?;
+    let mut given = [key, header, field].into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(tenant), None) => Ok(Some(tenant)),
+        _ => Err(ConfigError::at(&origin, &path, expected)),
+    }
 }
 
 fn metric(name: &str, mut section: Section<'_>) -> Result<MetricConfig, ConfigError> {

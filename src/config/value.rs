@@ -44,7 +44,7 @@ pub(super) const INSTANT: Form<i64> = Form {
     read: |text| chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis()),
 };
 pub(super) const WIDTH: Form<Width> = Form {
-    expected: "a window width in whole seconds, minutes or hours that divides a day, such as \"15m\" or \"1h\"",
+    expected: "a window width of whole seconds, minutes or hours under 12h, such as \"15m\" or \"1h\"; or \"12h\", \"1d\", \"1w\", \"1mo\"",
     read: |text| Width::from_str(text).ok(),
 };
 pub(super) const FORMAT: Form<Format> = Form {

@@ -6,13 +6,25 @@ use super::ViewConfig;
 use super::error::{ConfigError, Origin};
 use super::section::{self, Section};
 use super::stream::{defaults, over};
-use super::value::{DISTANCE, DURATION, DURATION_OR_UNLIMITED, Form, TEXT, WIDTH};
+use super::value::{DISTANCE, DURATION, DURATION_OR_UNLIMITED, Form, TEXT, WIDTH, ZONE, is_name};
+use crate::window::Width;
 
 /// The sets that are shipped.
 const SHIPPED: [&str; 2] = ["regions", "departements"];
 /// What a key may be made of.
 const GROUP_BY: Form<String> =
-    Form { expected: "\"region\"", read: |text| (text == "region").then(|| text.to_owned()) };
+    Form { expected: "\"region\" and names of labels", read: |text| is_name(text).then(|| text.to_owned()) };
+const BEFORE: Form<Option<i64>> = Form {
+    expected: "whole hours such as \"3h\", or \"off\"",
+    read: |text| match text {
+        "off" => Some(None),
+        text => (DURATION.read)(text).filter(|ms| *ms > 0 && ms % 3_600_000 == 0).map(Some),
+    },
+};
+const ROLLUP: Form<String> =
+    Form { expected: WIDTH.expected, read: |text| (WIDTH.read)(text).map(|width| width.to_string()) };
+/// Fields of a key, at most.
+const MAX_FIELDS: usize = 8;
 const FLUSH: Form<i64> = Form {
     expected: "a duration from \"10ms\" to \"1h\", such as \"1s\"",
     read: |text| (DURATION.read)(text).filter(|ms| (10..=3_600_000).contains(ms)),
@@ -25,28 +37,52 @@ pub(super) fn all(root: &mut Section<'_>) -> Result<BTreeMap<String, ViewConfig>
 }
 
 fn view(mut section: Section<'_>) -> Result<ViewConfig, ConfigError> {
-    let view = ViewConfig {
+    let window = section.required("window", &WIDTH)?;
+    let mut view = ViewConfig {
         streams: section.list("streams", &TEXT)?.1,
         group_by: group_by(&mut section)?,
         regions: regions(&mut section)?,
         region_code: section.required("region_code", &TEXT)?,
         region_name: section.required("region_name", &TEXT)?,
         nearest_within_m: section.required("nearest_within", &DISTANCE)?,
-        window: section.required("window", &WIDTH)?,
+        window,
+        rollups: rollups(&mut section, window)?,
+        zone: section.required("zone", &ZONE)?,
+        // Only hourly rows have it.
+        before_ms: section.required("before", &BEFORE)?.filter(|_| window == Width::HOUR),
         metrics: section.list("metrics", &TEXT)?.1,
         allowed_lateness_ms: section.required("allowed_lateness", &DURATION_OR_UNLIMITED)?,
         flush_ms: section.required("flush", &FLUSH)?.unsigned_abs(),
     };
     section.finish()?;
+    // Fixed widths know no zone: naming one must not make two meanings of one.
+    if !view.widths().into_iter().any(Width::is_civil) {
+        view.zone = chrono_tz::UTC;
+    }
     Ok(view)
+}
+
+/// Widths beside the window's, each once.
+fn rollups(section: &mut Section<'_>, window: Width) -> Result<Vec<Width>, ConfigError> {
+    let (origin, texts) = section.list("rollups", &ROLLUP)?;
+    let mut widths: Vec<Width> = texts.iter().filter_map(|text| text.parse().ok()).collect();
+    widths.sort();
+    let count = widths.len();
+    widths.dedup();
+    if widths.len() < count || widths.contains(&window) {
+        return Err(section.error(&origin, "rollups", "expected widths other than the window's, each of them once"));
+    }
+    Ok(widths)
 }
 
 fn group_by(section: &mut Section<'_>) -> Result<Vec<String>, ConfigError> {
     let (origin, keys) = section.list("group_by", &GROUP_BY)?;
-    match keys.as_slice() {
-        [_] => Ok(keys),
-        _ => Err(section.error(&origin, "group_by", "expected one key: [\"region\"]")),
+    let distinct: std::collections::BTreeSet<&String> = keys.iter().collect();
+    if keys.is_empty() || keys.len() > MAX_FIELDS || distinct.len() < keys.len() {
+        let expected = "expected one to eight different names: \"region\" and labels of the streams";
+        return Err(section.error(&origin, "group_by", expected));
     }
+    Ok(keys)
 }
 
 /// A shipped set's name stays as it is, a file's path is resolved.

@@ -6,7 +6,8 @@ use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt8Array};
 use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder};
 
 use super::judge::{Measured, Row};
-use crate::reading::{Columns, MetricColumn};
+use super::texts::TextBuilder;
+use crate::reading::{Columns, MetricColumn, Others};
 
 pub struct ColumnsBuilder {
     time_ms: Vec<i64>,
@@ -15,6 +16,8 @@ pub struct ColumnsBuilder {
     positioned: NullBufferBuilder,
     filtered: BooleanBufferBuilder,
     metrics: Vec<MetricBuilder>,
+    tenants: Option<TextBuilder>,
+    labels: Vec<TextBuilder>,
     index: Vec<u32>,
     text: Vec<Range<u32>>,
 }
@@ -27,7 +30,7 @@ struct MetricBuilder {
 
 impl ColumnsBuilder {
     /// For about so many rows.
-    pub fn new(metrics: usize, rows: usize) -> ColumnsBuilder {
+    pub fn new(metrics: usize, tenants: bool, labels: usize, rows: usize) -> ColumnsBuilder {
         let metric = || MetricBuilder {
             values: Vec::with_capacity(rows),
             present: NullBufferBuilder::new(rows),
@@ -40,6 +43,8 @@ impl ColumnsBuilder {
             positioned: NullBufferBuilder::new(rows),
             filtered: BooleanBufferBuilder::new(rows),
             metrics: (0..metrics).map(|_| metric()).collect(),
+            tenants: tenants.then(TextBuilder::default),
+            labels: (0..labels).map(|_| TextBuilder::default()).collect(),
             index: Vec::with_capacity(rows),
             text: Vec::with_capacity(rows),
         }
@@ -49,7 +54,7 @@ impl ColumnsBuilder {
         self.index.len()
     }
 
-    /// `measured`: one for every metric.
+    /// `measured`: one for every metric. Tenant and labels follow with [`ColumnsBuilder::push_texts`].
     pub fn push(&mut self, row: &Row, measured: &[Measured], index: u32, text: Range<u32>) {
         debug_assert_eq!(measured.len(), self.metrics.len());
         let (lat, lon) = row.position.unwrap_or_default();
@@ -67,6 +72,13 @@ impl ColumnsBuilder {
         self.text.push(text);
     }
 
+    pub fn push_texts<'t>(&mut self, tenant: Option<&str>, labels: impl Iterator<Item = Option<&'t str>>) {
+        if let Some(tenants) = &mut self.tenants {
+            tenants.push(tenant);
+        }
+        self.labels.iter_mut().zip(labels).for_each(|(column, label)| column.push(label));
+    }
+
     /// Forgets every row from this one on.
     pub fn truncate(&mut self, rows: usize) {
         if rows == self.len() {
@@ -82,11 +94,12 @@ impl ColumnsBuilder {
             metric.present.truncate(rows);
             metric.flags.truncate(rows);
         }
+        self.tenants.iter_mut().chain(&mut self.labels).for_each(|column| column.truncate(rows));
         self.index.truncate(rows);
         self.text.truncate(rows);
     }
 
-    pub fn finish(mut self) -> Columns {
+    pub fn finish(mut self, others: Others) -> Columns {
         let positioned = self.positioned.finish();
         Columns {
             time_ms: Int64Array::from(self.time_ms),
@@ -94,6 +107,9 @@ impl ColumnsBuilder {
             lon: Float64Array::new(self.lon.into(), positioned),
             filtered: BooleanArray::new(self.filtered.finish(), None),
             metrics: self.metrics.into_iter().map(MetricBuilder::finish).collect(),
+            others,
+            tenants: self.tenants.map(TextBuilder::finish),
+            labels: self.labels.into_iter().map(TextBuilder::finish).collect(),
             index: self.index,
             text: self.text,
         }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use super::columns::ColumnsBuilder;
 use super::csv::CsvHeader;
 use super::decimal::{Constant, Linear, Number, UNIT_EXPONENTS, normal_range};
 use super::fields::{Fields, Node, SlotId};
-use super::judge::{Filter, Judge, Metric, Position, Threshold, Unset};
+use super::judge::{Filter, Judge, Metric, Position, Tenant, Threshold, Unset};
 use super::stations::Stations;
 use super::time::TimeReader;
-use crate::config::{self, FilterConfig, FilterRule, Format, MetricConfig, NormalRange, PositionFields, StreamConfig};
+use crate::config::{
+    self, FilterConfig, FilterRule, Format, MetricConfig, NormalRange, PositionFields, StreamConfig, TenantConfig,
+};
 
 /// What is wrong with a stream's configuration. Keys are named as in the stream's table.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -39,8 +42,12 @@ pub struct Compiled {
     pub separator: u8,
     pub max_record: usize,
     pub metric_names: Vec<Arc<str>>,
+    pub label_names: Vec<Arc<str>>,
     pub tree: Node,
     pub judge: Judge,
+    /// Numbers that the stream does not name are metrics too.
+    pub every_numeric: bool,
+    id: Option<String>,
 }
 
 impl Compiled {
@@ -58,9 +65,23 @@ impl Compiled {
             separator: stream.separator,
             max_record: stream.max_record,
             metric_names: stream.metrics.keys().map(|name| name.as_str().into()).collect(),
+            label_names: stream.labels.keys().map(|name| name.as_str().into()).collect(),
             tree: judge.fields.tree(),
             judge,
+            every_numeric: stream.every_numeric,
+            id: stream.id.clone(),
         })
+    }
+
+    pub fn columns(&self, rows: usize) -> ColumnsBuilder {
+        let tenants = !matches!(self.judge.tenant, Tenant::None);
+        ColumnsBuilder::new(self.judge.metrics.len(), tenants, self.judge.labels.len(), rows)
+    }
+
+    /// Names that no number has which the stream does not name.
+    pub fn taken(&self) -> impl Iterator<Item = &str> {
+        let metrics = self.metric_names.iter().map(|name| &**name);
+        self.judge.fields.paths().chain(metrics).chain(self.id.as_deref())
     }
 
     /// The header of a whole file.
@@ -99,7 +120,15 @@ impl Compiler {
         let active = stream.active.as_ref().map(|field| self.slot("active", field)).transpose()?;
         let metrics =
             stream.metrics.iter().map(|(name, metric)| self.metric(name, metric)).collect::<Result<_, _>>()?;
+        let labels = stream.labels.iter();
+        let labels =
+            labels.map(|(name, field)| self.slot(&format!("labels.{name}"), field)).collect::<Result<_, _>>()?;
+        let tenant = self.tenant(stream.tenant.as_ref())?;
+        let one = |text: &str| constant("scale".to_owned(), text);
         Ok(Judge {
+            labels,
+            tenant,
+            plain: Linear::new(one("1")?, one("0")?, self.unit),
             fields: std::mem::take(&mut self.fields),
             missing: stream.missing.iter().map(|token| token.as_str().into()).collect(),
             time,
@@ -132,6 +161,15 @@ impl Compiler {
         };
         let values = values.iter().map(|value| value.as_str().into()).collect();
         Ok(Filter { field: self.slot("filters.field", &filter.field)?, values, negated })
+    }
+
+    fn tenant(&mut self, tenant: Option<&TenantConfig>) -> Result<Tenant, DecoderError> {
+        Ok(match tenant {
+            None => Tenant::None,
+            Some(TenantConfig::Key) => Tenant::Key,
+            Some(TenantConfig::Header(name)) => Tenant::Header { name: name.as_str().into() },
+            Some(TenantConfig::Field(field)) => Tenant::Field(self.slot("tenant.field", field)?),
+        })
     }
 
     fn position(&mut self, fields: &PositionFields, stations: Stations) -> Result<Position, DecoderError> {

@@ -9,6 +9,8 @@ use super::reject::Reject;
 #[derive(Clone, Debug)]
 pub struct CsvHeader {
     slots: Vec<Option<SlotId>>,
+    /// Of every column.
+    pub names: Vec<Box<str>>,
     /// Cells that every row must have: the header's, without the empty one after a trailing separator.
     cells: usize,
 }
@@ -26,20 +28,30 @@ impl CsvHeader {
                 slots[column] = Some(SlotId(slot));
             }
         }
-        Ok(CsvHeader { cells: names.len(), slots })
+        let cells = names.len();
+        Ok(CsvHeader { cells, slots, names: names.into_iter().map(String::into_boxed_str).collect() })
     }
 
     pub fn has(&self, slot: SlotId) -> bool {
         self.slots.contains(&Some(slot))
     }
 
-    /// Cuts a row (without its line end) and puts its configured cells into their slots.
-    pub fn row<'a>(&self, row: &'a str, separator: u8, slots: &mut [Slot<'a>]) -> Result<(), Reject> {
+    /// Cuts a row (without its line end) and puts its configured cells into their slots; the others
+    /// go to `rest` with the numbers of their columns, where that is wanted.
+    pub fn row<'a>(
+        &self,
+        row: &'a str,
+        separator: u8,
+        slots: &mut [Slot<'a>],
+        mut rest: Option<&mut Vec<(usize, Cow<'a, str>)>>,
+    ) -> Result<(), Reject> {
         let (mut count, mut last_empty) = (0, false);
         for_cells(row, separator, |cell| {
             last_empty = cell.is_empty();
-            if let Some(&Some(SlotId(slot))) = self.slots.get(count) {
-                slots[slot] = Slot::Cell(cell);
+            match (self.slots.get(count), &mut rest) {
+                (Some(&Some(SlotId(slot))), _) => slots[slot] = Slot::Cell(cell),
+                (Some(None), Some(rest)) => rest.push((count, cell)),
+                _ => {}
             }
             count += 1;
         })?;

@@ -97,6 +97,48 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Finds every number of an object, and of those within it, with its dotted path. The object has
+    /// been scanned before, so its text is valid and not too deep.
+    pub fn numbers(
+        &mut self,
+        path: &mut String,
+        found: &mut impl FnMut(&str, &'a str) -> Result<(), Reject>,
+    ) -> Result<(), Reject> {
+        self.open(0)?;
+        if self.close(b'}') {
+            return Ok(());
+        }
+        let above = path.len();
+        loop {
+            let (inside, escaped) = self.string()?;
+            if above > 0 {
+                path.push('.');
+            }
+            if escaped {
+                path.push_str(&unescape(inside))
+            } else {
+                path.push_str(inside)
+            }
+            self.blanks();
+            self.take(b':');
+            match self.peek() {
+                b'{' => self.numbers(path, found)?,
+                b'-' | b'0'..=b'9' => {
+                    let start = self.at;
+                    self.number()?;
+                    found(path, &self.text[start..self.at])?;
+                }
+                _ => self.skip(0)?,
+            }
+            path.truncate(above);
+            self.blanks();
+            if self.close(b'}') {
+                return Ok(());
+            }
+            self.take(b',');
+        }
+    }
+
     fn array(&mut self, depth: u32) -> Result<(), Reject> {
         self.open(depth)?;
         if self.close(b']') {

@@ -3,7 +3,7 @@
 
 use super::decimal::{self, Linear, MAX_DIGITS, Number, NumberFault};
 use super::fields::{Fields, Slot, SlotId};
-use super::reject::{Reject, clip};
+use super::reject::{MAX_TEXT, Reject, clip};
 use super::stations::Stations;
 use super::time::{TimeFault, TimeReader};
 use crate::reading::flags;
@@ -21,6 +21,20 @@ pub struct Judge {
     pub position: Position,
     pub active: Option<SlotId>,
     pub metrics: Vec<Metric>,
+    /// Texts that views group by.
+    pub labels: Vec<SlotId>,
+    pub tenant: Tenant,
+    /// Of numbers that the stream does not name: as they are given.
+    pub plain: Linear,
+}
+
+/// Where a reading's tenant stands.
+#[derive(Clone, Debug)]
+pub enum Tenant {
+    None,
+    Key,
+    Header { name: Box<str> },
+    Field(SlotId),
 }
 
 #[derive(Clone, Debug)]
@@ -112,17 +126,17 @@ impl Judge {
         if time_ms > last_ms { Err(Reject::Future { time_ms, limit_ms: last_ms }) } else { Ok(time_ms) }
     }
 
+    /// `None` where the reading has none, or that of a station that nobody knows: views that need no
+    /// region take it all the same.
     fn position(&self, slots: &[Slot<'_>]) -> Result<Option<(f64, f64)>, Reject> {
         match &self.position {
+            Position::LatLon { lat, lon } if [lat, lon].iter().all(|field| self.is_missing(&slots[field.0])) => {
+                Ok(None)
+            }
             Position::LatLon { lat, lon } => {
                 Ok(Some((self.degrees(*lat, slots, 90.0)?, self.degrees(*lon, slots, 180.0)?)))
             }
-            Position::Station { field, stations } => {
-                let slot = self.required(*field, slots)?;
-                let id = slot.text().map(str::trim).unwrap_or_default();
-                let unknown = || Reject::UnknownStation { station: clip(if id.is_empty() { "" } else { id }) };
-                stations.get(id).map(Some).ok_or_else(unknown)
-            }
+            Position::Station { field, stations } => Ok(slots[field.0].text().and_then(|id| stations.get(id.trim()))),
             Position::None => Ok(None),
         }
     }
@@ -175,10 +189,45 @@ impl Judge {
 
     fn fixed(&self, metric: &Metric, field: SlotId, slot: &Slot<'_>) -> Result<i64, Reject> {
         let (number, text) = self.number(field, slot)?;
-        metric.linear.apply(&number).map_err(|fault| match fault {
-            NumberFault::TooLong => Reject::NumberTooLong { field: self.name(field), limit: MAX_DIGITS },
-            NumberFault::OutOfRange => Reject::OutOfRange { field: self.name(field), value: clip(text) },
-        })
+        metric.linear.apply(&number).map_err(|fault| does_not_fit(fault, self.name(field), text))
+    }
+
+    /// The value of a number that the stream does not name.
+    pub fn unnamed(&self, name: &str, text: &str) -> Result<i64, Reject> {
+        let bad = || Reject::BadNumber { field: name.into(), value: clip(text) };
+        let number = Number::parse(text).ok_or_else(bad)?;
+        self.plain.apply(&number).map_err(|fault| does_not_fit(fault, name.into(), text))
+    }
+
+    /// The bits that such a value has.
+    pub fn unnamed_flags(&self, slots: &[Slot<'_>]) -> u8 {
+        let active = self.active.is_some_and(|field| is_active(&slots[field.0]));
+        if active { flags::ACTIVE } else { 0 }
+    }
+
+    /// A label's text; `None` where it is missing or too long for a key.
+    pub fn label<'s>(&self, field: SlotId, slots: &'s [Slot<'_>]) -> Option<&'s str> {
+        let slot = &slots[field.0];
+        let text = slot.text().filter(|_| !self.is_missing(slot))?;
+        let text = if let Slot::Cell(_) = slot { text.trim_ascii() } else { text };
+        (1..=MAX_TEXT).contains(&text.len()).then_some(text)
+    }
+
+    /// The tenant, given the record's key and header; `None` where the stream has none.
+    pub fn tenant<'s>(
+        &self,
+        slots: &'s [Slot<'_>],
+        key: Option<&'s [u8]>,
+        header: Option<&'s [u8]>,
+    ) -> Result<Option<&'s str>, Reject> {
+        let (text, from) = match &self.tenant {
+            Tenant::None => return Ok(None),
+            Tenant::Key => (key.and_then(|key| std::str::from_utf8(key).ok()), "the record's key"),
+            Tenant::Header { name } => (header.and_then(|value| std::str::from_utf8(value).ok()), &**name),
+            Tenant::Field(field) => (self.label(*field, slots), self.fields.path(*field)),
+        };
+        let fits = text.filter(|text| (1..=MAX_TEXT).contains(&text.len()));
+        fits.map(Some).ok_or_else(|| Reject::NoTenant { from: from.into() })
     }
 
     /// A JSON number, or a CSV cell that holds one. (A number in a JSON string is somebody's
@@ -198,7 +247,7 @@ impl Judge {
         if self.is_missing(slot) { Err(Reject::MissingField { field: self.name(field) }) } else { Ok(slot) }
     }
 
-    fn is_missing(&self, slot: &Slot<'_>) -> bool {
+    pub fn is_missing(&self, slot: &Slot<'_>) -> bool {
         let text = match slot {
             Slot::Absent | Slot::Null => return true,
             Slot::Cell(text) => text.trim_ascii(),
@@ -215,6 +264,13 @@ impl Judge {
 
     fn bad_number(&self, field: SlotId, slot: &Slot<'_>) -> Reject {
         Reject::BadNumber { field: self.name(field), value: clip(&slot.shown()) }
+    }
+}
+
+fn does_not_fit(fault: NumberFault, field: Box<str>, text: &str) -> Reject {
+    match fault {
+        NumberFault::TooLong => Reject::NumberTooLong { field, limit: MAX_DIGITS },
+        NumberFault::OutOfRange => Reject::OutOfRange { field, value: clip(text) },
     }
 }
 

@@ -16,8 +16,10 @@ mod decimal;
 mod fields;
 mod json;
 mod judge;
+mod others;
 mod reject;
 mod stations;
+mod texts;
 mod time;
 mod walk;
 
@@ -55,6 +57,11 @@ impl Decoder {
     /// The metrics, in the order of the columns.
     pub fn metric_names(&self) -> &[Arc<str>] {
         &self.compiled.metric_names
+    }
+
+    /// The labels, in the order of the columns.
+    pub fn label_names(&self) -> &[Arc<str>] {
+        &self.compiled.label_names
     }
 
     /// Every record of the batch, in order. Takes any input.

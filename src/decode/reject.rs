@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Longest text of a label or tenant, bytes: it becomes part of a key of the store.
+pub(super) const MAX_TEXT: usize = 256;
+
 /// Longest piece of an offending value that is carried along, in characters.
 const CLIP: usize = 64;
 
@@ -78,12 +81,47 @@ pub enum Reject {
         field: Box<str>,
         value: Box<str>,
     },
-    UnknownStation {
-        station: Box<str>,
+    /// Of a stream with tenants: `from` says where the tenant should have been.
+    NoTenant {
+        from: Box<str>,
+    },
+    /// More numeric fields than a reading may have, of those that the stream does not name.
+    TooManyFields {
+        limit: usize,
+    },
+    /// The name of such a field is empty or too long.
+    BadFieldName {
+        name: Box<str>,
+        limit: usize,
     },
 }
 
 impl Reject {
+    /// All reasons, in the order of the variants.
+    pub const REASONS: [&str; 21] = [
+        "tombstone",
+        "empty",
+        "too_large",
+        "not_utf8",
+        "malformed",
+        "too_deep",
+        "not_an_object",
+        "not_an_array",
+        "row_too_short",
+        "row_too_long",
+        "missing_field",
+        "bad_time",
+        "no_such_local_time",
+        "future",
+        "bad_number",
+        "number_too_long",
+        "out_of_range",
+        "bad_position",
+        "no_tenant",
+        "too_many_fields",
+        "bad_field_name",
+    ];
+
     /// A short name that stays the same: the label of counters.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -105,7 +143,9 @@ impl Reject {
             Reject::NumberTooLong { .. } => "number_too_long",
             Reject::OutOfRange { .. } => "out_of_range",
             Reject::BadPosition { .. } => "bad_position",
-            Reject::UnknownStation { .. } => "unknown_station",
+            Reject::NoTenant { .. } => "no_tenant",
+            Reject::TooManyFields { .. } => "too_many_fields",
+            Reject::BadFieldName { .. } => "bad_field_name",
         }
     }
 }
@@ -132,7 +172,9 @@ impl fmt::Display for Reject {
             Reject::NumberTooLong { field, limit } => write!(f, "{field}: a number of more than {limit} digits"),
             Reject::OutOfRange { field, value } => write!(f, "{field}: {value} is out of the range of the unit"),
             Reject::BadPosition { field, value } => write!(f, "{field}: {value} degrees do not exist"),
-            Reject::UnknownStation { station } => write!(f, "station {station:?} is not in the registry"),
+            Reject::NoTenant { from } => write!(f, "no tenant in {from}: expected 1 to {MAX_TEXT} bytes of UTF-8"),
+            Reject::TooManyFields { limit } => write!(f, "more than {limit} numeric fields"),
+            Reject::BadFieldName { name, limit } => write!(f, "field {name:?}: a metric's name has 1 to {limit} bytes"),
         }
     }
 }

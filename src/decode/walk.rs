@@ -1,5 +1,6 @@
 //! The walk over a batch: record by record, reading by reading.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::str;
 
@@ -8,7 +9,8 @@ use super::compile::Compiled;
 use super::csv::{self, CsvHeader};
 use super::fields::Slot;
 use super::json::Scanner;
-use super::judge::Measured;
+use super::judge::{Judge, Measured, Row};
+use super::others::OthersBuilder;
 use super::reject::{Reject, clip};
 use crate::config::Format;
 use crate::reading::{Columns, RawBatch, RawRecord, Record, Rejection};
@@ -26,12 +28,15 @@ pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -
         bytes: &raw.bytes,
         slots: vec![Slot::Absent; compiled.judge.fields.len()],
         measured: vec![Measured::default(); compiled.judge.metrics.len()],
-        columns: ColumnsBuilder::new(compiled.judge.metrics.len(), raw.records.len()),
+        columns: compiled.columns(raw.records.len()),
+        others: compiled.every_numeric.then(|| OthersBuilder::new(compiled.taken())),
+        rest: Vec::new(),
         rejections: Vec::new(),
         last_header: None,
     };
     let records = raw.records.iter().map(|record| walk.record(record)).collect();
-    Decoded { records, columns: walk.columns.finish(), rejections: walk.rejections }
+    let others = walk.others.map(OthersBuilder::finish).unwrap_or_default();
+    Decoded { records, columns: walk.columns.finish(others), rejections: walk.rejections }
 }
 
 struct Walk<'a> {
@@ -42,6 +47,9 @@ struct Walk<'a> {
     slots: Vec<Slot<'a>>,
     measured: Vec<Measured>,
     columns: ColumnsBuilder,
+    /// Where the stream takes numbers that it does not name; and scratch for cells without a slot.
+    others: Option<OthersBuilder<'a>>,
+    rest: Vec<(usize, Cow<'a, str>)>,
     rejections: Vec<Rejection>,
     /// The records of a topic mostly open with the same header.
     last_header: Option<(&'a str, CsvHeader)>,
@@ -62,6 +70,7 @@ impl<'a> Walk<'a> {
         if let Err(reject) = self.payload(record) {
             // Nothing is kept of a record that turned out broken half-way.
             self.columns.truncate(row);
+            self.others.iter_mut().for_each(|others| others.truncate(row));
             self.rejections.truncate(rejection);
             let text = record.payload.clone().unwrap_or_default();
             self.rejections.push(Rejection { offset: record.offset, index: 0, reject, text });
@@ -110,7 +119,8 @@ impl<'a> Walk<'a> {
         scanner.object(Some(&self.compiled.tree), &mut self.slots, 1)?;
         let to = scanner.at();
         scanner.end()?;
-        self.reading(place, start + from..start + to);
+        let found = self.numbers(&text[from..to]);
+        self.reading(place, start + from..start + to, found);
         Ok(())
     }
 
@@ -141,7 +151,8 @@ impl<'a> Walk<'a> {
         if scanner.peek() == b'{' {
             self.forget_fields();
             scanner.object(Some(&self.compiled.tree), &mut self.slots, 2)?;
-            self.reading(place, from..scanner.at());
+            let found = self.numbers(&text[from..scanner.at()]);
+            self.reading(place, from..scanner.at(), found);
         } else {
             scanner.skip(1)?;
             let value = clip(&text[from..scanner.at()]);
@@ -187,8 +198,14 @@ impl<'a> Walk<'a> {
             let text = start..start + row.len();
             if !row.is_empty() {
                 self.forget_fields();
-                match utf8(row).and_then(|row| header.row(row, separator, &mut self.slots)) {
-                    Ok(()) => self.reading(place, text),
+                self.rest.clear();
+                let rest = self.others.is_some().then_some(&mut self.rest);
+                match utf8(row).and_then(|row| header.row(row, separator, &mut self.slots, rest)) {
+                    Ok(()) => {
+                        let find = |others: &mut OthersBuilder<'a>| others.find_csv(&header.names, &mut self.rest);
+                        let found = self.others.as_mut().map_or(Ok(()), find);
+                        self.reading(place, text, found);
+                    }
                     Err(reject) => self.refuse(place, reject, text),
                 }
             }
@@ -201,15 +218,39 @@ impl<'a> Walk<'a> {
         self.slots.fill(Slot::Absent);
     }
 
-    /// Judges the reading whose fields are in the slots.
-    fn reading(&mut self, place: &mut Place<'_>, text: Range<usize>) {
-        match self.compiled.judge.judge(&self.slots, place.record.timestamp_ms, &mut self.measured) {
-            Ok(row) => {
-                self.columns.push(&row, &self.measured, place.index, place.text(text));
-                place.index += 1;
-            }
-            Err(reject) => self.refuse(place, reject, text),
+    /// Finds the numbers that the stream does not name, where it takes them.
+    fn numbers(&mut self, object: &'a str) -> Result<(), Reject> {
+        self.others.as_mut().map_or(Ok(()), |others| others.find_json(object))
+    }
+
+    /// Judges the reading whose fields are in the slots; `found` is what came of looking for others.
+    fn reading(&mut self, place: &mut Place<'_>, text: Range<usize>, found: Result<(), Reject>) {
+        let row = match self.judge(place, found) {
+            Ok(row) => row,
+            Err(reject) => return self.refuse(place, reject, text),
+        };
+        self.columns.push(&row, &self.measured, place.index, place.text(text));
+        let judge = &self.compiled.judge;
+        // Of a filtered reading nothing but its time counts.
+        let tenant = place.tenant(judge, &self.slots, self.bytes).ok().flatten().filter(|_| !row.filtered);
+        let labels = judge.labels.iter().map(|label| judge.label(*label, &self.slots).filter(|_| !row.filtered));
+        self.columns.push_texts(tenant, labels);
+        self.others.iter_mut().for_each(OthersBuilder::end_row);
+        place.index += 1;
+    }
+
+    fn judge(&mut self, place: &Place<'_>, found: Result<(), Reject>) -> Result<Row, Reject> {
+        let judge = &self.compiled.judge;
+        let row = judge.judge(&self.slots, place.record.timestamp_ms, &mut self.measured)?;
+        if row.filtered {
+            return Ok(row);
         }
+        place.tenant(judge, &self.slots, self.bytes)?;
+        found?;
+        if let Some(others) = &mut self.others {
+            others.keep(judge, judge.unnamed_flags(&self.slots))?;
+        }
+        Ok(row)
     }
 
     fn refuse(&mut self, place: &mut Place<'_>, reject: Reject, text: Range<usize>) {
@@ -220,6 +261,12 @@ impl<'a> Walk<'a> {
 }
 
 impl Place<'_> {
+    fn tenant<'s>(&self, judge: &Judge, slots: &'s [Slot<'_>], bytes: &'s [u8]) -> Result<Option<&'s str>, Reject> {
+        let of =
+            |range: &Option<Range<u32>>| range.clone().map(|range| &bytes[range.start as usize..range.end as usize]);
+        judge.tenant(slots, of(&self.record.key), of(&self.record.header))
+    }
+
     /// A range of the payload as a range of the batch's buffer (which holds at most 4 GiB).
     fn text(&self, range: Range<usize>) -> Range<u32> {
         (self.start + range.start) as u32..(self.start + range.end) as u32

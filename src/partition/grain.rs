@@ -6,7 +6,8 @@ use crate::commit::Tally;
 use crate::durability::Durability;
 use crate::part::Part;
 use crate::reading::Offset;
-use crate::window::Width;
+use crate::view::View;
+use crate::window::{Width, Window};
 
 /// What an entry takes beside its part, with its place in the index; about.
 pub const ENTRY_BYTES: usize = std::mem::size_of::<Entry>() + 32;
@@ -19,6 +20,15 @@ struct Entry {
     /// The record that is being folded: it may touch the part with several readings.
     record: Offset,
     touched_at: u64,
+}
+
+/// Where an entry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    Held,
+    Fresh,
+    /// Fresh, and to be read back before anything is folded into it.
+    ReadBack,
 }
 
 /// Which writes are looked for: second ones have a deadline and go first.
@@ -40,6 +50,10 @@ impl Pass {
 pub struct Grain {
     pub width: Width,
     pub tally: Tally,
+    /// The window of the reading before: mostly that of the next one too.
+    window: Window,
+    /// Aggregates that the parts hold beside those of the view's own metrics.
+    pub others: usize,
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
     index: FxHashMap<(u32, i64), u32>,
@@ -55,6 +69,8 @@ impl Grain {
         Grain {
             width,
             tally,
+            window: Window { start_ms: 0, end_ms: 0 },
+            others: 0,
             entries: Vec::new(),
             free: Vec::new(),
             index: FxHashMap::default(),
@@ -67,11 +83,20 @@ impl Grain {
         self.index.len()
     }
 
-    /// The entry of a part, made where there is none; true where it must be read back first:
-    /// its window does not start after W, or may have left memory before (invariant I3).
-    pub fn entry(&mut self, key: u32, start_ms: i64, from_max_ms: Option<i64>, metrics: usize) -> (u32, bool) {
+    /// The window that holds an instant.
+    #[inline]
+    pub fn window(&mut self, time_ms: i64, view: &View) -> Window {
+        if !self.window.contains(time_ms) {
+            self.window = view.window(self.width, time_ms);
+        }
+        self.window
+    }
+
+    /// The entry of a part, made where there is none. It must be read back first where its window
+    /// does not start after W, or may have left memory before (invariant I3).
+    pub fn entry(&mut self, key: u32, start_ms: i64, from_max_ms: Option<i64>, metrics: usize) -> (u32, Found) {
         if let Some(entry) = self.index.get(&(key, start_ms)) {
-            return (*entry, false);
+            return (*entry, Found::Held);
         }
         let read_back = from_max_ms.is_some_and(|max_ms| start_ms <= max_ms)
             || self.evicted_to_ms.is_some_and(|evicted_ms| start_ms <= evicted_ms);
@@ -83,7 +108,7 @@ impl Grain {
             record: Offset(-1),
             touched_at: u64::MAX,
         };
-        (self.place(fresh), read_back)
+        (self.place(fresh), if read_back { Found::ReadBack } else { Found::Fresh })
     }
 
     fn place(&mut self, entry: Entry) -> u32 {
@@ -106,23 +131,25 @@ impl Grain {
         debug_assert_eq!(held.part.revision, 0, "read back before anything was folded");
         if let Some(part) = part {
             held.durability.read_back(part.next, vouched);
+            let others = part.others.len();
             held.part = part;
+            self.others += others;
         }
     }
 
-    /// The part, opened for the record; `None` where it already holds it.
+    /// The part, opened for the record; false where it already holds it.
     #[inline]
-    pub fn open(&mut self, entry: u32, record: Offset, now: u64) -> Option<&mut Part> {
+    pub fn open(&mut self, entry: u32, record: Offset, now: u64) -> (bool, &mut Part) {
         let held = self.held(entry);
         if held.record != record {
             if !held.part.begin(record) {
-                return None;
+                return (false, &mut held.part);
             }
             held.record = record;
             held.touched_at = now;
             held.durability.changed(record);
         }
-        Some(&mut held.part)
+        (true, &mut held.part)
     }
 
     pub fn durability(&mut self, entry: u32) -> &mut Durability {
@@ -164,8 +191,9 @@ impl Grain {
         self.entries.iter().flatten().filter_map(|entry| entry.durability.holds()).min()
     }
 
-    /// Forgets parts that are durable, below the committed position and long untouched.
-    pub fn evict(&mut self, committed: Offset, untouched_since: u64) -> usize {
+    /// Forgets parts that are durable, below the committed position and long untouched; tells the
+    /// key of each.
+    pub fn evict(&mut self, committed: Offset, untouched_since: u64, mut gone_of: impl FnMut(u32)) -> usize {
         let mut evicted = 0;
         for (at, place) in self.entries.iter_mut().enumerate() {
             let gone = place.take_if(|entry| {
@@ -175,6 +203,8 @@ impl Grain {
             if let Some(entry) = gone {
                 self.index.remove(&(entry.key, entry.start_ms));
                 self.free.push(at as u32);
+                self.others -= entry.part.others.len();
+                gone_of(entry.key);
                 self.evicted_to_ms = self.evicted_to_ms.max(Some(entry.start_ms));
                 evicted += 1;
             }

@@ -3,8 +3,10 @@
 //! so neither batch boundaries nor the other readings of a record matter (invariant I1).
 
 use crate::commit::Tally;
-use crate::reading::{Located, Offset, Record};
+use crate::keys::{OUTSIDE, UNKEYED};
+use crate::reading::{Keyed, Offset, Record};
 
+use super::grain::Found;
 use super::{At, Fold, Partition, Wanted};
 
 /// No part takes this reading.
@@ -14,13 +16,15 @@ pub(super) const NO_ENTRY: u32 = u32::MAX;
 pub enum VerdictKind {
     Late,
     Outside,
+    /// Without a field that the view groups by.
+    Unkeyed,
 }
 
 /// A reading that a view does not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     pub kind: VerdictKind,
-    /// Index of the view in the partition, and of its width (an outside reading is so in all of them).
+    /// Index of the view in the partition, and of its width (a reading without a key has none in all of them).
     pub view: usize,
     pub grain: usize,
     pub record: Offset,
@@ -47,12 +51,12 @@ pub(super) struct JudgedView {
 
 impl Partition {
     /// Judges a batch that starts at or after the present position.
-    pub fn judge(&mut self, located: &Located) -> Judged {
+    pub fn judge(&mut self, keyed: &Keyed) -> Judged {
         debug_assert!(!self.judged, "one batch at a time");
         self.judged = true;
         let mut judged = Judged { wanted: Vec::new(), verdicts: Vec::new(), views: Vec::new() };
         for view in 0..self.views.len() {
-            let one = self.views[view].judge(view, self.out_of_orderness_ms, located, &mut judged);
+            let one = self.views[view].judge(view, self.out_of_orderness_ms, keyed, &mut judged);
             judged.views.push(one);
         }
         judged
@@ -60,10 +64,10 @@ impl Partition {
 }
 
 impl Fold {
-    fn judge(&mut self, view: usize, out_of_orderness_ms: i64, located: &Located, judged: &mut Judged) -> JudgedView {
-        let records = &located.batch.records;
+    fn judge(&mut self, view: usize, out_of_orderness_ms: i64, keyed: &Keyed, judged: &mut Judged) -> JudgedView {
+        let records = &keyed.batch.records;
         let first = records.partition_point(|record| record.offset < self.position);
-        let rows = located.batch.columns.len();
+        let rows = keyed.batch.columns.len();
         let mut out = JudgedView {
             first,
             position: records.last().map_or(self.position, |record| record.offset.after().max(self.position)),
@@ -71,10 +75,11 @@ impl Fold {
             targets: vec![vec![NO_ENTRY; rows]; self.grains.len()],
             tallies: self.grains.iter().map(|_| Tally::new(self.view.metrics.len())).collect(),
         };
-        let times = located.batch.columns.time_ms.values();
+        self.book.open(&keyed.keys[view].keys);
+        let times = keyed.batch.columns.time_ms.values();
         for record in &records[first..] {
             let watermark_ms = out.max_ms.map(|max_ms| max_ms - out_of_orderness_ms);
-            self.judge_record(view, record, watermark_ms, located, &mut out, judged);
+            self.judge_record(view, record, watermark_ms, keyed, &mut out, judged);
             let newest = times[record.readings.start as usize..record.readings.end as usize].iter().copied().max();
             out.max_ms = out.max_ms.max(newest);
         }
@@ -86,12 +91,11 @@ impl Fold {
         view: usize,
         record: &Record,
         watermark_ms: Option<i64>,
-        located: &Located,
+        keyed: &Keyed,
         out: &mut JudgedView,
         judged: &mut Judged,
     ) {
-        let columns = &located.batch.columns;
-        let regions = &located.regions[self.view.region_set];
+        let columns = &keyed.batch.columns;
         let all = u64::from(record.rejected) + record.readings.len() as u64;
         for tally in &mut out.tallies {
             tally.seen += all;
@@ -101,14 +105,22 @@ impl Fold {
             let at = row as usize;
             if columns.filtered.value(at) {
                 out.tallies.iter_mut().for_each(|tally| tally.filtered += 1);
-            } else if let Some(region) = regions[at] {
-                let time_ms = columns.time_ms.value(at);
-                self.judge_place(view, record.offset, row, time_ms, region.index() as u32, watermark_ms, out, judged);
-            } else {
-                out.tallies.iter_mut().for_each(|tally| tally.outside += 1);
-                let verdict = Verdict { kind: VerdictKind::Outside, view, grain: 0, record: record.offset, row };
-                judged.verdicts.push(verdict);
+                continue;
             }
+            let kind = match keyed.keys[view].of[at] {
+                OUTSIDE => VerdictKind::Outside,
+                UNKEYED => VerdictKind::Unkeyed,
+                key => {
+                    let time_ms = columns.time_ms.value(at);
+                    self.judge_place(view, record.offset, row, time_ms, key, watermark_ms, out, judged);
+                    continue;
+                }
+            };
+            for tally in &mut out.tallies {
+                let count = if kind == VerdictKind::Outside { &mut tally.outside } else { &mut tally.unkeyed };
+                *count += 1;
+            }
+            judged.verdicts.push(Verdict { kind, view, grain: 0, record: record.offset, row });
         }
     }
 
@@ -120,24 +132,28 @@ impl Fold {
         record: Offset,
         row: u32,
         time_ms: i64,
-        key: u32,
+        of: u32,
         watermark_ms: Option<i64>,
         out: &mut JudgedView,
         judged: &mut Judged,
     ) {
         for (number, grain) in self.grains.iter_mut().enumerate() {
-            let start_ms = grain.width.start_of(time_ms);
-            if self.view.is_late(grain.width.end_of(start_ms), watermark_ms) {
+            let window = grain.window(time_ms, &self.view);
+            if self.view.is_late(window.end_ms, watermark_ms) {
                 out.tallies[number].late += 1;
                 judged.verdicts.push(Verdict { kind: VerdictKind::Late, view, grain: number, record, row });
                 continue;
             }
             out.tallies[number].folded += 1;
-            let (entry, read_back) = grain.entry(key, start_ms, self.from_max_ms, self.view.metrics.len());
+            let key = self.book.number(of);
+            let (entry, found) = grain.entry(key, window.start_ms, self.from_max_ms, self.metrics.configured());
             out.targets[number][row as usize] = entry;
-            if read_back {
-                let at = At { view, grain: number, entry };
-                judged.wanted.push(Wanted { at, slot: self.view.slot(grain.width, key, start_ms) });
+            if found != Found::Held {
+                self.book.hold(key);
+            }
+            if found == Found::ReadBack {
+                let slot = self.view.slot(grain.width, self.book.key(key), window.start_ms);
+                judged.wanted.push(Wanted { at: At { view, grain: number, entry }, slot });
             }
         }
     }

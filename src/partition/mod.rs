@@ -10,10 +10,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::bytes::DecodeError;
 use crate::commit::{Commit, Tally, ViewCommit};
 use crate::durability::{Durability, WriteTimes};
-use crate::part::Part;
-use crate::reading::{Located, Offset, SourceId};
+use crate::part::{self, Metrics, Part};
+use crate::reading::{Keyed, Offset, SourceId};
 use crate::source::Outgoing;
 use crate::store::{PartWrite, PositionKind, Slot};
 use crate::view::View;
@@ -21,12 +22,14 @@ use crate::view::View;
 mod fold;
 mod grain;
 mod judge;
+mod keybook;
 mod outbox;
 #[cfg(test)]
 mod tests;
 
 use grain::{Grain, Pass};
 pub use judge::{Judged, Verdict, VerdictKind};
+use keybook::KeyBook;
 use outbox::Outbox;
 
 /// Snapshots kept between two commits; beyond, the one that leaves the smallest gap is forgotten.
@@ -52,6 +55,8 @@ struct Fold {
     view: Arc<View>,
     /// (metric of the view, column of the stream)
     columns: Vec<(usize, usize)>,
+    metrics: Metrics,
+    book: KeyBook,
     /// Position from which this ownership folds the view, and the maximum event time there (W of
     /// invariant I3): a window that starts after it holds no earlier record.
     from: Offset,
@@ -182,11 +187,13 @@ impl Partition {
         self.views.iter_mut().for_each(|fold| fold.position = fold.position.max(position));
     }
 
-    /// Puts what was read back into its place.
-    pub fn install(&mut self, at: At, part: Option<Part>) {
+    /// Puts what was read back into its place. An error where it cannot have been written by this view.
+    pub fn install(&mut self, at: At, stored: Option<part::Stored>) -> Result<(), DecodeError> {
         let fold = &mut self.views[at.view];
         let vouched = fold.from.max(self.committed);
+        let part = stored.map(|stored| Part::of(stored, &mut fold.metrics, fold.view.any_metric)).transpose()?;
         fold.grains[at.grain].install(at.entry, part, vouched);
+        Ok(())
     }
 
     /// Rejected and late readings that must be acknowledged before their records are committed.
@@ -368,8 +375,7 @@ impl Partition {
             return 0;
         }
         let committed = self.committed;
-        let grains = self.views.iter_mut().flat_map(|fold| &mut fold.grains);
-        grains.map(|grain| grain.evict(committed, untouched_since)).sum()
+        self.views.iter_mut().map(|fold| fold.evict(committed, untouched_since)).sum()
     }
 
     pub fn parts_in_memory(&self) -> usize {
@@ -407,6 +413,8 @@ impl Fold {
         let widths = start.view.widths.iter();
         let grains = widths.zip(start.tallies).map(|(width, tally)| Grain::new(*width, tally)).collect();
         Fold {
+            metrics: Metrics::new(&start.view.metrics),
+            book: KeyBook::default(),
             view: start.view,
             columns: start.columns,
             from: start.position,
@@ -444,17 +452,31 @@ impl Fold {
         let width = grain.width;
         grain.issue(pass, now, lag, limit, |entry, key, start_ms, part| {
             let write = PartWrite {
-                slot: self.view.slot(width, key, start_ms),
+                slot: self.view.slot(width, self.book.key(key), start_ms),
                 source,
-                state: part.encode(&self.view.metrics),
+                state: part.encode(&self.metrics),
                 stamp: self.view.stamp(part.revision),
             };
             writes.push((At { view, grain: number, entry }, write));
         });
     }
 
+    fn evict(&mut self, committed: Offset, untouched_since: u64) -> usize {
+        let (grains, book) = (&mut self.grains, &mut self.book);
+        let gone =
+            grains.iter_mut().map(|grain| grain.evict(committed, untouched_since, |key| book.release(key))).sum();
+        if self.grains.iter().all(|grain| grain.len() == 0) {
+            self.metrics.forget_others();
+        }
+        gone
+    }
+
     fn bytes(&self) -> usize {
         let parts: usize = self.grains.iter().map(Grain::len).sum();
-        parts * (Part::memory_bytes(self.view.metrics.len()) + grain::ENTRY_BYTES)
+        let others: usize = self.grains.iter().map(|grain| grain.others).sum();
+        parts * (Part::memory_bytes(self.metrics.configured()) + grain::ENTRY_BYTES)
+            + others * Part::OTHER_BYTES
+            + self.book.bytes()
+            + self.metrics.bytes()
     }
 }

@@ -131,7 +131,7 @@ impl World {
     async fn sweep_width(&self, view: &View, width: Width, reached_ms: i64) -> Result<(), RunError> {
         let known = self.store.closing(&view.name, view.generation, width).await?;
         // Whole windows: a cursor that moves within one closes nothing.
-        let cursor_ms = known.cursor_ms.max(Some(width.start_of(reached_ms))).unwrap_or(reached_ms);
+        let cursor_ms = known.cursor_ms.max(Some(view.window(width, reached_ms).start_ms)).unwrap_or(reached_ms);
         if known.closed_ms.is_some_and(|closed_ms| closed_ms >= cursor_ms) {
             return Ok(());
         }
@@ -156,8 +156,8 @@ impl World {
         closed_ms: Option<i64>,
         cursor_ms: i64,
     ) -> Result<usize, RunError> {
-        let from_ms = closed_ms.map(|closed_ms| closed_ms - width.ms());
-        let rows: Vec<RowId> = self.store.list_rows(&view.name, view.generation, width, from_ms, cursor_ms).await?;
+        // Both are bounds of windows: what ends by the cursor starts before it.
+        let rows: Vec<RowId> = self.store.list_rows(&view.name, view.generation, width, closed_ms, cursor_ms).await?;
         for chunk in rows.chunks(CHUNK) {
             self.store.mark_final(chunk, view.stamp(0)).await?;
         }

@@ -105,8 +105,8 @@ impl World {
             let view = self.view(slot);
             let here = &merged[*slot];
             rows.extend(here.rows(slot, view, updated_at_ms));
-            written.extend(here.row_ids(slot, view));
-            if let Some((earlier, later)) = merge::neighbours(slot) {
+            written.extend(here.row_ids(slot));
+            if let Some((earlier, later)) = merge::neighbours(slot, view) {
                 before.extend(merge::before(&merged[&earlier], here, slot, view));
                 before.extend(merge::before(here, &merged[&later], &later, view));
             }
@@ -119,7 +119,8 @@ impl World {
     /// Reads the parts of the slots and of their neighbours, and merges each.
     async fn merge(&self, slots: &[&Slot]) -> Result<BTreeMap<Slot, Merged>, CycleError> {
         let mut wanted: BTreeSet<Slot> = slots.iter().map(|slot| (*slot).clone()).collect();
-        wanted.extend(slots.iter().filter_map(|slot| merge::neighbours(slot)).flat_map(|(a, b)| [a, b]));
+        wanted
+            .extend(slots.iter().filter_map(|slot| merge::neighbours(slot, self.view(slot))).flat_map(|(a, b)| [a, b]));
         let wanted: Vec<Slot> = wanted.into_iter().collect();
         let found = self.timed("read_slots", self.store.read_slots(&wanted)).await?;
         let mut merged = BTreeMap::new();
@@ -143,7 +144,7 @@ impl World {
             let view = self.view(&rows[0].slot);
             let closing = self.store.closing(&view.name, view.generation, width).await?;
             let Some(cursor_ms) = closing.cursor_ms else { continue };
-            rows.retain(|row| width.end_of(row.slot.start_ms) <= cursor_ms);
+            rows.retain(|row| view.end_of(&row.slot) <= cursor_ms);
             self.timed("mark_final", self.store.mark_final(&rows, view.stamp(0))).await?;
         }
         Ok(())

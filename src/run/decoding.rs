@@ -1,4 +1,4 @@
-//! Decoding and locating beside the loop: pure functions of the bytes, so any thread may do them.
+//! Decoding, locating and finding keys beside the loop: pure functions of the bytes, so any thread may do them.
 //! A partition's batches always go to the same thread and therefore stay in order. What waits is
 //! bounded by the permits that travel with the batches.
 
@@ -9,13 +9,15 @@ use arrow_array::Array;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::keys::Grouping;
 use crate::locate::{RegionIdx, RegionSet};
-use crate::reading::{Batch, Located, RawBatch, TopicPartition};
+use crate::reading::{Batch, Keyed, RawBatch, TopicPartition};
 
 use super::RunError;
 use super::stream::StreamRun;
 
 /// A region set in use, with its snapping distance.
+#[derive(Clone)]
 pub struct Places {
     pub set: Arc<RegionSet>,
     pub nearest_within_m: Option<f64>,
@@ -34,7 +36,7 @@ pub struct Job {
 pub struct Decoded {
     pub partition: TopicPartition,
     pub ownership: u64,
-    pub located: Located,
+    pub keyed: Keyed,
     pub permit: OwnedSemaphorePermit,
 }
 
@@ -71,20 +73,22 @@ impl DecodePool {
 fn work(inbox: &std_mpsc::Receiver<Job>, out: &UnboundedSender<Decoded>) {
     while let Ok(Job { partition, ownership, stream, raw, permit }) = inbox.recv() {
         let batch = stream.decode(&partition, raw);
-        let located = locate(&stream.places, batch);
-        if out.send(Decoded { partition, ownership, located, permit }).is_err() {
+        let keyed = key(&stream.places, &stream.groupings, batch);
+        if out.send(Decoded { partition, ownership, keyed, permit }).is_err() {
             return;
         }
     }
 }
 
-/// Finds the region of every reading, in each set in use.
-pub fn locate(places: &[Places], batch: Batch) -> Located {
-    let regions = places.iter().map(|places| locate_in(places, &batch)).collect();
-    Located { batch, regions }
+/// Finds the region of every reading, in each set in use, and its key for each view.
+pub fn key(places: &[Places], groupings: &[Grouping], batch: Batch) -> Keyed {
+    let regions: Vec<Vec<Option<RegionIdx>>> = places.iter().map(|places| locate(places, &batch)).collect();
+    let keys = groupings.iter().map(|grouping| grouping.keys(&batch.columns, &regions)).collect();
+    Keyed { batch, keys }
 }
 
-fn locate_in(places: &Places, batch: &Batch) -> Vec<Option<RegionIdx>> {
+/// The region of every reading, in one set.
+pub fn locate(places: &Places, batch: &Batch) -> Vec<Option<RegionIdx>> {
     let columns = &batch.columns;
     let mut regions = Vec::with_capacity(columns.len());
     places.set.locate_column(columns.lat.values(), columns.lon.values(), &mut regions);

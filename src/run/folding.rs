@@ -11,7 +11,7 @@ use crate::reading::{Offset, RawBatch, TopicPartition};
 use super::decoding::{Decoded, Job};
 use super::owned::{Owned, Waiting};
 use super::progress;
-use super::read_back::ReadBack;
+use super::read_back::{ReadBack, corrupt};
 use super::{Engine, RunError};
 
 impl Engine {
@@ -52,11 +52,11 @@ impl Engine {
     }
 
     pub(super) fn on_decoded(&mut self, decoded: Decoded) -> Result<(), RunError> {
-        let Decoded { partition, ownership, located, permit } = decoded;
+        let Decoded { partition, ownership, keyed, permit } = decoded;
         let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else {
             return Ok(());
         };
-        owned.waiting.push_back(Waiting { located, permit });
+        owned.waiting.push_back(Waiting { keyed, permit });
         self.fold_queue(&partition)
     }
 
@@ -75,14 +75,14 @@ impl Engine {
             if owned.reading_back {
                 return Ok(());
             }
-            let Some(Waiting { located, permit }) = owned.waiting.pop_front() else { return Ok(()) };
-            let judged = owned.core.judge(&located);
+            let Some(Waiting { keyed, permit }) = owned.waiting.pop_front() else { return Ok(()) };
+            let judged = owned.core.judge(&keyed);
             if judged.wanted.is_empty() {
                 let ownership = owned.ownership;
                 let parts = Vec::new();
-                self.fold(ReadBack { partition: partition.clone(), ownership, located, judged, permit, parts })?;
+                self.fold(ReadBack { partition: partition.clone(), ownership, keyed, judged, permit, parts })?;
             } else {
-                self.start_read(partition.clone(), Waiting { located, permit }, judged);
+                self.start_read(partition.clone(), Waiting { keyed, permit }, judged);
             }
         }
         Ok(())
@@ -93,10 +93,10 @@ impl Engine {
         owned.reading_back = true;
         let world = Arc::clone(&self.world);
         let (ownership, source, log_end) = (owned.ownership, owned.core.source(), owned.log_end);
-        let Waiting { located, permit } = batch;
+        let Waiting { keyed, permit } = batch;
         let read = async move {
             let parts = world.read_back(&partition, source, &judged, log_end).await?;
-            Ok(ReadBack { partition, ownership, located, judged, permit, parts })
+            Ok(ReadBack { partition, ownership, keyed, judged, permit, parts })
         };
         self.reads.push(tokio::spawn(read));
     }
@@ -108,20 +108,22 @@ impl Engine {
     }
 
     fn fold(&mut self, read: ReadBack) -> Result<(), RunError> {
-        let ReadBack { partition, ownership, located, judged, permit, parts } = read;
+        let ReadBack { partition, ownership, keyed, judged, permit, parts } = read;
         let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else {
             return Ok(());
         };
-        for (at, part) in parts {
-            owned.core.install(at, part);
+        let wanted = judged.wanted.iter();
+        for ((at, part), wanted) in parts.into_iter().zip(wanted) {
+            let source = owned.core.source();
+            owned.core.install(at, part).map_err(|error| corrupt(&wanted.slot, source, error))?;
         }
         owned.reading_back = false;
-        let verdicts = owned.core.fold(&located, judged, self.world.clock.now());
-        owned.count(&located);
+        let verdicts = owned.core.fold(&keyed, judged, self.world.clock.now());
+        owned.count(&keyed);
         owned.settle_end();
-        progress::folded(&owned.stream.name, &located, &verdicts);
-        self.progress.count(&located);
-        self.send_out(&partition, &located, &verdicts);
+        progress::folded(&owned.stream.name, &keyed, &verdicts);
+        self.progress.count(&keyed);
+        self.send_out(&partition, &keyed, &verdicts);
         // The records have left the queue.
         drop(permit);
         self.dispatch(&partition)
@@ -157,10 +159,10 @@ const DECODED_AHEAD: usize = 2;
 const COLD_MS: u64 = 300_000;
 
 impl Owned {
-    fn count(&mut self, located: &crate::reading::Located) {
+    fn count(&mut self, keyed: &crate::reading::Keyed) {
         self.folded += 1;
         self.decoding -= 1;
-        let newest = located.batch.raw.records.iter().filter_map(|record| record.timestamp_ms).max();
+        let newest = keyed.batch.raw.records.iter().filter_map(|record| record.timestamp_ms).max();
         self.newest_record_ms = self.newest_record_ms.max(newest);
     }
 }

@@ -19,7 +19,7 @@ use crate::bytes::DecodeError;
 use crate::clock::Clock;
 use crate::durability::WriteTimes;
 use crate::partition::VerdictKind;
-use crate::reading::{Located, Offset, TopicPartition};
+use crate::reading::{Keyed, Offset, TopicPartition};
 use crate::source::{Outbox, Source, SourceError, SourceEvent};
 use crate::start::Refusal;
 use crate::store::{GenerationRecord, GenerationState, Store, StoreError};
@@ -266,11 +266,11 @@ impl Engine {
     }
 
     /// Rejected readings of a batch, and those that the views did not take, on their way out.
-    fn send_out(&mut self, partition: &TopicPartition, located: &Located, verdicts: &[crate::partition::Verdict]) {
+    fn send_out(&mut self, partition: &TopicPartition, keyed: &Keyed, verdicts: &[crate::partition::Verdict]) {
         let Some(owned) = self.owned.get_mut(partition) else { return };
         let sender =
             crate::outgoing::Sender { partition, stream: &owned.stream.name, payload: self.world.settings.payload };
-        let batch = &located.batch;
+        let batch = &keyed.batch;
         for rejection in &batch.rejections {
             let outgoing =
                 sender.rejected(batch, rejection.offset, rejection.index, &rejection.reject, &rejection.text);
@@ -281,6 +281,7 @@ impl Engine {
             let row = verdict.row as usize;
             let outgoing = match verdict.kind {
                 VerdictKind::Outside => sender.outside(batch, verdict.record, row, &view.name),
+                VerdictKind::Unkeyed => sender.unkeyed(batch, verdict.record, row, view),
                 VerdictKind::Late => {
                     let width = view.widths[verdict.grain].to_string();
                     sender.late(batch, verdict.record, row, &view.name, &width)

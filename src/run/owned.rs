@@ -6,13 +6,13 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::partition::Partition;
-use crate::reading::{Located, Offset, RawBatch};
+use crate::reading::{Keyed, Offset, RawBatch};
 
 use super::stream::StreamRun;
 
 /// A decoded batch that waits to be folded; its bytes count in the queue until then.
 pub struct Waiting {
-    pub located: Located,
+    pub keyed: Keyed,
     pub permit: OwnedSemaphorePermit,
 }
 

@@ -10,7 +10,7 @@ use metrics::{counter, gauge, histogram};
 use crate::clock::Clock;
 use crate::commit::Commit;
 use crate::partition::{Partition, Verdict, VerdictKind};
-use crate::reading::{Located, TopicPartition};
+use crate::reading::{Keyed, TopicPartition};
 use crate::telemetry::names;
 
 use super::{Engine, RunError, Settings};
@@ -53,10 +53,13 @@ impl Progress {
         }
     }
 
-    pub fn count(&mut self, located: &Located) {
-        let rejected = located.batch.rejections.len() as u64;
-        self.summary.records += located.batch.records.len() as u64;
-        self.summary.readings += located.batch.columns.len() as u64 + rejected;
+    pub fn count(&mut self, keyed: &Keyed) {
+        if self.summary.records == 0 {
+            tracing::info!("first records folded");
+        }
+        let rejected = keyed.batch.rejections.len() as u64;
+        self.summary.records += keyed.batch.records.len() as u64;
+        self.summary.readings += keyed.batch.columns.len() as u64 + rejected;
     }
 
     pub fn left(&mut self, partition: &TopicPartition, core: &Partition) {
@@ -148,16 +151,17 @@ fn lag_gauge(labels: &[(&'static str, String); 2], kind: &'static str, records: 
     gauge!(names::LAG, &[topic, partition, ("kind", kind.to_owned())]).set(records as f64);
 }
 
-pub fn folded(stream: &Arc<str>, located: &Located, verdicts: &[Verdict]) {
-    let batch = &located.batch;
+pub fn folded(stream: &Arc<str>, keyed: &Keyed, verdicts: &[Verdict]) {
+    let batch = &keyed.batch;
     let outcome = |outcome: &'static str, count: usize| {
         counter!(names::READINGS, "stream" => stream.to_string(), "outcome" => outcome).increment(count as u64);
     };
-    let late = verdicts.iter().filter(|verdict| verdict.kind == VerdictKind::Late).count();
-    let outside = verdicts.len() - late;
+    let of = |kind| verdicts.iter().filter(|verdict| verdict.kind == kind).count();
+    let (late, outside) = (of(VerdictKind::Late), of(VerdictKind::Outside));
     let filtered = batch.columns.filtered.true_count();
     outcome("late", late);
     outcome("outside", outside);
+    outcome("unkeyed", of(VerdictKind::Unkeyed));
     outcome("filtered", filtered);
     outcome("rejected", batch.rejections.len());
     outcome("folded", (batch.columns.len() - filtered).saturating_sub(verdicts.len()));

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::part::Part;
+use crate::bytes::DecodeError;
+use crate::part::Stored;
 use crate::partition::{At, Judged};
-use crate::reading::{Located, Offset, SourceId, TopicPartition};
+use crate::reading::{Keyed, Offset, SourceId, TopicPartition};
 use crate::store::{Slot, StoreError};
 
 use super::{LOG_END_PATIENCE_MS, RunError, World};
@@ -18,10 +19,10 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 pub struct ReadBack {
     pub partition: TopicPartition,
     pub ownership: u64,
-    pub located: Located,
+    pub keyed: Keyed,
     pub judged: Judged,
     pub permit: OwnedSemaphorePermit,
-    pub parts: Vec<(At, Option<Part>)>,
+    pub parts: Vec<(At, Option<Stored>)>,
 }
 
 impl World {
@@ -33,12 +34,13 @@ impl World {
         source: SourceId,
         judged: &Judged,
         log_end: Offset,
-    ) -> Result<Vec<(At, Option<Part>)>, RunError> {
+    ) -> Result<Vec<(At, Option<Stored>)>, RunError> {
         let slots: Vec<Slot> = judged.wanted.iter().map(|wanted| wanted.slot.clone()).collect();
         let blobs = self.read_own_parts(source, &slots).await?;
         let mut parts = Vec::with_capacity(blobs.len());
         for (wanted, blob) in judged.wanted.iter().zip(blobs) {
-            let part = blob.map(|blob| self.decode_part(&wanted.slot, source, &blob)).transpose()?;
+            let part = blob.map(|blob| Stored::decode(&blob)).transpose();
+            let part = part.map_err(|error| corrupt(&wanted.slot, source, error))?;
             parts.push((wanted.at, part));
         }
         let furthest = parts.iter().filter_map(|(_, part)| part.as_ref()).map(|part| part.next).max();
@@ -60,15 +62,6 @@ impl World {
         }
     }
 
-    fn decode_part(&self, slot: &Slot, source: SourceId, blob: &[u8]) -> Result<Part, RunError> {
-        let view = self.views.iter().find(|view| view.name == slot.view).expect("a wanted slot is a view's");
-        Part::decode(blob, &view.metrics).map_err(|error| RunError::CorruptPart {
-            slot: format!("{slot:?}"),
-            source_id: format!("{source:?}"),
-            error,
-        })
-    }
-
     /// Waits until the log holds what a part says was folded from it.
     async fn log_holds(&self, partition: &TopicPartition, next: Offset) -> Result<(), RunError> {
         let since = self.clock.now();
@@ -84,4 +77,8 @@ impl World {
             tokio::time::sleep(FIRST_RETRY * 10).await;
         }
     }
+}
+
+pub(super) fn corrupt(slot: &Slot, source: SourceId, error: DecodeError) -> RunError {
+    RunError::CorruptPart { slot: format!("{slot:?}"), source_id: format!("{source:?}"), error }
 }

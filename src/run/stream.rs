@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::decode::Decoder;
+use crate::keys::Grouping;
 use crate::reading::{Batch, RawBatch, TopicPartition};
 use crate::start::Feed;
 
@@ -16,8 +17,11 @@ pub struct StreamRun {
     pub decoder: Decoder,
     /// CSV files have a header each: their partitions have decoders of their own.
     pub file_decoders: BTreeMap<TopicPartition, Decoder>,
-    pub places: Arc<Vec<Places>>,
+    /// The region sets that its views use.
+    pub places: Vec<Places>,
     pub feeds: Vec<Feed>,
+    /// How the readings are grouped for each of the feeds.
+    pub groupings: Vec<Grouping>,
     pub out_of_orderness_ms: i64,
     pub idle_after_ms: u64,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 use crate::clock::Clock;
-use crate::config::{Config, Format, StoreConfig, StreamConfig};
+use crate::config::{Config, Format, StoreConfig, StreamConfig, TenantConfig};
 use crate::run::World;
 use crate::run::stream::StreamRun;
 use crate::source::files::{self, FileOutbox, FileSettings, FileStream};
@@ -108,8 +108,16 @@ fn kafka_settings(config: &Config) -> KafkaSettings {
         .iter()
         .flat_map(|(name, stream)| stream.topics.iter().map(|topic| (topic.clone(), name.clone())));
     let topics: BTreeMap<String, String> = topics.collect();
+    let header = |stream: &StreamConfig| match &stream.tenant {
+        Some(TenantConfig::Header(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let with_header = config.streams.values().filter_map(|stream| Some((stream, header(stream)?)));
+    let headers =
+        with_header.flat_map(|(stream, name)| stream.topics.iter().map(move |topic| (topic.clone(), name.clone())));
     KafkaSettings {
         properties: config.kafka.properties.clone(),
+        headers: headers.collect(),
         topics,
         budget: Budget::new(config.engine.queue_bytes),
         revoke_deadline: Duration::from_millis(config.engine.stop_deadline_ms),

@@ -1,5 +1,7 @@
 //! What decides a view's content, as canonical JSON, and its digest (invariant I10).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -25,18 +27,22 @@ pub fn digest(bytes: &[u8]) -> String {
 /// The meaning of a view under this configuration.
 pub fn of(view: &str, config: &Config, compiled: &Compiled) -> Meaning {
     let settings = &config.views[view];
-    let regions = &compiled.regions[compiled.region_of_view[view]];
     let mut streams = serde_json::Map::new();
     for (name, stream) in config.streams.iter().filter(|(name, _)| feeds(settings, name)) {
         let stations = compiled.inputs[name].stations_digest.clone();
-        streams.insert(name.clone(), json!({ "settings": stream, "stations": stations }));
+        // A field that is a label, or the id, is no metric of its own: where every number is one, all of them count.
+        let counts = |label: &String| stream.every_numeric || settings.group_by.contains(label);
+        let labels: BTreeMap<&String, &String> = stream.labels.iter().filter(|(label, _)| counts(label)).collect();
+        let id = stream.id.as_ref().filter(|_| stream.every_numeric);
+        let meant = json!({ "settings": stream, "labels": labels, "id": id, "stations": stations });
+        streams.insert(name.clone(), meant);
     }
     let isolation = config.kafka.properties.get("isolation.level");
     let meaning = json!({
         "semantics": SEMANTICS,
         "view": settings,
         "metrics": super::metrics_of(view, config).iter().map(|metric| metric.to_string()).collect::<Vec<_>>(),
-        "regions": regions.digest,
+        "regions": compiled.regions_of(view).map(|regions| &regions.digest),
         "streams": streams,
         "tzdata": chrono_tz::IANA_TZDB_VERSION,
         "isolation": isolation.map_or("read_committed", String::as_str),

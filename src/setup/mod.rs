@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, StoreConfig, StreamConfig, ViewConfig};
 use crate::decode::{Decoder, Stations};
+use crate::keys::{Field, Grouping};
 use crate::locate::RegionSet;
 use crate::reading::TopicPartition;
 use crate::run::Settings;
@@ -15,7 +16,7 @@ use crate::run::stream::StreamRun;
 use crate::source::SourceError;
 use crate::start::Feed;
 use crate::store::{GenerationRecord, StoreError};
-use crate::view::{Key, View};
+use crate::view::{REGION, View};
 
 pub mod connect;
 pub mod generations;
@@ -49,7 +50,9 @@ pub enum SetupError {
 pub struct Regions {
     pub places: Places,
     pub digest: String,
-    keys: Arc<[Key]>,
+    /// In the order of the set.
+    codes: Arc<[Arc<str>]>,
+    names: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// A stream's decoder and registry.
@@ -62,9 +65,9 @@ pub struct Input {
 /// Everything that the configuration names, read and compiled; nothing of it has touched a server.
 pub struct Compiled {
     pub inputs: BTreeMap<String, Input>,
-    /// Distinct region sets, in the order of the located columns.
+    /// Distinct region sets.
     pub regions: Vec<Regions>,
-    /// Which of them a view uses.
+    /// Which of them a view uses, if it groups by regions.
     region_of_view: BTreeMap<String, usize>,
 }
 
@@ -75,7 +78,7 @@ impl Compiled {
             compiled.inputs.insert(name.clone(), input(name, stream)?);
         }
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
-        for (name, view) in &config.views {
+        for (name, view) in config.views.iter().filter(|(_, view)| view.by_region()) {
             let same = format!("{:?}", (&view.regions, &view.region_code, &view.region_name, view.nearest_within_m));
             let number = match known.get(&same) {
                 Some(number) => *number,
@@ -90,25 +93,27 @@ impl Compiled {
         Ok(compiled)
     }
 
-    /// Which of the region sets a view uses.
-    pub fn region_set_of(&self, view: &str) -> Option<usize> {
-        self.region_of_view.get(view).copied()
+    /// The regions of a view that groups by them.
+    pub fn regions_of(&self, view: &str) -> Option<&Regions> {
+        self.region_of_view.get(view).map(|number| &self.regions[*number])
     }
 
     /// The view of a live generation.
     pub fn view(&self, name: &str, config: &Config, generation: &GenerationRecord) -> Result<Arc<View>, SetupError> {
         let view = &config.views[name];
-        let region_set = self.region_of_view[name];
         Ok(Arc::new(View {
             name: Arc::from(name),
             generation: generation.generation,
             epoch_us: generation.epoch_us,
             metrics: metrics_of(name, config),
+            any_metric: takes_any_metric(name, config),
             unit_exponent: unit_of(name, config)?,
-            widths: vec![view.window],
+            widths: view.widths(),
+            zone: view.zone,
             allowed_lateness_ms: view.allowed_lateness_ms,
-            region_set,
-            keys: self.regions[region_set].keys.clone(),
+            group_by: view.group_by.iter().map(|field| Arc::from(field.as_str())).collect(),
+            regions: self.regions_of(name).map(|regions| regions.names.clone()).unwrap_or_default(),
+            before_ms: view.before_ms,
             flush_ms: view.flush_ms,
         }))
     }
@@ -120,30 +125,55 @@ impl Compiled {
         config: &Config,
         views: &[(Arc<View>, Arc<GenerationRecord>)],
     ) -> Result<BTreeMap<Arc<str>, Arc<StreamRun>>, SetupError> {
-        let places = Arc::new(self.regions.into_iter().map(|regions| regions.places).collect::<Vec<_>>());
         let mut streams = BTreeMap::new();
-        for (name, input) in self.inputs {
-            let stream = &config.streams[&name];
-            let feeding = views.iter().filter(|(view, _)| feeds(&config.views[&*view.name], &name));
-            let feeds: Vec<Feed> = feeding.map(|(view, generation)| feed(view, generation, &input.decoder)).collect();
-            if feeds.is_empty() {
+        for (name, input) in &self.inputs {
+            let feeding = views.iter().filter(|(view, _)| feeds(&config.views[&*view.name], name));
+            let feeding: Vec<&(Arc<View>, Arc<GenerationRecord>)> = feeding.collect();
+            if feeding.is_empty() {
                 tracing::warn!(stream = name, "no view that runs takes this stream: it is not read");
                 continue;
             }
-            let name: Arc<str> = Arc::from(name);
-            let run = StreamRun {
-                name: name.clone(),
-                topics: topics(stream),
-                decoder: input.decoder,
-                file_decoders: input.file_decoders,
-                places: places.clone(),
-                feeds,
-                out_of_orderness_ms: stream.out_of_orderness_ms,
-                idle_after_ms: stream.idle_after_ms.unsigned_abs(),
-            };
-            streams.insert(name, Arc::new(run));
+            let run = self.stream(name, input, &config.streams[name], &feeding);
+            streams.insert(run.name.clone(), Arc::new(run));
         }
         if streams.is_empty() { Err(SetupError::NothingToRun) } else { Ok(streams) }
+    }
+
+    fn stream(
+        &self,
+        name: &str,
+        input: &Input,
+        stream: &StreamConfig,
+        feeding: &[&(Arc<View>, Arc<GenerationRecord>)],
+    ) -> StreamRun {
+        // Only the region sets that its own views use.
+        let sets: std::collections::BTreeSet<usize> =
+            feeding.iter().filter_map(|(view, _)| self.region_of_view.get(&*view.name).copied()).collect();
+        let sets: Vec<usize> = sets.into_iter().collect();
+        let grouping = |view: &View| {
+            let set = self.region_of_view.get(&*view.name);
+            let set = set.and_then(|number| sets.iter().position(|known| known == number));
+            self.grouping(view, set, &input.decoder, stream.tenant.is_some())
+        };
+        StreamRun {
+            name: Arc::from(name),
+            topics: topics(stream),
+            decoder: input.decoder.clone(),
+            file_decoders: input.file_decoders.clone(),
+            places: sets.iter().map(|number| self.regions[*number].places.clone()).collect(),
+            groupings: feeding.iter().map(|(view, _)| grouping(view)).collect(),
+            feeds: feeding.iter().map(|(view, generation)| feed(view, generation, &input.decoder)).collect(),
+            out_of_orderness_ms: stream.out_of_orderness_ms,
+            idle_after_ms: stream.idle_after_ms.unsigned_abs(),
+        }
+    }
+
+    fn grouping(&self, view: &View, set: Option<usize>, decoder: &Decoder, tenants: bool) -> Grouping {
+        let field = |name: &Arc<str>| match (set, self.regions_of(&view.name)) {
+            (Some(set), Some(regions)) if **name == *REGION => Field::Region { set, codes: regions.codes.clone() },
+            _ => Field::Label(decoder.label_names().iter().position(|label| label == name)),
+        };
+        Grouping::new(view.group_by.iter().map(field).collect(), tenants)
     }
 }
 
@@ -164,17 +194,26 @@ fn topics(stream: &StreamConfig) -> Vec<Arc<str>> {
     stream.topics.iter().map(|topic| Arc::from(topic.as_str())).chain(files).collect()
 }
 
-/// Names of a view's metrics, sorted.
+/// Names of the metrics that a view takes, as far as the configuration says them; sorted.
 pub fn metrics_of(view: &str, config: &Config) -> Vec<Arc<str>> {
     let settings = &config.views[view];
     let streams = config.streams.iter().filter(|(name, _)| feeds(settings, name));
-    let all: std::collections::BTreeSet<&str> =
-        streams.flat_map(|(_, stream)| stream.metrics.keys().map(String::as_str)).collect();
-    let wanted = |name: &&str| settings.metrics.is_empty() || settings.metrics.iter().any(|metric| metric == name);
-    all.into_iter().filter(wanted).map(Arc::from).collect()
+    let all: std::collections::BTreeSet<&String> = match settings.metrics.is_empty() {
+        true => streams.flat_map(|(_, stream)| stream.metrics.keys()).collect(),
+        false => settings.metrics.iter().collect(),
+    };
+    all.into_iter().map(|name| Arc::from(name.as_str())).collect()
 }
 
-fn unit_of(view: &str, config: &Config) -> Result<i32, SetupError> {
+/// Whether a view takes every other metric, too, that its streams find in the readings.
+pub fn takes_any_metric(view: &str, config: &Config) -> bool {
+    let settings = &config.views[view];
+    let mut streams = config.streams.iter().filter(|(name, _)| feeds(settings, name));
+    settings.metrics.is_empty() && streams.any(|(_, stream)| stream.every_numeric)
+}
+
+/// The unit of a view's values, as a power of ten.
+pub fn unit_of(view: &str, config: &Config) -> Result<i32, SetupError> {
     let streams = config.streams.iter().filter(|(name, _)| feeds(&config.views[view], name));
     let units: std::collections::BTreeSet<i32> = streams.map(|(_, stream)| stream.unit_exponent).collect();
     match units.first() {
@@ -216,10 +255,15 @@ fn regions(view: &ViewConfig) -> Result<Regions, SetupError> {
     let (text, path) = set;
     let set = RegionSet::from_geojson(&text, &view.region_code, &view.region_name)
         .map_err(|error| SetupError::File { what: "region set", path, why: error.to_string() })?;
-    let key = |region: &crate::locate::Region| Key { code: region.code().into(), label: region.name().into() };
-    let keys = set.regions().iter().map(key).collect();
-    let places = Places { set: Arc::new(set), nearest_within_m: view.nearest_within_m };
-    Ok(Regions { places, digest: meaning::digest(text.as_bytes()), keys })
+    // As they stand in keys.
+    let code = |region: &crate::locate::Region| Arc::<str>::from(&*crate::keys::escape(region.code()));
+    let named = |region: &crate::locate::Region| (code(region), region.name().into());
+    Ok(Regions {
+        codes: set.regions().iter().map(|region| Arc::from(region.code())).collect(),
+        names: set.regions().iter().map(named).collect(),
+        places: Places { set: Arc::new(set), nearest_within_m: view.nearest_within_m },
+        digest: meaning::digest(text.as_bytes()),
+    })
 }
 
 fn read(what: &'static str, path: &Path) -> Result<String, SetupError> {

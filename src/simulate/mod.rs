@@ -1,36 +1,52 @@
 //! Seeded sensors at real places: what they send, in the order in which it arrives, is a function of
-//! the settings alone. Readings have the shape of the temperatures API; some come late, some twice,
-//! some from abroad, and some are garbage, as configured.
+//! the settings alone. Some readings come late, some twice, some from abroad, and some are garbage, as
+//! configured; what they look like is their [`shape`]'s. And files of readings, sent again at their own pace.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+mod args;
 mod climate;
 mod kafka;
 mod output;
+mod pace;
 mod random;
+mod replay;
 mod run;
+mod shape;
+mod stations;
 mod towns;
 
+pub use args::{Destination, ReplayArgs, SimulateArgs};
 pub use output::SimulateError;
 pub use random::Random;
-pub use run::{SimulateArgs, Summary, run};
-pub use towns::{ABROAD, FRANCE, Town};
+pub use replay::{Replayed, replay};
+pub use run::{Summary, run};
+pub use shape::{Format, Kind};
+pub use stations::Station;
+pub use towns::{ABROAD, FRANCE, Place, Town};
+
+use shape::{Row, Shape};
 
 /// What is simulated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    pub kind: Kind,
+    pub format: Format,
     pub seed: u64,
     pub sensors: u32,
     /// Readings in all; duplicates and garbage come on top.
     pub readings: u64,
     /// First event time, ms since the epoch.
     pub start_ms: i64,
+    /// Nothing is measured from here on.
+    pub until_ms: Option<i64>,
     /// Between two readings of one sensor.
     pub interval_ms: i64,
     /// Sensors behind one gateway: they report together, in one record. One sends an object, several an array.
     pub per_record: u32,
-    /// Records arrive after a delay of this mean (exponential), and so out of order.
+    /// So many of the records arrive after a delay of this mean (exponential), and so out of order.
+    pub disorder_share: f64,
     pub disorder_ms: f64,
     /// Share of records that arrive up to `late_ms` after their time: devices that come back.
     pub late_share: f64,
@@ -41,23 +57,33 @@ pub struct Settings {
     pub garbage_share: f64,
     /// Share of sensors that stand abroad.
     pub abroad_share: f64,
+    /// Owners of the base stations.
+    pub tenants: u32,
+    /// The weather stations; made up where there are none.
+    pub stations: Vec<Station>,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
+            kind: Kind::Temperatures,
+            format: Format::Json,
             seed: 1,
             sensors: 1_000,
             readings: 100_000,
             start_ms: 1_772_323_200_000,
+            until_ms: None,
             interval_ms: 10_000,
             per_record: 1,
+            disorder_share: 1.0,
             disorder_ms: 5_000.0,
             late_share: 0.0,
             late_ms: 36.0 * 3_600_000.0,
             duplicate_share: 0.0,
             garbage_share: 0.0,
             abroad_share: 0.05,
+            tenants: 10,
+            stations: Vec::new(),
         }
     }
 }
@@ -85,25 +111,18 @@ pub struct Counts {
     pub garbage: u64,
 }
 
-struct Sensor {
-    town: Town,
-    lat: f64,
-    lon: f64,
-    /// How much it reads too high, °C.
-    bias: f64,
-}
-
 /// An iterator over [`Emission`]s. Holds what is under way, the late ones until they arrive.
 pub struct Simulation {
     settings: Settings,
     random: Random,
-    sensors: Vec<Sensor>,
+    shape: Box<dyn Shape>,
     /// Next record to be produced: round and gateway.
     round: i64,
     gateway: u32,
     under_way: BinaryHeap<Reverse<UnderWay>>,
+    /// Bytes of the payloads under way.
+    held: usize,
     counts: Counts,
-    clock: climate::Clock,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -116,20 +135,19 @@ struct UnderWay {
     payload: Vec<u8>,
 }
 
+/// Payloads under way, at most. Where late ones are more, the first of them arrive early.
+const MOST_HELD: usize = 64 << 20;
+
 impl Simulation {
     pub fn new(settings: Settings) -> Simulation {
-        let mut random = Random::new(settings.seed);
-        let sensors = (0..settings.sensors.max(1))
-            .map(|number| Sensor::place(number, settings.abroad_share, &mut random))
-            .collect();
         Simulation {
-            random,
-            sensors,
+            random: Random::new(settings.seed),
+            shape: settings.kind.sensors(&settings),
             round: 0,
             gateway: 0,
             under_way: BinaryHeap::new(),
+            held: 0,
             counts: Counts::default(),
-            clock: climate::Clock::default(),
             settings,
         }
     }
@@ -139,15 +157,48 @@ impl Simulation {
         self.counts
     }
 
+    /// Of a record that this gateway sends.
+    pub fn key(&self, gateway: u32) -> String {
+        self.shape.key(gateway, gateway * self.per_record())
+    }
+
+    /// The line that CSV opens with.
+    pub fn header(&self) -> Option<String> {
+        let columns = self.shape.columns();
+        match self.settings.kind {
+            // A separator stands after the last one too.
+            Kind::Synop => Some(columns.join(";") + ";"),
+            _ => self.is_csv().then(|| columns.join(",")),
+        }
+    }
+
+    fn is_csv(&self) -> bool {
+        self.settings.format == Format::Csv || self.settings.kind == Kind::Synop
+    }
+
+    fn per_record(&self) -> u32 {
+        self.settings.per_record.max(1)
+    }
+
+    fn sensors(&self) -> u32 {
+        self.settings.sensors.max(1)
+    }
+
     fn gateways(&self) -> u32 {
-        (self.sensors.len() as u32).div_ceil(self.settings.per_record.max(1))
+        self.sensors().div_ceil(self.per_record())
     }
 
     /// When the next record is measured: gateways take turns within the interval, so that it is never silent.
     fn next_event_ms(&self) -> i64 {
         let interval = self.settings.interval_ms.max(1);
-        let phase = i128::from(interval) * i128::from(self.gateway) / i128::from(self.gateways());
+        let turn = if self.shape.together() { 0 } else { self.gateway };
+        let phase = i128::from(interval) * i128::from(turn) / i128::from(self.gateways());
         self.settings.start_ms.saturating_add(self.round.saturating_mul(interval)).saturating_add(phase as i64)
+    }
+
+    fn is_measured_out(&self) -> bool {
+        let is_past = self.settings.until_ms.is_some_and(|until_ms| self.next_event_ms() >= until_ms);
+        is_past || self.counts.readings >= self.settings.readings
     }
 
     /// Measures one record and sends it on its way, perhaps twice, perhaps with garbage beside it.
@@ -161,7 +212,8 @@ impl Simulation {
         self.send(gateway, event_ms, payload);
         if self.random.chance(self.settings.garbage_share) {
             self.counts.garbage += 1;
-            let garbage = self.garbage();
+            let kinds = self.shape.garbage(self.settings.format);
+            let garbage = kinds[self.random.below(kinds.len())].to_vec();
             self.send(gateway, event_ms, garbage);
         }
         self.gateway += 1;
@@ -171,63 +223,44 @@ impl Simulation {
     }
 
     fn send(&mut self, gateway: u32, event_ms: i64, payload: Vec<u8>) {
-        let mut delay = self.random.exponential(self.settings.disorder_ms.max(0.0));
-        if self.random.chance(self.settings.late_share) {
-            delay += self.random.between(0.0, self.settings.late_ms.max(0.0));
+        let Settings { disorder_share, disorder_ms, late_share, late_ms, .. } = self.settings;
+        let delayed = disorder_share >= 1.0 || self.random.chance(disorder_share);
+        let mut delay = if delayed { self.random.exponential(disorder_ms.max(0.0)) } else { 0.0 };
+        if self.random.chance(late_share) {
+            delay += self.random.between(0.0, late_ms.max(0.0));
         }
         let number = self.counts.records;
         self.counts.records += 1;
+        self.held += payload.len();
         let arrival_ms = event_ms.saturating_add(delay as i64);
         self.under_way.push(Reverse(UnderWay { arrival_ms, number, event_ms, gateway, payload }));
     }
 
     /// What the gateway's sensors measure at an instant.
     fn record(&mut self, event_ms: i64) -> Vec<u8> {
-        let per_record = self.settings.per_record.max(1) as usize;
-        let first = self.gateway as usize * per_record;
-        let left = self.settings.readings - self.counts.readings;
-        let last = (first + per_record).min(self.sensors.len()).min(first.saturating_add(left as usize));
-        let mut payload = Vec::with_capacity(160 * (last - first) + 2);
-        for number in first..last {
-            payload.push(if number == first { b'[' } else { b',' });
-            self.reading(number, event_ms, &mut payload);
+        let per_record = self.per_record();
+        let first = self.gateway * per_record;
+        let left = u32::try_from(self.settings.readings - self.counts.readings).unwrap_or(u32::MAX);
+        let last = first.saturating_add(per_record.min(left)).min(self.sensors());
+        let lines = self.is_csv();
+        let mut payload = Vec::with_capacity(160 * (last - first) as usize + 2);
+        for sensor in first..last {
+            match (sensor == first, lines) {
+                (true, true) => {}
+                (true, false) if per_record == 1 => {}
+                (true, false) => payload.push(b'['),
+                (false, true) => payload.push(b'\n'),
+                (false, false) => payload.push(b','),
+            }
+            let row = Row::new(&mut payload, self.settings.format);
+            let is_abroad = self.shape.read(sensor, event_ms, &mut self.random, row);
+            self.counts.readings += 1;
+            self.counts.abroad += u64::from(is_abroad);
         }
-        payload.push(b']');
-        if per_record == 1 {
-            payload.pop();
-            payload.remove(0);
+        if per_record > 1 && !lines {
+            payload.push(b']');
         }
         payload
-    }
-
-    fn reading(&mut self, number: usize, event_ms: i64, payload: &mut Vec<u8>) {
-        use std::io::Write;
-        let id = self.random.uuid();
-        let sensor = &self.sensors[number];
-        let noise = 0.4 * self.random.normal();
-        let temperature = climate::temperature(&sensor.town, event_ms) + sensor.bias + noise;
-        let time = self.clock.text(event_ms);
-        // Writing to a vector cannot fail.
-        let _ = write!(
-            payload,
-            r#"{{"id":"{id}","timestamp":"{time}","lat":{:.7},"lon":{:.7},"temperature":{temperature:.4},"country":"{}"}}"#,
-            sensor.lat, sensor.lon, sensor.town.country
-        );
-        self.counts.readings += 1;
-        self.counts.abroad += u64::from(sensor.town.region.is_empty());
-    }
-
-    /// Each kind fails another check of a decoder.
-    fn garbage(&mut self) -> Vec<u8> {
-        let kinds: [&[u8]; 6] = [
-            b"not json at all",
-            br#"{"id":"torn","timestamp":"2026-03-0"#,
-            br#"{"id":"no time","lat":48.8,"lon":2.3,"temperature":12.0,"country":"France"}"#,
-            br#"{"id":"bad time","timestamp":"yesterday","lat":48.8,"lon":2.3,"temperature":12.0,"country":"France"}"#,
-            br#"{"id":"bad value","timestamp":"2026-03-01 00:00:00","lat":48.8,"lon":2.3,"temperature":"warm","country":"France"}"#,
-            b"\xff\xfe\x00",
-        ];
-        kinds[self.random.below(kinds.len())].to_vec()
     }
 }
 
@@ -236,24 +269,17 @@ impl Iterator for Simulation {
 
     fn next(&mut self) -> Option<Emission> {
         // Nothing that is yet to be measured can arrive before its own event time.
-        while self.counts.readings < self.settings.readings
+        while !self.is_measured_out()
+            && self.held <= MOST_HELD
             && self.under_way.peek().is_none_or(|Reverse(first)| first.arrival_ms >= self.next_event_ms())
         {
             self.measure();
         }
         let Reverse(UnderWay { arrival_ms, event_ms, gateway, payload, .. }) = self.under_way.pop()?;
+        self.held -= payload.len();
+        // Later than now where too much is held: then it arrives now.
+        let arrival_ms = if self.is_measured_out() { arrival_ms } else { arrival_ms.min(self.next_event_ms()) };
         Some(Emission { gateway, arrival_ms, event_ms, payload })
-    }
-}
-
-impl Sensor {
-    /// Towns take turns, so that every region has its share.
-    fn place(number: u32, abroad_share: f64, random: &mut Random) -> Sensor {
-        let towns: &[Town] = if random.chance(abroad_share) { &ABROAD } else { &FRANCE };
-        let town = towns[number as usize % towns.len()];
-        let lat = town.lat + random.between(-towns::JITTER, towns::JITTER);
-        let lon = town.lon + random.between(-towns::JITTER, towns::JITTER);
-        Sensor { town, lat, lon, bias: 0.5 * random.normal() }
     }
 }
 

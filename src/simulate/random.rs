@@ -1,5 +1,6 @@
 //! A small seeded source of chance (xoshiro256++, seeded by splitmix64): the same seed gives the
-//! same numbers for ever, which no library promises across its versions.
+//! same numbers for ever, which no library promises across its versions. Logarithms and cosines are
+//! those of `libm`, the same on every machine.
 
 #[derive(Clone, Debug)]
 pub struct Random {
@@ -10,6 +11,12 @@ impl Random {
     pub fn new(seed: u64) -> Random {
         let mut mix = seed;
         Random { state: std::array::from_fn(|_| splitmix(&mut mix)) }
+    }
+
+    /// One of many sources under one seed, such as a sensor's own.
+    pub fn of(seed: u64, number: u32) -> Random {
+        let mut mix = seed;
+        Random::new(splitmix(&mut mix) ^ u64::from(number).wrapping_mul(0xd134_2543_de82_ef95))
     }
 
     pub fn bits(&mut self) -> u64 {
@@ -41,13 +48,13 @@ impl Random {
 
     /// Of an exponential distribution with this mean.
     pub fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.unit()).ln()
+        -mean * libm::log(1.0 - self.unit())
     }
 
     /// Of the standard normal distribution (Box and Muller).
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.unit()).cos()
+        let radius = (-2.0 * libm::log(1.0 - self.unit())).sqrt();
+        radius * libm::cos(std::f64::consts::TAU * self.unit())
     }
 
     /// A text in the form of a random UUID.
@@ -98,6 +105,13 @@ mod tests {
         assert!(mean(&mut || random.normal()).abs() < 0.02);
         assert!((mean(&mut || random.normal().powi(2)) - 1.0).abs() < 0.03);
         assert!((0..1000).all(|_| random.below(3) < 3));
+    }
+
+    #[test]
+    fn sources_under_one_seed_differ() {
+        let first: std::collections::BTreeSet<u64> = (0..1000).map(|number| Random::of(1, number).bits()).collect();
+        assert_eq!(first.len(), 1000);
+        assert!(!first.contains(&Random::of(2, 0).bits()));
     }
 
     #[test]

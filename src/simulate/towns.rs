@@ -1,6 +1,8 @@
 //! Where the simulated sensors stand: towns of all eighteen regions, and some abroad.
 //! Coordinates are of the towns' centres or outskirts, rounded, and away from coasts and borders.
 
+use super::Random;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Town {
     pub name: &'static str,
@@ -24,7 +26,36 @@ const fn abroad(name: &'static str, country: &'static str, lat: f64, lon: f64, m
 /// Sensors jitter around a town by at most this, degrees.
 pub const JITTER: f64 = 0.005;
 
-pub const FRANCE: [Town; 64] = [
+/// Where a sensor stands: a function of the seed and its number, so that millions of them take no memory.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub town: &'static Town,
+    /// Of the town among all: those of France, then those abroad.
+    pub number: usize,
+    pub lat: f64,
+    pub lon: f64,
+    /// For whatever else is the sensor's own.
+    pub random: Random,
+}
+
+impl Place {
+    /// Towns take turns, so that every region has its share.
+    pub fn of(seed: u64, sensor: u32, abroad_share: f64) -> Place {
+        let mut random = Random::of(seed, sensor);
+        let (towns, first) = if random.chance(abroad_share) { (&ABROAD[..], FRANCE.len()) } else { (&FRANCE[..], 0) };
+        let at = sensor as usize % towns.len();
+        let town = &towns[at];
+        let lat = town.lat + random.between(-JITTER, JITTER);
+        let lon = town.lon + random.between(-JITTER, JITTER);
+        Place { town, number: first + at, lat, lon, random }
+    }
+
+    pub fn is_abroad(&self) -> bool {
+        self.town.region.is_empty()
+    }
+}
+
+pub static FRANCE: [Town; 64] = [
     at("Paris", "11", 48.857, 2.352, 12.8),
     at("Versailles", "11", 48.803, 2.135, 11.9),
     at("Melun", "11", 48.540, 2.660, 11.6),
@@ -91,7 +122,7 @@ pub const FRANCE: [Town; 64] = [
     at("Chiconi", "06", -12.830, 45.120, 26.0),
 ];
 
-pub const ABROAD: [Town; 8] = [
+pub static ABROAD: [Town; 8] = [
     abroad("Bruxelles", "Belgium", 50.850, 4.352, 11.0),
     abroad("Köln", "Germany", 50.938, 6.960, 11.1),
     abroad("Bern", "Switzerland", 46.948, 7.447, 9.7),
@@ -127,7 +158,7 @@ mod tests {
     fn every_sensor_stands_in_its_region_and_every_region_has_one() {
         let regions = regions();
         let mut found = BTreeSet::new();
-        for town in FRANCE {
+        for town in &FRANCE {
             let corners = [(-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0), (0.0, 0.0)];
             for (x, y) in corners.map(|(x, y)| (town.lon + x * JITTER, town.lat + y * JITTER)) {
                 let codes: Vec<&str> = regions
@@ -140,7 +171,7 @@ mod tests {
             found.insert(town.region);
         }
         assert_eq!(found.len(), 18);
-        for town in ABROAD {
+        for town in &ABROAD {
             assert!(
                 !regions.iter().any(|(_, shape)| shape.contains(&geo::Point::new(town.lon, town.lat))),
                 "{}",

@@ -2,13 +2,14 @@
 //! kinds, the starts of a generation, timestamps of cursors. Pure.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{GenerationState, PositionKind, Start, StoreError};
 use crate::reading::{Offset, SourceId, TopicId};
+use crate::window::Width;
 
 /// The times that a store keeps: from the start of the year 1 to the end of 9999, where ISO 8601
 /// text has four digits of year and sorts as time does.
@@ -56,9 +57,32 @@ pub fn time_of(text: &str) -> Result<i64, StoreError> {
     })
 }
 
-/// The bucket of `rows_by_time`: days since the epoch, in UTC.
-pub fn day_of(start_ms: i64) -> i64 {
+/// The day of an instant: days since the epoch, in UTC.
+fn day_of(start_ms: i64) -> i64 {
     start_ms.div_euclid(DAY_MS)
+}
+
+/// The bucket of `rows_by_time` for windows that start at this instant: the UTC day, or the first day
+/// of the UTC month where they last a day or more. Days since the epoch.
+pub fn bucket_of(width: Width, start_ms: i64) -> i64 {
+    let day = day_of(start_ms);
+    if !width.spans_days() {
+        return day;
+    }
+    // Every time that a store keeps has a date.
+    let date = DateTime::from_timestamp_millis(start_ms).map_or(1, |time| i64::from(time.day()));
+    day - (date - 1)
+}
+
+/// All buckets of a range of window starts, in their order.
+pub fn buckets(width: Width, starts: &Range<i64>) -> impl Iterator<Item = i64> + use<> {
+    let last = bucket_of(width, starts.end - 1);
+    // A month is at most 31 days long: 31 days after its first day lies the next one.
+    let next = move |day: &i64| {
+        let step = if width.spans_days() { 31 } else { 1 };
+        Some(bucket_of(width, (day + step) * DAY_MS))
+    };
+    std::iter::successors(Some(bucket_of(width, starts.start)), next).take_while(move |day| *day <= last)
 }
 
 /// A bucket's text: `2019-02-19`.

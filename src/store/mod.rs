@@ -117,10 +117,10 @@ pub struct Row {
 }
 
 /// Which rows to read. `None` means any.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RowQuery {
     pub view: String,
-    pub width: String,
+    pub width: Width,
     pub metric: String,
     /// Empty where the stream has no tenants.
     pub tenant: String,
@@ -277,14 +277,14 @@ pub trait Store: Send + Sync {
     /// Marks rows final, at `epoch`, in both tables; only ever true, in a statement of its own.
     async fn mark_final(&self, rows: &[RowId], epoch: Stamp) -> Result<(), StoreError>;
     /// The rows of a view and width whose window starts at or after `from_ms` (any where `None`)
-    /// and ends at or before `end_ms`; rows without a count included. `generation` fills the slots.
+    /// and before `before_ms`; rows without a count included. `generation` fills the slots.
     async fn list_rows(
         &self,
         view: &str,
         generation: u32,
         width: Width,
         from_ms: Option<i64>,
-        end_ms: i64,
+        before_ms: i64,
     ) -> Result<Vec<RowId>, StoreError>;
     async fn rows(&self, query: &RowQuery) -> Result<Vec<Row>, StoreError>;
 

@@ -27,6 +27,6 @@ pub const COMMITS: &str = "etiage_commits_total";
 pub const FLUSH: &str = "etiage_flush_seconds";
 
 /// Values of `outcome` of [`READINGS`]; a reading has one of them per view (the first for folded).
-pub const OUTCOMES: [&str; 5] = ["folded", "late", "rejected", "outside", "filtered"];
+pub const OUTCOMES: [&str; 6] = ["folded", "late", "rejected", "outside", "unkeyed", "filtered"];
 pub const LAG_FOLDED: &str = "folded";
 pub const LAG_COMMITTED: &str = "committed";

@@ -97,9 +97,11 @@ fn key(line: &str) -> Option<Piece> {
 
 fn without_default(key: Piece) -> Piece {
     match key {
-        Piece::Key { name, default, meaning } => {
-            Piece::Key { name, default: String::new(), meaning: format!("such as `{default}`: {meaning}") }
-        }
+        Piece::Key { name, default, meaning } => Piece::Key {
+            name,
+            default: String::new(),
+            meaning: format!("such as `{default}`: {meaning}").trim_end_matches(": ").to_owned(),
+        },
         other => other,
     }
 }

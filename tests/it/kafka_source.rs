@@ -92,6 +92,7 @@ impl Bench {
 
     fn start(&self, budget: usize) -> (Arc<KafkaSource>, mpsc::Receiver<SourceEvent>) {
         let settings = KafkaSettings {
+            headers: BTreeMap::new(),
             properties: self.properties(),
             topics: BTreeMap::from([(self.topic.clone(), "temperatures".to_string())]),
             budget: Budget::new(budget),

@@ -11,12 +11,14 @@
 
 mod configuration;
 mod contracts;
+mod examples;
 mod faults;
 mod kafka_source;
 mod locate;
 mod mistakes;
 mod queries;
 mod ring;
+mod semantics;
 mod status;
 mod store;
 mod support;

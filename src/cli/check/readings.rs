@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use etiage::check::readings::{Outcome, Place, Reading, first};
-use etiage::config::{Config, Format, StreamConfig};
+use etiage::check::readings::{Names, Outcome, Place, Reading, first};
+use etiage::config::{Config, Format, StreamConfig, TenantConfig};
 use etiage::locate::RegionSet;
-use etiage::reading::{Located, RawBatch, TopicPartition};
-use etiage::run::decoding::{Places, locate};
-use etiage::setup::{Compiled, Input};
+use etiage::reading::{Batch, RawBatch, TopicPartition};
+use etiage::run::decoding::locate;
+use etiage::setup::{Compiled, Regions};
 use etiage::source::files::first_records;
 use etiage::source::kafka::inspect::Inspector;
 
@@ -49,9 +49,13 @@ async fn of_topics(stream: &StreamConfig, inspector: &Inspector, count: usize) -
     if there.is_empty() {
         return Ok(None);
     }
+    let header = match &stream.tenant {
+        Some(TenantConfig::Header(name)) => Some(name.as_str()),
+        _ => None,
+    };
     let mut records = Records::new();
     for (topic, facts) in there {
-        records.extend(inspector.first_records(topic, facts.partitions, count).await.map_err(told)?);
+        records.extend(inspector.first_records(topic, facts.partitions, header, count).await.map_err(told)?);
     }
     Ok(Some(records))
 }
@@ -68,20 +72,19 @@ fn of_files(stream: &StreamConfig, count: usize) -> Records {
 
 fn shown(config: &Config, compiled: &Compiled, name: &str, records: Records, count: usize) -> Vec<Reading> {
     let (stream, input) = (&config.streams[name], &compiled.inputs[name]);
-    let of_set = |number: usize| {
-        let views = config.views.keys().filter(|view| compiled.region_set_of(view) == Some(number));
-        let label = views.cloned().collect::<Vec<_>>().join(", ");
-        (label, &*compiled.regions[number].places.set)
-    };
-    let sets: Vec<(String, &RegionSet)> = (0..compiled.regions.len()).map(of_set).collect();
-    let regions: Vec<_> = sets.iter().map(|(_, set)| region_names(set)).collect();
-    let places: Vec<Place<'_>> =
-        sets.iter().zip(&regions).map(|((label, _), region)| Place { label: label.clone(), region }).collect();
     let mut readings = Vec::new();
     for (partition, raw) in records {
-        let located = located(compiled, input, &partition, raw);
-        let metrics = input.decoder.metric_names();
-        readings.extend(first(&partition, &located, metrics, &places, stream.unit_exponent, count - readings.len()));
+        let batch = input.file_decoders.get(&partition).unwrap_or(&input.decoder).decode(raw);
+        let regions: Vec<_> = compiled.regions.iter().map(|one| region_names(&one.places.set)).collect();
+        let place = |(one, region)| place(config, compiled, one, region, &batch);
+        let places: Vec<Place<'_>> = compiled.regions.iter().zip(&regions).map(place).collect();
+        let names = Names {
+            metrics: input.decoder.metric_names(),
+            labels: input.decoder.label_names(),
+            places: &places,
+            unit_exponent: stream.unit_exponent,
+        };
+        readings.extend(first(&partition, &batch, &names, count - readings.len()));
         if readings.len() >= count {
             break;
         }
@@ -92,16 +95,21 @@ fn shown(config: &Config, compiled: &Compiled, name: &str, records: Records, cou
     readings
 }
 
-fn region_names(set: &RegionSet) -> impl Fn(usize) -> (String, String) {
-    |index| (set.regions()[index].code().to_owned(), set.regions()[index].name().to_owned())
+/// A region set, called by the views that use it.
+fn place<'a>(
+    config: &Config,
+    compiled: &Compiled,
+    regions: &Regions,
+    region: &'a impl Fn(usize) -> (String, String),
+    batch: &Batch,
+) -> Place<'a> {
+    let uses = |view: &&String| compiled.regions_of(view).is_some_and(|one| std::ptr::eq(one, regions));
+    let views: Vec<&str> = config.views.keys().filter(uses).map(String::as_str).collect();
+    Place { label: views.join(", "), region, found: locate(&regions.places, batch) }
 }
 
-fn located(compiled: &Compiled, input: &Input, partition: &TopicPartition, raw: RawBatch) -> Located {
-    let decoder = input.file_decoders.get(partition).unwrap_or(&input.decoder);
-    let places = compiled.regions.iter().map(|regions| &regions.places);
-    let places: Vec<Places> =
-        places.map(|one| Places { set: one.set.clone(), nearest_within_m: one.nearest_within_m }).collect();
-    locate(&places, decoder.decode(raw))
+fn region_names(set: &RegionSet) -> impl Fn(usize) -> (String, String) {
+    |index| (set.regions()[index].code().to_owned(), set.regions()[index].name().to_owned())
 }
 
 /// A payload that must not leave with a reject must not show here.

@@ -43,6 +43,8 @@ fn taken(taken: &Taken) -> String {
     if let Some((lat, lon)) = taken.position {
         words.push(format!("{lat}, {lon}"));
     }
+    words.extend(taken.tenant.iter().map(|tenant| format!("tenant {}", plain(tenant))));
+    words.extend(taken.labels.iter().map(|(name, label)| format!("{name} {}", plain(label))));
     for (views, region) in &taken.regions {
         let found = region.as_ref().map_or_else(|| "outside".to_owned(), |(code, name)| format!("{code} {name}"));
         words.push(format!("{found} ({views})"));

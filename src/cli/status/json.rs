@@ -36,8 +36,8 @@ fn partition(line: &Line) -> Value {
             "view": view, "generation": generation, "width": width.to_string(), "max_event_time": max_ms.map(time),
             "watermark": line.watermark(view, generation).map(time),
             "seen": tally.seen, "folded": tally.folded, "late": tally.late, "rejected": tally.rejected,
-            "outside": tally.outside, "filtered": tally.filtered, "before_history": tally.before_history,
-            "missing": tally.missing, "adds_up": tally.adds_up(),
+            "outside": tally.outside, "unkeyed": tally.unkeyed, "filtered": tally.filtered, "before_history": tally.before_history,
+            "missing": tally.missing, "surplus": tally.surplus, "adds_up": tally.adds_up(),
         })
     });
     json!({

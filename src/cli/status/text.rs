@@ -62,12 +62,13 @@ fn owner(beat: Option<&Beat>) -> String {
 
 fn sums(tally: &Tally) -> String {
     format!(
-        "seen {} = folded {} + late {} + rejected {} + outside {} + filtered {} + before history {}{}",
+        "seen {} = folded {} + late {} + rejected {} + outside {} + unkeyed {} + filtered {} + before history {}{}",
         tally.seen,
         tally.folded,
         tally.late,
         tally.rejected,
         tally.outside,
+        tally.unkeyed,
         tally.filtered,
         tally.before_history,
         if tally.adds_up() { "" } else { "  DOES NOT ADD UP" }

@@ -1,7 +1,7 @@
 //! Hostile inputs, each with its reason; and what a bad reading may not do to others.
 
 use super::{NOON_MS, batch, decode, stations, synop, temperatures, text, verdicts};
-use crate::config::{Format, PositionFields, StreamConfig, TimeFormat};
+use crate::config::{Format, PositionFields, StreamConfig, TenantConfig, TimeFormat};
 use crate::decode::{Decoder, Reject};
 use crate::reading::{Offset, RawBatch};
 
@@ -100,6 +100,7 @@ fn places_and_times_that_do_not_exist() {
         (with("0.06", "\"0.06\""), "bad_number"),
         (with("0.06", "null"), "missing_field"),
         (with("\"lat\"", "\"latitude\""), "missing_field"),
+        (with("\"lat\":45.6,\"lon\":0.06,", ""), ""),
         // Swapped, but a place on Earth: outside every region, which is not for the decoder to say.
         (with("45.6,\"lon\":0.06", "0.06,\"lon\":45.6"), ""),
         (with("2019-02-19 14:02:10", "9999-02-19 14:02:10"), "future"),
@@ -206,8 +207,9 @@ fn a_bad_row_harms_only_itself() {
         ("07005;20190101000000;282.25;3.5;7;", "row_too_long"),
         ("07005;20190230000000;282.25;3.5;", "bad_time"),
         ("07005;2019010100000;282.25;3.5;", "bad_time"),
-        ("7005;20190101000000;282.25;3.5;", "unknown_station"),
-        (";20190101000000;282.25;3.5;", "missing_field"),
+        // Without a known station there is no position: a matter of the views that need one.
+        ("7005;20190101000000;282.25;3.5;", ""),
+        (";20190101000000;282.25;3.5;", ""),
         ("07005;20190101000000;NaN;3.5;", "bad_number"),
         ("07005;20190101000000;inf;3.5;", "bad_number"),
         ("07005;20190101000000;1e999;3.5;", "out_of_range"),
@@ -227,6 +229,55 @@ fn a_bad_row_harms_only_itself() {
     let no_time = format!("numer_sta;t;ff\n{}", "07005;282.25;3.5");
     assert_eq!(reasons(&stream, no_time.as_bytes()), ["missing_field"]);
     assert_eq!(reasons(&stream, b"\"numer_sta;date\n1;2\n"), ["malformed"]);
+}
+
+/// Every reason there is, each with a record that is refused for it. The list in [`Reject::REASONS`] and the
+/// records here must name the same ones.
+#[test]
+fn every_reason_has_an_example() {
+    let json = |payload: String| (temperatures(Format::Json), Some(payload.into_bytes()));
+    let csv = |row: &str| (synop(), Some(format!("numer_sta;date;t;ff\n{row}").into_bytes()));
+    let tenants = StreamConfig { tenant: Some(TenantConfig::Field("owner".into())), ..temperatures(Format::Json) };
+    let open = |fields: String| {
+        let stream = StreamConfig { every_numeric: true, ..temperatures(Format::Json) };
+        (stream, Some(with("{\"timestamp\"", &format!("{{{fields}\"timestamp\"")).into_bytes()))
+    };
+    let many: String = (0..300).map(|n| format!("\"m{n}\":1,")).collect();
+    let array = StreamConfig { format: Format::JsonArray, ..temperatures(Format::Json) };
+    let examples = [
+        ("tombstone", (temperatures(Format::Json), None)),
+        ("empty", json("  ".into())),
+        ("too_large", json(" ".repeat(10 << 20))),
+        ("not_utf8", (temperatures(Format::Json), Some(b"{\"id\":\"\xc3(\"}".to_vec()))),
+        ("malformed", json(GOOD[..GOOD.len() - 9].into())),
+        ("too_deep", json(with("29.4", &format!("{}{}", "[".repeat(100), "]".repeat(100))))),
+        ("not_an_object", json("[29.4]".into())),
+        ("not_an_array", (array, Some(b"29.4".to_vec()))),
+        ("row_too_short", csv("07005;20190101000000;282.25")),
+        ("row_too_long", csv("07005;20190101000000;282.25;3.5;7")),
+        ("missing_field", json(with("\"timestamp\"", "\"time\""))),
+        ("bad_time", json(with("2019-02-19", "2019-02-30"))),
+        ("no_such_local_time", json(with("2019-02-19 14:02:10", "2018-03-25 02:30:00"))),
+        ("future", json(with("2019", "9999"))),
+        ("bad_number", json(with("29.4", "\"29.4\""))),
+        ("number_too_long", json(with("29.4", &format!("0.{}", "3".repeat(5000))))),
+        ("out_of_range", json(with("29.4", &"9".repeat(400)))),
+        ("bad_position", json(with("45.6", "91"))),
+        ("no_tenant", (tenants, Some(GOOD.as_bytes().to_vec()))),
+        ("too_many_fields", open(many)),
+        ("bad_field_name", open(format!("\"{}\":1,", "n".repeat(200)))),
+    ];
+    for (reason, (stream, payload)) in &examples {
+        let mut raw = RawBatch::default();
+        raw.push(Offset(7), Some(NOON_MS), Some(b"key"), payload.as_deref());
+        let batch = Decoder::new(stream, stations()).expect("valid").decode(raw);
+        let found: Vec<&str> = batch.rejections.iter().map(|rejection| rejection.reject.reason()).collect();
+        assert_eq!(found, [*reason]);
+        // What a person is told names the value, and never all of a long one.
+        let told = batch.rejections[0].reject.to_string();
+        assert!(!told.is_empty() && told.len() < 400, "{reason}: {told}");
+    }
+    assert_eq!(examples.each_ref().map(|(reason, _)| *reason), Reject::REASONS);
 }
 
 #[test]

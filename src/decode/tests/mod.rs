@@ -14,6 +14,7 @@ use crate::reading::{Batch, Offset, RawBatch};
 mod decimal;
 mod differential;
 mod hostile;
+mod labels;
 mod shapes;
 mod speed;
 mod time;
@@ -123,6 +124,9 @@ pub fn temperatures(format: Format) -> StreamConfig {
         stations: None,
         active: None,
         metrics: BTreeMap::from([("temperature".to_owned(), metric("temperature"))]),
+        every_numeric: false,
+        labels: BTreeMap::new(),
+        tenant: None,
         missing: vec!["mq".into(), String::new()],
         filters: vec![FilterConfig { field: "country".into(), rule: FilterRule::Equals("France".into()) }],
         unit_exponent: -9,

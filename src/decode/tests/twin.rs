@@ -199,11 +199,11 @@ fn judge(stream: &StreamConfig, stations: &Stations, tree: &Tree, record_ms: Opt
         if degrees.abs() <= limit { Ok(degrees) } else { Err("bad_position") }
     };
     let position = match &stream.position {
-        PositionFields::LatLon { lat, lon } => Some((degrees(lat, 90.0)?, degrees(lon, 180.0)?)),
-        PositionFields::Station { field } => {
-            let id = required(field)?.text().unwrap_or_default();
-            Some(stations.get(id.trim()).ok_or("unknown_station")?)
+        PositionFields::LatLon { lat, lon } if [lat, lon].iter().all(|field| at(field).is_missing(&stream.missing)) => {
+            None
         }
+        PositionFields::LatLon { lat, lon } => Some((degrees(lat, 90.0)?, degrees(lon, 180.0)?)),
+        PositionFields::Station { field } => at(field).text().and_then(|id| stations.get(id.trim())),
         PositionFields::None => None,
     };
     let active = stream.active.as_ref().is_some_and(|field| is_active(at(field)));

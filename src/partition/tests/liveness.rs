@@ -34,10 +34,10 @@ impl Steady {
     }
 
     fn fold(&mut self, entry: Entry) {
-        let located = log::located(&[entry]);
-        let judged = self.core.judge(&located);
+        let keyed = log::keyed(&[entry]);
+        let judged = self.core.judge(&keyed);
         assert!(judged.wanted.is_empty(), "nothing is older than this ownership");
-        self.core.fold(&located, judged, self.now);
+        self.core.fold(&keyed, judged, self.now);
     }
 
     /// What the loop does at a tick.
@@ -62,7 +62,7 @@ impl Steady {
 /// A reading in a window of an hour, in both region sets.
 fn entry(offset: i64, key: u32, time_ms: i64) -> Entry {
     let values = [Some((offset, 0)); 3];
-    let reading = Reading { time_ms, place: [Some(key); 2], filtered: false, values };
+    let reading = Reading { time_ms, place: [Some(key); 2], filtered: false, values, others: Vec::new() };
     Entry { offset, readings: vec![reading], rejected: 0 }
 }
 
@@ -103,7 +103,7 @@ fn a_small_limit_starves_no_width_and_no_view() {
         let view = meaning.view();
         for width in &view.widths {
             for key in 0..3 {
-                let slot = view.slot(*width, key, width.start_of(10 * HOUR_MS));
+                let slot = view.slot(*width, &log::key(meaning.set, key), view.window(*width, 10 * HOUR_MS).start_ms);
                 let written = steady.written.iter().filter(|written| **written == slot).count();
                 assert!(written > 10, "{slot:?} was written {written} times");
             }

@@ -1,15 +1,16 @@
 //! Logs of a partition, made from a seed: a shorter log of the same seed is a prefix of a longer
 //! one, so that a failing length shrinks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt8Array};
 
-use crate::locate::RegionIdx;
+use crate::keys::{Key, KeyColumn, OUTSIDE, UNKEYED};
 use crate::partition::FoldStart;
-use crate::reading::{Batch, Columns, Located, MetricColumn, Offset, RawBatch, Record, SourceId, TopicId};
+use crate::reading::{Batch, Columns, Keyed, MetricColumn, Offset, Others, RawBatch, Record, SourceId, TopicId};
 use crate::simulate::Random;
-use crate::view::{Key, View};
+use crate::view::View;
 
 pub const HOUR_MS: i64 = 3_600_000;
 pub const EPOCH_US: i64 = 1_700_000_000_000_000;
@@ -24,7 +25,12 @@ pub struct Reading {
     pub place: [Option<u32>; 2],
     pub filtered: bool,
     pub values: [Option<(i64, u8)>; COLUMNS],
+    /// Metrics that the stream does not name: index into [`OTHERS`], value.
+    pub others: Vec<(usize, i64)>,
 }
+
+/// `d` is one that a view names all the same.
+pub const OTHERS: [&str; 4] = ["d", "x", "y", "z"];
 
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -44,11 +50,12 @@ pub struct Meaning {
     pub from: i64,
     /// Sorted names, and the stream's column of each; `None` is fed by another stream.
     pub metrics: Vec<(&'static str, Option<usize>)>,
+    /// Takes those that nobody names, too.
+    pub any: bool,
 }
 
 impl Meaning {
     pub fn view(&self) -> Arc<View> {
-        let key = |number: u32| Key { code: format!("{}{number}", self.set).into(), label: "".into() };
         Arc::new(View {
             name: self.name.into(),
             generation: 1,
@@ -57,8 +64,11 @@ impl Meaning {
             unit_exponent: -3,
             widths: self.widths.iter().map(|width| width.parse().unwrap()).collect(),
             allowed_lateness_ms: self.lateness_ms,
-            region_set: self.set,
-            keys: (0..KEYS).map(key).collect(),
+            any_metric: self.any,
+            zone: chrono_tz::UTC,
+            group_by: vec!["site".into()],
+            regions: BTreeMap::new(),
+            before_ms: Some(3 * HOUR_MS),
             flush_ms: 5,
         })
     }
@@ -81,13 +91,26 @@ impl Meaning {
     }
 }
 
+/// A key of one of the two sets.
+pub fn key(set: usize, number: u32) -> Key {
+    Key { tenant: "".into(), text: format!("{set}{number}").into() }
+}
+
 /// Two views of one stream that differ in everything.
 pub fn meanings(first: Option<i64>, second: Option<i64>) -> Vec<Meaning> {
     let metrics = vec![("a", Some(0)), ("b", Some(1))];
     let wide = vec![("b", Some(2)), ("d", None), ("e", Some(1))];
     vec![
-        Meaning { name: "near", set: 0, widths: vec!["1h", "6h"], lateness_ms: first, from: 0, metrics },
-        Meaning { name: "wide", set: 1, widths: vec!["2h"], lateness_ms: second, from: 0, metrics: wide },
+        Meaning { name: "near", set: 0, widths: vec!["1h", "6h"], lateness_ms: first, from: 0, metrics, any: false },
+        Meaning {
+            name: "wide",
+            set: 1,
+            widths: vec!["2h", "1d"],
+            lateness_ms: second,
+            from: 0,
+            metrics: wide,
+            any: true,
+        },
     ]
 }
 
@@ -130,6 +153,7 @@ fn reading(random: &mut Random, clock_ms: i64) -> Reading {
         place: [place(random), place(random)],
         filtered: random.chance(0.08),
         values: std::array::from_fn(|_| (!random.chance(0.25)).then(|| (value(random), random.below(8) as u8))),
+        others: (0..OTHERS.len()).filter(|_| random.chance(0.1)).map(|name| (name, name as i64 - 1)).collect(),
     }
 }
 
@@ -153,8 +177,25 @@ pub fn end(log: &[Entry]) -> Offset {
     log.last().map_or(Offset(0), |entry| Offset(entry.offset + 1))
 }
 
+/// What a reading is without a key: one set is of regions, the other of labels.
+const NOWHERE: [u32; 2] = [OUTSIDE, UNKEYED];
+
+fn others(rows: &[&Reading], backwards: bool) -> Others {
+    let place = |name: usize| (if backwards { OTHERS.len() - 1 - name } else { name }) as u32;
+    let mut names = OTHERS.map(Arc::from).to_vec();
+    if backwards {
+        names.reverse();
+    }
+    let mut others = Others { names, starts: vec![0], values: Vec::new() };
+    for row in rows {
+        others.values.extend(row.others.iter().map(|(name, value)| (place(*name), *value, 0)));
+        others.starts.push(others.values.len() as u32);
+    }
+    others
+}
+
 /// Consecutive records as the core gets them.
-pub fn located(entries: &[Entry]) -> Located {
+pub fn keyed(entries: &[Entry]) -> Keyed {
     let mut records = Vec::new();
     let mut rows: Vec<&Reading> = Vec::new();
     let mut index = Vec::new();
@@ -169,17 +210,28 @@ pub fn located(entries: &[Entry]) -> Located {
         values: rows.iter().map(|row| row.values[column].map(|(value, _)| value)).collect::<Int64Array>(),
         flags: UInt8Array::from_iter_values(rows.iter().map(|row| row.values[column].map_or(0, |(_, bits)| bits))),
     };
+    // Half of the batches list keys and names in another order, and one key more than they need.
+    let backwards = entries.len() % 2 == 1;
     let columns = Columns {
         time_ms: Int64Array::from_iter_values(rows.iter().map(|row| row.time_ms)),
         lat: Float64Array::from(vec![0.0; rows.len()]),
         lon: Float64Array::from(vec![0.0; rows.len()]),
         filtered: BooleanArray::from(rows.iter().map(|row| row.filtered).collect::<Vec<bool>>()),
         metrics: (0..COLUMNS).map(metric).collect(),
+        others: others(&rows, backwards),
+        tenants: None,
+        labels: Vec::new(),
         index,
         text: vec![0..0; rows.len()],
     };
-    let place = |set: usize| rows.iter().map(|row| row.place[set].and_then(RegionIdx::from_index)).collect();
+    let keys = |set: usize| KeyColumn {
+        of: rows
+            .iter()
+            .map(|row| row.place[set].map_or(NOWHERE[set], |place| if backwards { KEYS - place } else { place }))
+            .collect(),
+        keys: (0..=KEYS).map(|at| key(set, if backwards { KEYS - at } else { at })).collect(),
+    };
     let raw = RawBatch { leader_epoch: 4, ..RawBatch::default() };
     let batch = Batch { raw, records, columns, rejections: Vec::new() };
-    Located { regions: (0..2).map(place).collect(), batch }
+    Keyed { keys: (0..2).map(keys).collect(), batch }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::closing;
 use crate::commit::{Commit, ViewCommit};
 use crate::merge::{self, Merged};
-use crate::part::Part;
+use crate::part::{Metrics, Part};
 use crate::reading::{Offset, SourceId};
 use crate::simulate::Random;
 use crate::store::{RowWrite, Slot, Stamp};
@@ -28,7 +28,7 @@ fn meaning() -> Meaning {
 }
 
 fn slot(view: &View, start_ms: i64) -> Slot {
-    view.slot(Width::HOUR, 1, start_ms)
+    view.slot(Width::HOUR, &log::key(0, 1), start_ms)
 }
 
 /// The values dealt to so many partitions, one record each.
@@ -39,7 +39,7 @@ fn deal(values: &[Value], partitions: usize, random: &mut Random) -> Vec<(Source
         assert!(part.begin(part.next));
         part.aggregates[usize::from(*metric)].add(*value, *bits);
     }
-    let metrics = meaning().view().metrics.clone();
+    let metrics = Metrics::new(&meaning().view().metrics);
     let held = parts.into_iter().enumerate().filter(|(_, part)| part.revision > 0);
     held.map(|(number, part)| (log::source(number as i32), part.encode(&metrics))).collect()
 }
@@ -88,9 +88,9 @@ proptest! {
         let merged = |values: &[Value]| Merged::of(&deal(values, 2, &mut Random::new(1)), &view).unwrap();
         let (first, second) = (merged(&earlier), merged(&later));
         let here = slot(&view, start * HOUR_MS);
-        let (_, after) = merge::neighbours(&here).unwrap();
+        let (_, after) = merge::neighbours(&here, &view).unwrap();
         prop_assert_eq!(after.start_ms, here.start_ms + 3 * HOUR_MS);
-        prop_assert_eq!(merge::neighbours(&after).unwrap().0, here.clone());
+        prop_assert_eq!(merge::neighbours(&after, &view).unwrap().0, here.clone());
         let cells = merge::before(&first, &second, &after, &view);
         for cell in &cells {
             prop_assert_eq!(&cell.slot, &after);
@@ -120,7 +120,7 @@ proptest! {
 #[test]
 fn only_hours_look_three_hours_back() {
     let view = meaning().view();
-    assert!(merge::neighbours(&view.slot("6h".parse().unwrap(), 0, 0)).is_none());
+    assert!(merge::neighbours(&view.slot("6h".parse().unwrap(), &log::key(0, 0), 0), &view).is_none());
 }
 
 #[test]

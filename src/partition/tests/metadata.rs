@@ -19,10 +19,10 @@ fn partition(starts: Vec<FoldStart>) -> Partition {
 /// Some log, folded and not written.
 fn folded() -> Partition {
     let mut core = partition(log::meanings(None, None).iter().map(Meaning::start).collect());
-    let located = log::located(&log::log(1, 20));
-    let judged = core.judge(&located);
+    let keyed = log::keyed(&log::log(1, 20));
+    let judged = core.judge(&keyed);
     assert!(judged.wanted.is_empty());
-    core.fold(&located, judged, 0);
+    core.fold(&keyed, judged, 0);
     core
 }
 

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use num_bigint::BigInt;
 
 use crate::commit::{Commit, Tally};
-use crate::part::Part;
+use crate::part::Stored;
 use crate::window::Aggregate;
 
-use super::log::{Entry, Meaning};
+use super::log::{Entry, Meaning, OTHERS};
 
 /// (width, key, start of the window).
 pub type Place = (usize, u32, i64);
@@ -65,16 +65,23 @@ impl Sum {
 pub struct Expected {
     pub revision: u64,
     pub next: i64,
-    pub sums: Vec<Sum>,
+    /// By the metric's name; none without a value.
+    pub sums: BTreeMap<String, Sum>,
 }
 
 impl Expected {
-    pub fn of(part: &Part) -> Expected {
-        Expected { revision: part.revision, next: part.next.0, sums: part.aggregates.iter().map(Sum::of).collect() }
+    pub fn decode(blob: &[u8]) -> Expected {
+        let Stored { revision, next, aggregates } = Stored::decode(blob).expect("a part that we wrote");
+        let sums = aggregates.iter().map(|(name, aggregate)| (name.to_string(), Sum::of(aggregate))).collect();
+        Expected { revision, next: next.0, sums }
     }
 
-    pub fn decode(blob: &[u8], meaning: &Meaning) -> Expected {
-        Expected::of(&Part::decode(blob, &meaning.view().metrics).expect("a part that we wrote"))
+    fn add(&mut self, metric: &str, value: i64, bits: u8, offset: i64) {
+        self.sums.entry(metric.to_owned()).or_default().add(value, bits);
+        if self.next != offset + 1 {
+            self.revision += 1;
+            self.next = offset + 1;
+        }
     }
 }
 
@@ -87,7 +94,7 @@ pub struct Oracle {
     pub max_ms: Option<i64>,
     /// (offset, index of the reading, width): what must have left through the outbox.
     pub late: Vec<(i64, usize, usize)>,
-    pub outside: Vec<(i64, usize)>,
+    pub keyless: Vec<(i64, usize, &'static str)>,
 }
 
 /// Groups the records below `position`.
@@ -107,7 +114,7 @@ pub fn group(log: &[Entry], position: i64, meaning: &Meaning, out_of_orderness_m
 }
 
 fn hours(width: &str) -> i64 {
-    width.trim_end_matches('h').parse().unwrap()
+    if width == "1d" { 24 } else { width.trim_end_matches('h').parse().unwrap() }
 }
 
 impl Oracle {
@@ -125,9 +132,13 @@ impl Oracle {
             match reading.place[meaning.set] {
                 _ if reading.filtered => tally.filtered += 1,
                 None => {
-                    tally.outside += 1;
+                    let (count, kind) = match meaning.set {
+                        0 => (&mut tally.outside, "Outside"),
+                        _ => (&mut tally.unkeyed, "Unkeyed"),
+                    };
+                    *count += 1;
                     if number == 0 {
-                        self.outside.push((entry.offset, index));
+                        self.keyless.push((entry.offset, index, kind));
                     }
                 }
                 Some(_) if late => {
@@ -137,18 +148,17 @@ impl Oracle {
                 Some(key) => {
                     tally.folded += 1;
                     let parts = &mut self.parts;
-                    for (metric, (_, column)) in meaning.metrics.iter().enumerate() {
+                    for (metric, (name, column)) in meaning.metrics.iter().enumerate() {
                         let Some(column) = column else { continue };
                         let Some((value, bits)) = reading.values[*column] else {
                             tally.missing[metric] += 1;
                             continue;
                         };
-                        let part = parts.entry((number, key, start_ms)).or_default();
-                        part.sums.resize(meaning.metrics.len(), Sum::default());
-                        part.sums[metric].add(value, bits);
-                        if part.next != entry.offset + 1 {
-                            part.revision += 1;
-                            part.next = entry.offset + 1;
+                        parts.entry((number, key, start_ms)).or_default().add(name, value, bits, entry.offset);
+                    }
+                    for (name, value) in reading.others.iter().map(|(name, value)| (OTHERS[*name], *value)) {
+                        if meaning.any || meaning.metrics.iter().any(|(known, _)| *known == name) {
+                            parts.entry((number, key, start_ms)).or_default().add(name, value, 0, entry.offset);
                         }
                     }
                 }

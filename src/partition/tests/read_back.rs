@@ -2,7 +2,7 @@
 //! written.
 
 use crate::durability::WriteTimes;
-use crate::part::Part;
+use crate::part::{Metrics, Part, Stored};
 use crate::partition::{At, FoldStart, Partition};
 use crate::reading::Offset;
 use crate::store::PartWrite;
@@ -17,7 +17,7 @@ fn meaning() -> Meaning {
 
 fn entry(offset: i64, value: Option<i64>) -> Entry {
     let values = [value.map(|value| (value, 0)); 3];
-    let reading = Reading { time_ms: 10 * HOUR_MS, place: [Some(0); 2], filtered: false, values };
+    let reading = Reading { time_ms: 10 * HOUR_MS, place: [Some(0); 2], filtered: false, values, others: Vec::new() };
     Entry { offset, readings: vec![reading], rejected: 0 }
 }
 
@@ -37,14 +37,22 @@ fn part(records: i64) -> Part {
     part
 }
 
+fn stored(part: &Part) -> Stored {
+    Stored::decode(&blob(part)).unwrap()
+}
+
+fn blob(part: &Part) -> Vec<u8> {
+    part.encode(&Metrics::new(&meaning().view().metrics))
+}
+
 /// Folds one record, after reading the one part back that it wants.
 fn fold(core: &mut Partition, entry: Entry, found: Part) {
-    let located = log::located(&[entry]);
-    let judged = core.judge(&located);
+    let keyed = log::keyed(&[entry]);
+    let judged = core.judge(&keyed);
     assert_eq!(judged.wanted.len(), 1);
     assert_eq!(core.evict(u64::MAX - 1), 0, "a judged batch refers to its entries");
-    core.install(judged.wanted[0].at, Some(found));
-    core.fold(&located, judged, 0);
+    core.install(judged.wanted[0].at, Some(stored(&found))).unwrap();
+    core.fold(&keyed, judged, 0);
 }
 
 fn flush(core: &mut Partition, now: u64) -> Vec<PartWrite> {
@@ -65,10 +73,7 @@ fn a_part_that_the_commit_vouches_for_is_written_back_once_though_nothing_change
     fold(&mut core, entry(5, None), part(5));
     assert_eq!(committable(&mut core), None, "not written back");
     let writes = flush(&mut core, 0);
-    assert_eq!(
-        writes.iter().map(|write| write.state.clone()).collect::<Vec<_>>(),
-        [part(5).encode(&meaning().view().metrics)]
-    );
+    assert_eq!(writes.iter().map(|write| write.state.clone()).collect::<Vec<_>>(), [blob(&part(5))]);
     assert_eq!(committable(&mut core), Some(Offset(6)));
     assert_eq!(flush(&mut core, LAG), []);
 }
@@ -88,20 +93,20 @@ fn a_part_beyond_the_commit_is_written_twice_though_nothing_changed() {
 fn a_part_that_another_owner_took_further_stays_as_it_is() {
     let mut core = taken_over();
     fold(&mut core, entry(5, Some(5)), part(9));
-    let located = log::located(&(6..10).map(|offset| entry(offset, Some(offset))).collect::<Vec<_>>());
-    let judged = core.judge(&located);
+    let keyed = log::keyed(&(6..10).map(|offset| entry(offset, Some(offset))).collect::<Vec<_>>());
+    let judged = core.judge(&keyed);
     assert!(judged.wanted.is_empty(), "it is in memory");
-    core.fold(&located, judged, 0);
-    assert_eq!(flush(&mut core, 0)[0].state, part(10).encode(&meaning().view().metrics));
+    core.fold(&keyed, judged, 0);
+    assert_eq!(flush(&mut core, 0)[0].state, blob(&part(10)));
 }
 
 #[test]
 fn readings_without_a_value_write_nothing_and_hold_nothing_up() {
     let start = meaning().start();
     let mut core = Partition::new(log::source(0), 0, -1, vec![start], Some(crate::reading::Offset(0)));
-    let located = log::located(&[entry(0, None), entry(1, None)]);
-    let judged = core.judge(&located);
-    core.fold(&located, judged, 0);
+    let keyed = log::keyed(&[entry(0, None), entry(1, None)]);
+    let judged = core.judge(&keyed);
+    core.fold(&keyed, judged, 0);
     assert_eq!(core.parts_in_memory(), 1);
     assert_eq!(committable(&mut core), Some(Offset(2)));
     assert_eq!(flush(&mut core, 0), []);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::commit::{Commit, Metadata};
 use crate::durability::WriteTimes;
-use crate::part::Part;
+use crate::part::Stored;
 use crate::partition::{FoldStart, Partition};
 use crate::reading::Offset;
 use crate::simulate::Random;
@@ -36,16 +36,15 @@ impl<'a> Run<'a> {
 
     /// Folds the records of a batch; those below the position are a repetition.
     fn fold(&mut self, from: usize, to: usize) {
-        let located = log::located(&self.log[from..to]);
-        let judged = self.core.judge(&located);
+        let keyed = log::keyed(&self.log[from..to]);
+        let judged = self.core.judge(&keyed);
         let wanted = judged.wanted.clone();
         for wanted in wanted {
-            let meaning = self.meanings.iter().find(|meaning| *meaning.name == *wanted.slot.view).unwrap();
             let found = self.cells.get(&wanted.slot);
-            let part = found.map(|(_, blob)| Part::decode(blob, &meaning.view().metrics).unwrap());
-            self.core.install(wanted.at, part);
+            let part = found.map(|(_, blob)| Stored::decode(blob).unwrap());
+            self.core.install(wanted.at, part).unwrap();
         }
-        self.core.fold(&located, judged, to as u64);
+        self.core.fold(&keyed, judged, to as u64);
     }
 
     fn flush(&mut self, limit: usize) {
@@ -93,12 +92,11 @@ impl<'a> Run<'a> {
         for meaning in self.meanings {
             let view = meaning.view();
             let oracle = oracle::group(self.log, i64::MAX, meaning, self.out_of_orderness_ms);
-            let slot = |(width, key, start_ms)| view.slot(view.widths[width], key, start_ms);
+            let slot = |(width, key, start_ms)| view.slot(view.widths[width], &log::key(meaning.set, key), start_ms);
             expected.extend(oracle.parts.into_iter().map(|(place, part)| (slot(place), part)));
         }
         let decode = |(slot, (stamp, blob)): (&Slot, &(Stamp, Vec<u8>))| {
-            let meaning = self.meanings.iter().find(|meaning| *meaning.name == *slot.view).unwrap();
-            let part = Expected::decode(blob, meaning);
+            let part = Expected::decode(blob);
             assert_eq!(stamp.0, log::EPOCH_US + part.revision as i64);
             (slot.clone(), part)
         };

@@ -112,7 +112,7 @@ impl Reader {
                 break;
             };
             let payload = Some(line.start as u32..line.end as u32);
-            raw.records.push(RawRecord { offset: file.next, timestamp_ms: None, key: None, payload });
+            raw.records.push(RawRecord { offset: file.next, timestamp_ms: None, key: None, header: None, payload });
             file.next = file.next.after();
         }
         if !raw.records.is_empty() {

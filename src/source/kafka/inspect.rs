@@ -2,6 +2,7 @@
 //! the first records. Joins nothing and commits nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -93,16 +94,19 @@ impl Inspector {
     }
 
     /// The oldest records of the first partitions that hold any: at most `count` of each, and no more partitions than
-    /// it takes to have so many.
+    /// it takes to have so many. With the value of a header, where one is named.
     pub async fn first_records(
         &self,
         topic: String,
         partitions: i32,
+        header: Option<&str>,
         count: usize,
     ) -> Result<BTreeMap<TopicPartition, RawBatch>, SourceError> {
+        let header = header.and_then(|name| CString::new(name).ok());
         self.ask(move |client| {
             let from = starts(client, &topic, partitions, count)?;
-            first_records(client, &from, count).map_err(|failure| request_error("reading the first records", &failure))
+            first_records(client, &from, header, count)
+                .map_err(|failure| request_error("reading the first records", &failure))
         })
         .await
     }
@@ -179,6 +183,7 @@ fn starts(
 fn first_records(
     client: &Client,
     from: &BTreeMap<TopicPartition, Offset>,
+    header: Option<CString>,
     count: usize,
 ) -> Result<BTreeMap<TopicPartition, RawBatch>, Failure> {
     let mut list = List::new();
@@ -189,7 +194,7 @@ fn first_records(
         return Ok(BTreeMap::new());
     }
     client.assign(&list)?;
-    let mut first = First { from, count, found: BTreeMap::new(), ended: BTreeSet::new(), trouble: None };
+    let mut first = First { from, header, count, found: BTreeMap::new(), ended: BTreeSet::new(), trouble: None };
     let (until, mut messages) = (now() + FIRST_WITHIN, Vec::new());
     while !first.is_complete() && now() < until {
         client.consume(Duration::from_millis(100), 64, &mut messages);
@@ -203,6 +208,7 @@ fn first_records(
 
 struct First<'a> {
     from: &'a BTreeMap<TopicPartition, Offset>,
+    header: Option<CString>,
     count: usize,
     found: BTreeMap<TopicPartition, RawBatch>,
     ended: BTreeSet<TopicPartition>,
@@ -222,6 +228,8 @@ impl First<'_> {
                 if batch.records.len() < self.count {
                     let timestamp_ms = Some(message.timestamp_ms());
                     batch.push(Offset(message.offset()), timestamp_ms, message.key(), message.payload());
+                    let header = self.header.as_ref().and_then(|name| message.header(name));
+                    header.into_iter().for_each(|value| batch.push_header(value));
                 }
             }
             code if code.known() == Some(rdkafka_sys::RDKafkaErrorCode::PartitionEOF) => drop(self.ended.insert(place)),

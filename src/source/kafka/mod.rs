@@ -8,6 +8,7 @@
 //! One thread polls (`reader.rs`); a rebalance is a state of it, not a wait inside a callback (`rebalance.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -44,6 +45,8 @@ pub struct KafkaSettings {
     pub properties: BTreeMap<String, String>,
     /// Topics, each with the name of its stream.
     pub topics: BTreeMap<String, String>,
+    /// Of a topic: the name of the header that is read along, where its stream wants one.
+    pub headers: BTreeMap<String, String>,
     /// Bytes read and not yet folded.
     pub budget: Budget,
     /// How long a revocation waits for the engine; cut to what the group's own patience allows.
@@ -61,7 +64,9 @@ pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receive
     let shared = Arc::new(Shared::default());
     let patience = properties::max_poll_interval(&properties) * 3 / 4;
     let revoke_deadline = settings.revoke_deadline.min(patience);
-    let reader = Reader::new(client.clone(), shared.clone(), streams.clone(), outlet, revoke_deadline);
+    let named = |(topic, header): (String, String)| Some((topic, CString::new(header).ok()?));
+    let headers = settings.headers.into_iter().filter_map(named).collect();
+    let reader = Reader::new(client.clone(), shared.clone(), streams.clone(), headers, outlet, revoke_deadline);
     let (ended, has_ended) = watch::channel(false);
     let body = move || {
         reader.run();

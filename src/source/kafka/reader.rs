@@ -4,6 +4,7 @@
 //! room for waits in the outlet, and a rebalance under way is a state (`rebalance.rs`).
 
 use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ pub struct Reader {
     pub(super) client: Arc<Client>,
     pub(super) shared: Arc<Shared>,
     pub(super) streams: Arc<Streams>,
+    /// Of a topic: the header that goes along.
+    headers: BTreeMap<String, CString>,
     pub(super) outlet: Outlet,
     /// Partitions being read, by topic, with the next offset of each: what comes below it has been handed over already.
     pub(super) held: BTreeMap<Arc<str>, BTreeMap<i32, i64>>,
@@ -62,6 +65,7 @@ impl Reader {
         client: Arc<Client>,
         shared: Arc<Shared>,
         streams: Arc<Streams>,
+        headers: BTreeMap<String, CString>,
         outlet: Outlet,
         revoke_deadline: Duration,
     ) -> Reader {
@@ -69,6 +73,7 @@ impl Reader {
             client,
             shared,
             streams,
+            headers,
             outlet,
             held: BTreeMap::new(),
             rebalance: None,
@@ -218,7 +223,7 @@ impl Reader {
         let Some((name, _)) = self.streams.get_key_value(topic) else { return };
         // Of a partition that has been given up meanwhile.
         let Some(next) = self.held.get_mut(topic).and_then(|held| held.get_mut(&partition)) else { return };
-        let raw = copy(run, next);
+        let raw = copy(run, next, self.headers.get(topic).map(|header| &**header));
         if !raw.records.is_empty() {
             self.voice.well();
             self.outlet.batch(TopicPartition { topic: name.clone(), partition }, raw);
@@ -351,14 +356,17 @@ impl Reader {
     }
 }
 
-/// Copies the records at or after `next` and moves it past them.
-fn copy(run: &[Message], next: &mut i64) -> RawBatch {
+/// Copies the records at or after `next`, each with its value of `header`, and moves it past them.
+fn copy(run: &[Message], next: &mut i64, header: Option<&CStr>) -> RawBatch {
     let bytes = run.iter().map(Message::size).sum();
     let mut raw =
         RawBatch { bytes: Vec::with_capacity(bytes), records: Vec::with_capacity(run.len()), leader_epoch: -1 };
     for message in run.iter().filter(|message| message.offset() >= *next) {
         // Never `None`: that would set the files' bound on event times.
         raw.push(Offset(message.offset()), Some(message.timestamp_ms()), message.key(), message.payload());
+        if let Some(value) = header.and_then(|header| message.header(header)) {
+            raw.push_header(value);
+        }
     }
     if let (Some(last), Some(record)) = (run.last(), raw.records.last()) {
         *next = record.offset.after().0;

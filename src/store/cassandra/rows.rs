@@ -1,14 +1,14 @@
 //! Rows in Cassandra: read from the table that suits the question. `writes` puts them into both.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use scylla::DeserializeRow;
 use scylla::value::{CqlDate, CqlTimestamp};
 
 use super::Cassandra;
-use crate::store::layout::{TIMES_MS, clamped_time, day_of, year_of};
+use crate::store::layout::{TIMES_MS, bucket_of, buckets, clamped_time, year_of};
 use crate::store::{Row, RowId, RowQuery, Slot, StoreError};
 use crate::window::Width;
 
@@ -32,18 +32,21 @@ fn day_of_date(date: CqlDate) -> i64 {
 type TimePartition = (String, String, String, String, CqlDate);
 type KeyPartition = (String, String, String, String, String, i32);
 
-/// The rows whose window lies wholly in a range, whether they have a count or not.
+/// The rows whose window starts in a range, whether they have a count or not.
 pub async fn list(
     store: &Cassandra,
     view: &str,
     generation: u32,
     width: Width,
     from_ms: Option<i64>,
-    end_ms: i64,
+    before_ms: i64,
 ) -> Result<Vec<RowId>, StoreError> {
     let statements = store.statements().await?;
-    let starts = range(from_ms, Some(end_ms.saturating_sub(width.ms()).saturating_add(1)));
-    let (days, width_text, view) = (days(&starts), width.to_string(), Arc::<str>::from(view));
+    let starts = range(from_ms, Some(before_ms));
+    if starts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (days, width_text, view) = (within(width, &starts), width.to_string(), Arc::<str>::from(view));
     let mut partitions: Vec<TimePartition> = store.pages(&statements.by_time.partitions, (), READING).await?;
     partitions.retain(|(of, wide, _, _, bucket)| {
         **of == *view && *wide == width_text && days.contains(&day_of_date(*bucket))
@@ -76,9 +79,9 @@ fn range(from_ms: Option<i64>, to_ms: Option<i64>) -> Range<i64> {
     clamped_time(from_ms.unwrap_or(i64::MIN))..to_ms.unwrap_or(past).clamp(*TIMES_MS.start(), past)
 }
 
-/// The days that a range of window starts touches.
-fn days(starts: &Range<i64>) -> Range<i64> {
-    day_of(starts.start)..day_of(starts.end - 1) + 1
+/// The buckets that a range of window starts can touch: days since the epoch, first and last included.
+fn within(width: Width, starts: &Range<i64>) -> RangeInclusive<i64> {
+    bucket_of(width, starts.start)..=bucket_of(width, starts.end - 1)
 }
 
 /// A row with a count, as it is read.
@@ -110,7 +113,7 @@ impl Found {
     fn row(self, query: &RowQuery) -> Option<Row> {
         Some(Row {
             view: query.view.clone(),
-            width: query.width.clone(),
+            width: query.width.to_string(),
             metric: query.metric.clone(),
             tenant: query.tenant.clone(),
             key: self.key,
@@ -155,13 +158,14 @@ async fn select_by_time(
     starts: &Range<i64>,
 ) -> Result<Vec<Vec<Found>>, StoreError> {
     let statements = &store.statements().await?.by_time;
-    let mut days: Vec<i64> = days(starts).take(NAMED_PARTITIONS as usize + 1).collect();
+    let width = query.width.to_string();
+    let mut days: Vec<i64> = buckets(query.width, starts).take(NAMED_PARTITIONS as usize + 1).collect();
     if days.len() as i64 > NAMED_PARTITIONS {
         let known: Vec<TimePartition> = store.pages(&statements.partitions, (), READING).await?;
-        let ours = |(view, width, metric, tenant, _): &TimePartition| {
-            (view, width, metric, tenant) == (&query.view, &query.width, &query.metric, &query.tenant)
+        let ours = |(view, wide, metric, tenant, _): &TimePartition| {
+            (view, wide, metric, tenant) == (&query.view, &width, &query.metric, &query.tenant)
         };
-        let within = self::days(starts);
+        let within = within(query.width, starts);
         days = known
             .iter()
             .filter(|known| ours(known))
@@ -170,8 +174,8 @@ async fn select_by_time(
             .collect();
     }
     let read = async |day: i64| {
-        let RowQuery { view, width, metric, tenant, .. } = query;
-        let values = (view, width, metric, tenant, date(day), CqlTimestamp(starts.start), CqlTimestamp(starts.end));
+        let RowQuery { view, metric, tenant, .. } = query;
+        let values = (view, &width, metric, tenant, date(day), CqlTimestamp(starts.start), CqlTimestamp(starts.end));
         store.pages(&statements.select, values, READING).await
     };
     store.all(days.into_iter().map(read)).await
@@ -184,12 +188,13 @@ async fn select_by_key(
     starts: &Range<i64>,
 ) -> Result<Vec<Vec<Found>>, StoreError> {
     let statements = &store.statements().await?.by_key;
+    let width = query.width.to_string();
     let within = year_of(starts.start)?..=year_of(starts.end - 1)?;
     let mut years: Vec<i32> = within.clone().collect();
     if years.len() as i64 > NAMED_PARTITIONS {
         let known: Vec<KeyPartition> = store.pages(&statements.partitions, (), READING).await?;
-        let ours = |(view, width, metric, tenant, of, _): &KeyPartition| {
-            (view, width, metric, tenant, of) == (&query.view, &query.width, &query.metric, &query.tenant, key)
+        let ours = |(view, wide, metric, tenant, of, _): &KeyPartition| {
+            (view, wide, metric, tenant, of) == (&query.view, &width, &query.metric, &query.tenant, key)
         };
         years = known
             .iter()
@@ -199,8 +204,8 @@ async fn select_by_key(
             .collect();
     }
     let read = async |year: i32| {
-        let RowQuery { view, width, metric, tenant, .. } = query;
-        let values = (view, width, metric, tenant, key, year, CqlTimestamp(starts.start), CqlTimestamp(starts.end));
+        let RowQuery { view, metric, tenant, .. } = query;
+        let values = (view, &width, metric, tenant, key, year, CqlTimestamp(starts.start), CqlTimestamp(starts.end));
         store.pages(&statements.select, values, READING).await
     };
     store.all(years.into_iter().map(read)).await

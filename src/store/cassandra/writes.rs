@@ -13,7 +13,7 @@ use super::Cassandra;
 use super::batches::{Piece, batches};
 use super::rows::date;
 use super::statements::RowStatements;
-use crate::store::layout::{checked_time, day_of, generation_int, year_of};
+use crate::store::layout::{bucket_of, checked_time, generation_int, year_of};
 use crate::store::{BeforeWrite, RowId, RowWrite, Slot, Stamp, StoreError};
 use crate::window::Width;
 
@@ -36,16 +36,16 @@ type Partition<'a> = (&'a str, Width, &'a str, &'a str, Option<&'a str>, i64);
 
 impl Table {
     /// The value of the column that the table has beside the other's.
-    fn place(self, start_ms: i64) -> Result<CqlValue, StoreError> {
+    fn place(self, slot: &Slot) -> Result<CqlValue, StoreError> {
         Ok(match self {
-            Table::ByTime => CqlValue::Date(date(day_of(start_ms))),
-            Table::ByKey => CqlValue::Int(year_of(start_ms)?),
+            Table::ByTime => CqlValue::Date(date(bucket_of(slot.width, slot.start_ms))),
+            Table::ByKey => CqlValue::Int(year_of(slot.start_ms)?),
         })
     }
 
     fn partition<'a>(self, slot: &'a Slot, metric: &'a str) -> Result<Partition<'a>, StoreError> {
         let (key, place) = match self {
-            Table::ByTime => (None, day_of(slot.start_ms)),
+            Table::ByTime => (None, bucket_of(slot.width, slot.start_ms)),
             Table::ByKey => (Some(&*slot.key), i64::from(year_of(slot.start_ms)?)),
         };
         Ok((&slot.view, slot.width, metric, &slot.tenant, key, place))
@@ -135,7 +135,7 @@ fn whole_row(table: Table, row: &RowWrite) -> Result<Write<'_, WholeRow<'_>>, St
         metric: &row.metric,
         tenant: &row.slot.tenant,
         key: &row.slot.key,
-        place: table.place(row.slot.start_ms)?,
+        place: table.place(&row.slot)?,
         window_start: CqlTimestamp(checked_time(row.slot.start_ms)?),
         label: &row.label,
         labels: &row.labels,
@@ -187,7 +187,7 @@ fn cell<'a>(
         metric,
         tenant: &slot.tenant,
         key: &slot.key,
-        place: table.place(slot.start_ms)?,
+        place: table.place(slot)?,
         window_start: CqlTimestamp(checked_time(slot.start_ms)?),
     };
     let bytes = CELL_BYTES + name_bytes(slot, metric);

@@ -64,7 +64,7 @@ fn row(slot: &Slot, revision: i64) -> RowWrite {
         metric: Arc::from("temperature"),
         label: Arc::from(format!("label {count:05}")),
         labels: BTreeMap::from([("count".to_owned(), count.to_string())]),
-        end_ms: slot.width.end_of(slot.start_ms),
+        end_ms: slot.width.window(slot.start_ms, chrono_tz::UTC).end_ms,
         count,
         mean: value / 10.0,
         min: value / -3.0,

@@ -18,14 +18,24 @@ pub async fn run(store: &dyn Store) {
     queries_take_ranges(store).await;
     queries_do_not_mix(store).await;
     any_key_is_found(store).await;
-    listing_finds_whole_windows(store).await;
+    listing_finds_what_starts_in_a_range(store).await;
+    long_windows_lie_in_the_months_bucket(store).await;
+    tenants_lie_apart(store).await;
     large_batches(store).await;
     mixed_batches(store).await;
 }
 
 fn query(view: &str, key: Option<&str>, from_ms: Option<i64>, to_ms: Option<i64>) -> RowQuery {
-    let (width, metric) = ("1h".to_owned(), "temperature".to_owned());
-    RowQuery { view: view.into(), width, metric, tenant: String::new(), key: key.map(str::to_owned), from_ms, to_ms }
+    let metric = "temperature".to_owned();
+    RowQuery {
+        view: view.into(),
+        width: Width::HOUR,
+        metric,
+        tenant: String::new(),
+        key: key.map(str::to_owned),
+        from_ms,
+        to_ms,
+    }
 }
 
 /// One row through each of the tables, which must agree.
@@ -134,7 +144,7 @@ async fn rows_without_a_count_are_listed_but_not_returned(store: &dyn Store) {
     must(store.write_before(&[before(&known, 7.5, 3)]).await);
     assert!(must(store.rows(&query("rows-bare", None, None, None)).await).is_empty());
     assert_eq!((one(store, &marked).await, one(store, &known).await), (None, None));
-    let listed = must(store.list_rows("rows-bare", 1, Width::HOUR, None, HOUR_14 + HOUR).await);
+    let listed = must(store.list_rows("rows-bare", 1, Width::HOUR, None, HOUR_14 + 1).await);
     assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([id(&known), id(&marked)]));
 
     must(store.write_rows(&[row(&marked, 2), row(&known, 2)]).await);
@@ -237,7 +247,7 @@ async fn any_key_is_found(store: &dyn Store) {
     );
 }
 
-async fn listing_finds_whole_windows(store: &dyn Store) {
+async fn listing_finds_what_starts_in_a_range(store: &dyn Store) {
     let writes: Vec<RowWrite> = STARTS.iter().map(|start| row(&slot("rows-list", "53", *start), 1)).collect();
     must(store.write_rows(&writes).await);
     let wind = RowWrite {
@@ -250,9 +260,8 @@ async fn listing_finds_whole_windows(store: &dyn Store) {
         writes.iter().chain([&wind]).map(|row| RowId { slot: row.slot.clone(), metric: row.metric.clone() }).collect();
     for from in [None, Some(i64::MIN), Some(-HOUR), Some(-HOUR + 1), Some(HOUR_14), Some(HOUR_14 + 1)] {
         for end in [i64::MIN, -HOUR, 0, HOUR - 1, HOUR, HOUR_14 + HOUR - 1, HOUR_14 + HOUR, i64::MAX] {
-            let whole =
-                |id: &&RowId| from.is_none_or(|from| id.slot.start_ms >= from) && id.slot.start_ms + HOUR <= end;
-            let expected: BTreeSet<RowId> = all.iter().filter(whole).cloned().collect();
+            let within = |id: &&RowId| from.is_none_or(|from| id.slot.start_ms >= from) && id.slot.start_ms < end;
+            let expected: BTreeSet<RowId> = all.iter().filter(within).cloned().collect();
             let listed = must(store.list_rows("rows-list", 1, Width::HOUR, from, end).await);
             assert_eq!(listed.len(), expected.len(), "each row once, from {from:?} to {end}");
             assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), expected, "from {from:?} to {end}");
@@ -262,6 +271,47 @@ async fn listing_finds_whole_windows(store: &dyn Store) {
     assert!(quarter.is_empty());
     let later = must(store.list_rows("rows-list", 7, Width::HOUR, None, 0).await);
     assert!(!later.is_empty() && later.iter().all(|id| id.slot.generation == 7));
+}
+
+/// Days, weeks and months, with their civil starts: any range finds those that start in it, through
+/// either table.
+async fn long_windows_lie_in_the_months_bucket(store: &dyn Store) {
+    for text in ["12h", "1d", "1w", "1mo"] {
+        let width: Width = text.parse().unwrap_or(Width::HOUR);
+        let (mut starts, mut time_ms) = (Vec::new(), 1_545_000_000_000);
+        for _ in 0..100 {
+            let window = width.window(time_ms, chrono_tz::Europe::Paris);
+            starts.push(window.start_ms);
+            time_ms = window.end_ms;
+        }
+        let wide = |start_ms: i64| Slot { width, ..slot("rows-wide", "53", start_ms) };
+        let writes: Vec<RowWrite> = starts.iter().zip(1..).map(|(start, number)| row(&wide(*start), number)).collect();
+        must(store.write_rows(&writes).await);
+        for (from, to) in [(0, 100), (0, 1), (3, 40), (31, 33), (99, 100)] {
+            let (from_ms, to_ms) = (starts[from], starts[to - 1] + 1);
+            for key in [None, Some("53")] {
+                let query = RowQuery { width, ..query("rows-wide", key, Some(from_ms), Some(to_ms)) };
+                let found: Vec<i64> = must(store.rows(&query).await).iter().map(|row| row.start_ms).collect();
+                assert_eq!(found, starts[from..to], "{text} {key:?}");
+            }
+            let listed = must(store.list_rows("rows-wide", 1, width, Some(from_ms), to_ms).await);
+            assert_eq!(listed.len(), to - from, "{text}");
+        }
+        let all = RowQuery { width, ..query("rows-wide", None, None, None) };
+        assert_eq!(must(store.rows(&all).await).len(), starts.len(), "{text}");
+    }
+}
+
+async fn tenants_lie_apart(store: &dyn Store) {
+    let of = |tenant: &str| Slot { tenant: tenant.into(), ..slot("rows-tenants", "a%2Fb/7", HOUR_14) };
+    let writes: Vec<RowWrite> = ["", "t/1", "t", "é"].iter().zip(1..).map(|(tenant, n)| row(&of(tenant), n)).collect();
+    must(store.write_rows(&writes).await);
+    for write in &writes {
+        for key in [None, Some("a%2Fb/7")] {
+            let query = RowQuery { tenant: write.slot.tenant.to_string(), ..query("rows-tenants", key, None, None) };
+            assert_eq!(must(store.rows(&query).await), [read_as(write)]);
+        }
+    }
 }
 
 async fn large_batches(store: &dyn Store) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, ToSql, Transaction, params};
 
 use crate::store::layout::{
-    clamped_time, day_of, day_text, generation_int, millis_text, seconds_text, time_of, year_of,
+    bucket_of, clamped_time, day_text, generation_int, millis_text, seconds_text, time_of, year_of,
 };
 use crate::store::{BeforeWrite, Row, RowId, RowQuery, RowWrite, Slot, StoreError};
 use crate::window::Width;
@@ -79,7 +79,7 @@ impl<'a> Place<'a> {
             slot,
             metric,
             width: slot.width.to_string(),
-            bucket: day_text(day_of(slot.start_ms))?,
+            bucket: day_text(bucket_of(slot.width, slot.start_ms))?,
             year: year_of(slot.start_ms)?,
             start: seconds_text(slot.start_ms)?,
         })
@@ -148,14 +148,14 @@ pub fn list(
     generation: u32,
     width: Width,
     from_ms: Option<i64>,
-    end_ms: i64,
+    before_ms: i64,
 ) -> Result<Vec<RowId>, StoreError> {
     let mut statement = connection.prepare_cached(
         r#"SELECT tenant, "key", window_start, metric FROM rows_by_time
            WHERE "view" = ? AND width = ? AND window_start >= ? AND window_start < ?"#,
     )?;
     let from = bound_text(from_ms.unwrap_or(i64::MIN))?;
-    let below = bound_text(end_ms.saturating_sub(width.ms()).saturating_add(1))?;
+    let below = bound_text(before_ms)?;
     let mut found = statement.query(params![view, width.to_string(), from, below])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
@@ -189,17 +189,20 @@ macro_rules! select {
 
 pub fn select(connection: &Connection, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
     let sql = match query.key {
-        Some(_) => select!("rows_by_key", r#""key" = ?5"#),
+        Some(_) => select!("rows_by_key", r#""key" = ?5 AND ?8 IS NOT NULL"#),
         None => select!(
             "rows_by_time",
-            "?5 IS NULL AND bucket >= coalesce(substr(?6, 1, 10), '') AND bucket <= coalesce(substr(?7, 1, 10), '9999-12-31')"
+            "?5 IS NULL AND bucket >= ?8 AND bucket <= coalesce(substr(?7, 1, 10), '9999-12-31')"
         ),
     };
     let from = query.from_ms.map(bound_text).transpose()?;
+    // A bucket is a day or the first of a month: either sorts as its rows do.
+    let bucket = day_text(bucket_of(query.width, clamped_time(query.from_ms.unwrap_or(i64::MIN))))?;
+    let width = query.width.to_string();
     let to = query.to_ms.filter(|to| *to < clamped_time(i64::MAX)).map(bound_text).transpose()?;
     let mut statement = connection.prepare_cached(sql)?;
     let mut found =
-        statement.query(params![query.view, query.width, query.metric, query.tenant, query.key, from, to])?;
+        statement.query(params![query.view, width, query.metric, query.tenant, query.key, from, to, bucket])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
         rows.push(read_row(query, row)?);
@@ -211,7 +214,7 @@ fn read_row(query: &RowQuery, row: &rusqlite::Row<'_>) -> Result<Row, StoreError
     let time = |column: usize| time_of(&row.get::<_, String>(column)?);
     Ok(Row {
         view: query.view.clone(),
-        width: query.width.clone(),
+        width: query.width.to_string(),
         metric: query.metric.clone(),
         tenant: query.tenant.clone(),
         key: row.get(0)?,

@@ -1,6 +1,7 @@
 """Compares what a recount wants with what CQL and `etiage status` say; differences are listed, not raised."""
 import struct
 import sys
+from collections.abc import Mapping
 
 import servers
 
@@ -8,6 +9,8 @@ EXACT = ("count", "min", "max", "mean", "stddev", "alarms", "active", "outliers"
 
 
 def bits(value):
+    if isinstance(value, Mapping):
+        return dict(value)
     return struct.pack(">d", value) if isinstance(value, float) else value
 
 

@@ -21,9 +21,18 @@ pub struct Scenario {
 impl Scenario {
     /// `config` is a file in `tests/it/support`, `stream` the name of its only stream.
     pub fn new(servers: &Servers, config: &str, stream: &str) -> Scenario {
+        Scenario::of(servers, &format!("tests/it/support/{config}"), stream)
+    }
+
+    /// An example as people get it, but for what tests have for themselves: topics, keyspace, group.
+    pub fn of_example(servers: &Servers, example: &str, stream: &str) -> Scenario {
+        Scenario::of(servers, &format!("examples/{example}/etiage.toml"), stream).with("SERVE__LISTEN", "")
+    }
+
+    fn of(servers: &Servers, config: &str, stream: &str) -> Scenario {
         let name = unique(stream);
         let scenario = Scenario {
-            config: Path::new(ROOT).join("tests/it/support").join(config),
+            config: Path::new(ROOT).join(config),
             kafka: servers.kafka.clone(),
             cassandra: servers.cassandra.clone(),
             env: Vec::new(),

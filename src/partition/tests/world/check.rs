@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::commit::{Commit, Metadata};
 use crate::reading::SourceId;
 use crate::store::{PositionKind, Slot};
+use crate::window::Width;
 
 use super::super::log::{self, HOUR_MS, Meaning};
-use super::super::oracle::{self, Expected, Oracle, Sum};
+use super::super::oracle::{self, Expected, Oracle};
 use super::super::rational;
 use super::World;
 
@@ -40,12 +41,12 @@ impl World {
         for (meaning, view) in self.meanings.iter().zip(&self.views) {
             let position = commit.view(meaning.name, 1).unwrap().position.0;
             for ((width, key, start_ms), expected) in self.oracle(partition, meaning, position).parts {
-                let slot = view.slot(view.widths[width], key, start_ms);
-                let metrics = held(&expected, &view.metrics);
+                let slot = view.slot(view.widths[width], &log::key(meaning.set, key), start_ms);
+                let metrics: Vec<Arc<str>> = expected.sums.keys().map(|metric| metric.as_str().into()).collect();
                 for left_out in self.store.quorums() {
                     self.store.left_out.set(left_out);
                     let blob = self.store.own_part(&slot, commit.source);
-                    let part = Expected::decode(&blob.unwrap_or_else(|| panic!("{slot:?} is missing")), meaning);
+                    let part = Expected::decode(&blob.unwrap_or_else(|| panic!("{slot:?} is missing")));
                     assert!(part.next >= expected.next && part.revision >= expected.revision, "{slot:?}: {part:?}");
                     self.assert_rows_reach(&slot, &metrics, expected.revision);
                 }
@@ -76,8 +77,8 @@ impl World {
             let oracle = self.oracle(partition, meaning, position);
             let late = oracle.late.iter();
             keys.extend(late.map(|(offset, index, grain)| format!("{partition}/{offset}/{index}/Late/{view}/{grain}")));
-            let outside = oracle.outside.iter();
-            keys.extend(outside.map(|(offset, index)| format!("{partition}/{offset}/{index}/Outside/{view}/0")));
+            let keyless = oracle.keyless.iter();
+            keys.extend(keyless.map(|(offset, index, kind)| format!("{partition}/{offset}/{index}/{kind}/{view}/0")));
         }
         keys
     }
@@ -90,7 +91,7 @@ impl World {
             self.assert_commit_describes_the_end(partition);
             for (meaning, view) in self.meanings.iter().zip(&self.views) {
                 for ((width, key, start_ms), part) in self.oracle(partition, meaning, i64::MAX).parts {
-                    let slot = view.slot(view.widths[width], key, start_ms);
+                    let slot = view.slot(view.widths[width], &log::key(meaning.set, key), start_ms);
                     add(merged.entry(slot.clone()).or_default(), &part);
                     parts.insert((slot, log::source(partition as i32)), part);
                 }
@@ -106,8 +107,7 @@ impl World {
 
     fn assert_parts(&self, parts: &BTreeMap<(Slot, SourceId), Expected>) {
         let found = self.store.parts().into_iter().map(|((slot, source), (stamp, blob))| {
-            let meaning = self.meanings.iter().find(|meaning| *meaning.name == *slot.view).unwrap();
-            let part = Expected::decode(&blob, meaning);
+            let part = Expected::decode(&blob);
             assert_eq!(stamp.0, log::EPOCH_US + part.revision as i64);
             ((slot, source), part)
         });
@@ -130,10 +130,9 @@ impl World {
     fn assert_rows(&self, merged: &BTreeMap<Slot, Expected>) {
         let mut rows = self.store.rows();
         for (slot, expected) in merged {
-            let view = self.views.iter().find(|view| view.name == slot.view).unwrap();
-            for (metric, sum) in view.metrics.iter().zip(&expected.sums).filter(|(_, sum)| sum.count > 0) {
-                let (_, row) =
-                    rows.remove(&(slot.clone(), metric.clone())).unwrap_or_else(|| panic!("no row {slot:?}"));
+            for (metric, sum) in &expected.sums {
+                let place = (slot.clone(), Arc::from(metric.as_str()));
+                let (_, row) = rows.remove(&place).unwrap_or_else(|| panic!("no row {slot:?}"));
                 assert_eq!(row.revision, expected.revision as i64, "{slot:?}");
                 assert_eq!(row.stamp.0, log::EPOCH_US + row.revision);
                 assert_eq!(row.count, sum.count as i64);
@@ -149,13 +148,12 @@ impl World {
 
     fn assert_means_before(&self, merged: &BTreeMap<Slot, Expected>) {
         let mut found = self.store.befores();
-        for (slot, expected) in merged.iter().filter(|(slot, _)| slot.width.ms() == HOUR_MS) {
+        for (slot, expected) in merged.iter().filter(|(slot, _)| slot.width == Width::HOUR) {
             let earlier = Slot { start_ms: slot.start_ms - 3 * HOUR_MS, ..slot.clone() };
             let Some(earlier) = merged.get(&earlier) else { continue };
-            let view = self.views.iter().find(|view| view.name == slot.view).unwrap();
-            let sums = earlier.sums.iter().zip(&expected.sums).zip(&view.metrics);
-            for ((sum, _), metric) in sums.filter(|((sum, here), _)| sum.count > 0 && here.count > 0) {
-                let (_, mean) = found.remove(&(slot.clone(), metric.clone())).expect("a mean of three hours before");
+            for (metric, sum) in earlier.sums.iter().filter(|(metric, _)| expected.sums.contains_key(*metric)) {
+                let place = (slot.clone(), Arc::from(metric.as_str()));
+                let (_, mean) = found.remove(&place).expect("a mean of three hours before");
                 rational::assert_mean(mean, &sum.sum, sum.count, 1_000);
             }
         }
@@ -163,13 +161,9 @@ impl World {
     }
 }
 
-fn held(part: &Expected, metrics: &[Arc<str>]) -> Vec<Arc<str>> {
-    let held = metrics.iter().zip(&part.sums).filter(|(_, sum)| sum.count > 0);
-    held.map(|(metric, _)| metric.clone()).collect()
-}
-
 fn add(merged: &mut Expected, part: &Expected) {
     merged.revision += part.revision;
-    merged.sums.resize(part.sums.len(), Sum::default());
-    merged.sums.iter_mut().zip(&part.sums).for_each(|(sum, more)| sum.merge(more));
+    for (metric, more) in &part.sums {
+        merged.sums.entry(metric.clone()).or_default().merge(more);
+    }
 }

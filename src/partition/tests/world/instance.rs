@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::commit::Commit;
 use crate::durability::WriteTimes;
 use crate::merge::{self, Merged};
-use crate::part::Part;
+use crate::part::Stored;
 use crate::partition::{At, Flush, Judged, Partition, Verdict};
-use crate::reading::{Located, Offset};
+use crate::reading::{Keyed, Offset};
 use crate::source::Outgoing;
 use crate::store::{PartWrite, Slot};
 use crate::view::View;
@@ -18,9 +18,9 @@ use super::store::{QUORUM, Store, Write};
 
 /// A batch whose parts have been read back and that is folded some steps later.
 struct Pending {
-    located: Located,
+    keyed: Keyed,
     judged: Judged,
-    parts: Vec<(At, Option<Part>)>,
+    parts: Vec<(At, Option<Stored>)>,
 }
 
 pub struct Owned {
@@ -194,7 +194,7 @@ fn rows(parts: &[PartWrite], store: &Store, views: &[std::sync::Arc<View>]) -> V
         let merged = |slot: &Slot| Merged::of(&store.parts_of(slot), view).expect("what we wrote");
         let here = merged(slot);
         out.extend(here.rows(slot, view, 0).into_iter().map(Write::Row));
-        if let Some((earlier, later)) = merge::neighbours(slot) {
+        if let Some((earlier, later)) = merge::neighbours(slot, view) {
             out.extend(merge::before(&merged(&earlier), &here, slot, view).into_iter().map(Write::Before));
             out.extend(merge::before(&here, &merged(&later), &later, view).into_iter().map(Write::Before));
         }
@@ -204,21 +204,13 @@ fn rows(parts: &[PartWrite], store: &Store, views: &[std::sync::Arc<View>]) -> V
 
 impl Owned {
     /// Judges the next `count` records and reads back, or folds what has been read back.
-    pub fn fold(
-        &mut self,
-        log: &[Entry],
-        end: i64,
-        count: usize,
-        store: &Store,
-        views: &[std::sync::Arc<View>],
-        now: u64,
-    ) {
-        if let Some(Pending { located, judged, parts }) = self.pending.take() {
+    pub fn fold(&mut self, log: &[Entry], end: i64, count: usize, store: &Store, now: u64) {
+        if let Some(Pending { keyed, judged, parts }) = self.pending.take() {
             for (at, part) in parts {
-                self.core.install(at, part);
+                self.core.install(at, part).expect("a part of this view");
             }
-            let verdicts = self.core.fold(&located, judged, now);
-            self.send_out(&located, &verdicts);
+            let verdicts = self.core.fold(&keyed, judged, now);
+            self.send_out(&keyed, &verdicts);
             return;
         }
         let position = self.core.position();
@@ -228,25 +220,24 @@ impl Owned {
             self.core.advance_to(Offset(end));
             return;
         }
-        let located = log::located(&log[from..(from + count).min(log.len())]);
-        let judged = self.core.judge(&located);
+        let keyed = log::keyed(&log[from..(from + count).min(log.len())]);
+        let judged = self.core.judge(&keyed);
         let read = |wanted: &crate::partition::Wanted| {
-            let view = views.iter().find(|view| view.name == wanted.slot.view).unwrap();
             let blob = store.own_part(&wanted.slot, self.core.source());
-            (wanted.at, blob.map(|blob| Part::decode(&blob, &view.metrics).expect("what we wrote")))
+            (wanted.at, blob.map(|blob| Stored::decode(&blob).expect("what we wrote")))
         };
         let parts = judged.wanted.iter().map(read).collect();
-        self.pending = Some(Pending { located, judged, parts });
+        self.pending = Some(Pending { keyed, judged, parts });
     }
 
-    fn send_out(&mut self, located: &Located, verdicts: &[Verdict]) {
-        for record in located.batch.records.iter().filter(|record| record.rejected > 0) {
+    fn send_out(&mut self, keyed: &Keyed, verdicts: &[Verdict]) {
+        for record in keyed.batch.records.iter().filter(|record| record.rejected > 0) {
             let key = format!("{}/{}/rejected", self.partition, record.offset);
             self.core.enqueue(record.offset, Outgoing { late: false, key, value: String::new() });
         }
         for verdict in verdicts {
             let Verdict { kind, view, grain, record, row } = verdict;
-            let index = located.batch.columns.index[*row as usize];
+            let index = keyed.batch.columns.index[*row as usize];
             let key = format!("{}/{record}/{index}/{kind:?}/{view}/{grain}", self.partition);
             self.core.enqueue(*record, Outgoing { late: true, key, value: String::new() });
         }

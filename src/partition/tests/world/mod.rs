@@ -180,7 +180,7 @@ impl World {
         let (instance, count) = (self.any(), 1 + self.random.below(8));
         let ends: Vec<i64> = (0..self.logs.len()).map(|partition| self.end(partition)).collect();
         for owned in self.instances[instance].owned.values_mut() {
-            owned.fold(&self.logs[owned.partition], ends[owned.partition], count, &self.store, &self.views, self.now);
+            owned.fold(&self.logs[owned.partition], ends[owned.partition], count, &self.store, self.now);
         }
     }
 

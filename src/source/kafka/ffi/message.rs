@@ -1,5 +1,7 @@
 //! Messages, borrowed from librdkafka until dropped.
 
+use std::ffi::CStr;
+
 use rdkafka_sys as sys;
 
 use super::{Code, slice, text};
@@ -53,6 +55,21 @@ impl Message {
         unsafe { slice((*self.0).payload, (*self.0).len) }
     }
 
+    /// The last value of a header; `None` where the record has no such header, or a null in it.
+    pub fn header(&self, name: &CStr) -> Option<&[u8]> {
+        let (mut headers, mut value, mut length) = (std::ptr::null_mut(), std::ptr::null(), 0);
+        // SAFETY: the message is live and keeps its headers; the value is borrowed for as long.
+        unsafe {
+            if !told_well(sys::rd_kafka_message_headers(self.0, &mut headers)) {
+                return None;
+            }
+            if !told_well(sys::rd_kafka_header_get_last(headers, name.as_ptr(), &mut value, &mut length)) {
+                return None;
+            }
+            slice(value, length)
+        }
+    }
+
     /// Milliseconds since the epoch; 0 for a record that carries none.
     pub fn timestamp_ms(&self) -> i64 {
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
@@ -72,6 +89,10 @@ impl Message {
         let words = text(unsafe { sys::rd_kafka_message_errstr(self.0) });
         if words.is_empty() { self.code().to_string() } else { words }
     }
+}
+
+fn told_well(code: sys::rd_kafka_resp_err_t) -> bool {
+    code as i32 == 0
 }
 
 /// A record without a timestamp (−1) counts as of the epoch, so that readings of today are refused as future by the

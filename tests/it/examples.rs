@@ -1,0 +1,54 @@
+//! The examples as they are shipped: simulated sensors → topic → rows, against a recount of the topic.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{Scenario, Servers, python, succeed};
+
+/// `etiage simulate` into the scenario's topic, with everything that goes wrong in the field.
+fn simulate(scenario: &Scenario, shape: &str, arguments: &[&str]) {
+    let mut simulate = Command::new(env!("CARGO_BIN_EXE_etiage"));
+    simulate.args(["simulate", "--shape", shape, "--topic", &scenario.name, "--brokers", &scenario.kafka]);
+    simulate.args(["--late", "0.05", "--duplicates", "0.02", "--garbage", "0.02", "--disorder", "5m"]);
+    succeed(simulate.args(arguments));
+}
+
+/// Runs to the topic's end, and compares every row with what the script counts.
+fn run_and_check(scenario: &Scenario, script: &str) {
+    let Scenario { name, kafka, cassandra, .. } = scenario;
+    // By hand, what no simulated sensor sends.
+    succeed(&mut python(script, &["extra", kafka, name]));
+    scenario.run_until_end(Duration::from_secs(180));
+    succeed(&mut python(script, &["check", kafka, name, cassandra, name]));
+}
+
+#[test]
+fn kafka_cassandra_bts_alarms_are_counted_by_station_and_tenant() {
+    let servers = Servers::shared();
+    // No partition is idle before the test is over: what is final then follows from the readings alone.
+    let scenario = Scenario::of_example(&servers, "bts-alarms", "alarms")
+        .with("STREAMS__ALARMS__IDLE_AFTER", "1h")
+        .with("STORE__COMMIT_LAG", "2s");
+    succeed(&mut scenario.etiage("migrate", &["--partitions", "4"]));
+    // Two days around the night on which Paris loses an hour.
+    let days = ["--start", "2025-03-29T06:00:00Z", "--until", "2025-03-31T06:00:00Z", "--interval", "10m"];
+    simulate(&scenario, "bts-alarms", &[&days[..], &["--sensors", "60", "--tenants", "8"]].concat());
+    run_and_check(&scenario, "alarms.py");
+}
+
+#[test]
+fn kafka_cassandra_city_sensors_have_every_quantity_by_region_and_sensor() {
+    let servers = Servers::shared();
+    let scenario = Scenario::of_example(&servers, "city-sensors", "city")
+        .with("STREAMS__CITY__IDLE_AFTER", "1h")
+        .with("STORE__COMMIT_LAG", "2s");
+    succeed(&mut scenario.etiage("migrate", &["--partitions", "4"]));
+    // Both nights on which the clocks of Paris change, with a Monday, and the first of April.
+    for (seed, start, until) in
+        [("1", "2025-03-29T12:00:00Z", "2025-04-01T12:00:00Z"), ("2", "2025-10-25", "2025-10-28")]
+    {
+        let days = ["--seed", seed, "--start", start, "--until", until, "--interval", "20m"];
+        simulate(&scenario, "city-sensors", &[&days[..], &["--sensors", "72", "--per-record", "2"]].concat());
+    }
+    run_and_check(&scenario, "city.py");
+}

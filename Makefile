@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test up down demo clean-services bench bench-kafka bench-wide build fmt fmt-check lint
+.PHONY: help run test up down demo clean-services bench bench-kafka bench-wide build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ bench-kafka: build ## the whole engine from a real topic to rows in both stores:
 
 bench-wide: build ## 200 tenants x 18 regions x 10 metrics, and 1,000,000 stations, in the embedded store: rate, CPU, memory
 	@services/bench-wide.sh $(RELEASE)
+
+docs: ## docs/configuration.md anew from src/defaults.toml
+	@services/need.sh build
+	@ETIAGE_RENEW_DOCS=1 cargo test --quiet --features tls --test it the_configuration_is_documented
 
 fmt: ## format the code
 	@cargo fmt --all

@@ -28,10 +28,12 @@ pub mod view;
 
 pub mod closing;
 pub mod commit;
+pub mod heartbeat;
 pub mod merge;
 pub mod outgoing;
 pub mod start;
 
+pub mod check;
 pub mod clock;
 pub mod run;
 pub mod setup;

@@ -7,6 +7,8 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use etiage::config::Config;
 
+mod check;
+mod help;
 mod locate;
 mod merged;
 mod migrate;
@@ -27,9 +29,11 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  etiage check --config etiage.toml                is all well? what do the first readings become?
   etiage migrate --config etiage.toml              prepare the keyspace and the topics, once
   etiage run --config etiage.toml                  join the consumer group and go on for ever
   etiage rows --config etiage.toml --view region --metric temperature --key 53
+  etiage status --config etiage.toml               how far is it, and does everything add up?
   etiage locate 48.11 -1.68                        which region is this?
 
 Every key of the configuration can be set from the environment:
@@ -39,16 +43,22 @@ Every key of the configuration can be set from the environment:
 enum Command {
     /// Read the streams, fold them into windows and keep the rows up to date
     Run(run::RunArgs),
+    /// Hold a configuration against its topics and store, and show what the first readings become
+    Check(check::CheckArgs),
     /// Create or upgrade the store's tables, and create missing topics
     Migrate(migrate::MigrateArgs),
     /// Show rows of a view, from either store
     Rows(rows::RowsArgs),
-    /// Show committed positions, tallies and lag of every partition
+    /// Show position, lag, watermark and tallies of every partition, and the instances that run
     Status(status::StatusArgs),
     /// Send simulated readings, or a file's lines, to files, stdout or a topic
     Simulate(simulate::SimulateCommand),
     /// Find the region of a position, or of every line of a CSV file
     Locate(locate::LocateArgs),
+    /// Print completions for a shell
+    Completions(help::CompletionsArgs),
+    /// Write man pages, one a command, into a directory
+    Man(help::ManArgs),
 }
 
 /// The configuration that most commands take.
@@ -66,8 +76,11 @@ impl ConfigArg {
         // A variable that is no Unicode is none of ours.
         let unicode = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         let environment = std::env::vars_os().filter_map(unicode);
-        let config = Config::load(self.config.as_deref(), environment)?;
-        Ok(config)
+        let config = Config::load(self.config.as_deref(), environment);
+        match self.config {
+            Some(_) => Ok(config?),
+            None => config.context("no --config FILE is given, so there is the environment alone"),
+        }
     }
 }
 
@@ -75,11 +88,14 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Run(args) => block_on(run::run(args)),
+            Command::Check(args) => block_on(check::run(args)),
             Command::Migrate(args) => block_on(migrate::run(args)),
             Command::Rows(args) => block_on(rows::run(args)),
             Command::Status(args) => block_on(status::run(args)),
             Command::Simulate(args) => block_on(simulate::run(args)),
             Command::Locate(args) => locate::run(&args),
+            Command::Completions(args) => help::completions(&args),
+            Command::Man(args) => help::man(&args),
         }
     }
 }

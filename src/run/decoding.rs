@@ -82,12 +82,13 @@ fn work(inbox: &std_mpsc::Receiver<Job>, out: &UnboundedSender<Decoded>) {
 
 /// Finds the region of every reading, in each set in use, and its key for each view.
 pub fn key(places: &[Places], groupings: &[Grouping], batch: Batch) -> Keyed {
-    let regions: Vec<Vec<Option<RegionIdx>>> = places.iter().map(|places| locate_in(places, &batch)).collect();
+    let regions: Vec<Vec<Option<RegionIdx>>> = places.iter().map(|places| locate(places, &batch)).collect();
     let keys = groupings.iter().map(|grouping| grouping.keys(&batch.columns, &regions)).collect();
     Keyed { batch, keys }
 }
 
-fn locate_in(places: &Places, batch: &Batch) -> Vec<Option<RegionIdx>> {
+/// The region of every reading, in one set.
+pub fn locate(places: &Places, batch: &Batch) -> Vec<Option<RegionIdx>> {
     let columns = &batch.columns;
     let mut regions = Vec::with_capacity(columns.len());
     places.set.locate_column(columns.lat.values(), columns.lon.values(), &mut regions);

@@ -27,6 +27,7 @@ use crate::telemetry::Health;
 use crate::view::View;
 
 mod assign;
+pub mod beating;
 pub mod closer;
 mod commits;
 mod cycle;
@@ -153,6 +154,8 @@ pub struct Engine {
     flush_turn: usize,
     /// Which views' closing sweep is ours.
     closing: watch::Sender<BTreeSet<usize>>,
+    /// What the heartbeats say.
+    beats: watch::Sender<Vec<beating::Beat>>,
     progress: progress::Progress,
     until_end: Option<until_end::UntilEnd>,
 }
@@ -176,6 +179,7 @@ impl Engine {
             flush_limit: flushing::FIRST_PARTS,
             flush_turn: 0,
             closing: watch::channel(BTreeSet::new()).0,
+            beats: watch::channel(Vec::new()).0,
             progress,
             until_end,
         })
@@ -189,11 +193,13 @@ impl Engine {
         mut stop: watch::Receiver<Stop>,
     ) -> Result<progress::Summary, RunError> {
         let closer = tokio::spawn(closer::run(self.world.clone(), self.closing.subscribe()));
+        let beating = tokio::spawn(beating::run(self.world.clone(), self.beats.subscribe()));
         let outcome = tokio::select! {
             outcome = self.walk(&mut events) => outcome,
             _ = stop.wait_for(|stop| *stop != Stop::Running) => Ok(()),
         };
         closer.abort();
+        beating.abort();
         self.stop(events, outcome).await
     }
 

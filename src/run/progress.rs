@@ -141,6 +141,7 @@ impl Engine {
         }
         gauge!(names::PARTS).set(parts as f64);
         gauge!(names::PARTS_BYTES).set(bytes as f64);
+        self.beats.send_replace(self.beats());
         self.progress.line(lag, least);
     }
 }

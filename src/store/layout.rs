@@ -130,6 +130,7 @@ pub fn kind_name(kind: PositionKind) -> &'static str {
         PositionKind::Commit => "commit",
         PositionKind::Kept => "kept",
         PositionKind::Spill => "spill",
+        PositionKind::Heartbeat => "heartbeat",
     }
 }
 

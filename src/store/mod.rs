@@ -188,9 +188,13 @@ pub enum PositionKind {
     Kept,
     /// Commit metadata too large for the broker.
     Spill,
+    /// What the owner of a partition says of itself now and then, at offset 0: for people, in the
+    /// encoding of `heartbeat`; the newest wins.
+    Heartbeat,
 }
 
-/// A position of a source partition with what its prefix determines, in the encoding of `commit`.
+/// A position of a source partition with what its prefix determines, in the encoding of `commit`
+/// (of a heartbeat: what its kind says).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredPosition {
     pub group: String,
@@ -200,6 +204,20 @@ pub struct StoredPosition {
     pub metadata: Vec<u8>,
     /// Wall clock, ms: orders `Commit` writes (a file source has one owner), and shows an age.
     pub written_at_ms: i64,
+}
+
+/// What a store tells of itself to whoever wants to know whether it is fit; `None` where it cannot
+/// be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreFacts {
+    /// Product and version.
+    pub name: String,
+    /// The keyspace's replication factors, by data centre (or `replication_factor`).
+    pub replication: BTreeMap<String, u32>,
+    /// `commitlog_sync`: `periodic`, `batch` or `group`.
+    pub log_sync: Option<String>,
+    /// `commitlog_sync_period`, ms.
+    pub log_sync_period_ms: Option<u64>,
 }
 
 /// A statement whose outcome is unknown, or a store that refuses: the caller retries the first
@@ -259,6 +277,11 @@ pub trait Store: Send + Sync {
     async fn roles(&self, dry_run: bool) -> Result<Roles, StoreError> {
         let _ = dry_run;
         Ok(Roles::None("an embedded store knows no users: who may read its file may read all of it".into()))
+    }
+
+    /// What `etiage check` looks at beside the schema.
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        Ok(StoreFacts::default())
     }
 
     async fn write_parts(&self, parts: &[PartWrite]) -> Result<(), StoreError>;

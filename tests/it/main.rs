@@ -9,15 +9,18 @@
     reason = "tests of the third ring live in real time, and hear of the servers by the environment"
 )]
 
+mod configuration;
 mod contracts;
 mod examples;
 mod faults;
 mod kafka_source;
 mod locate;
+mod mistakes;
 mod queries;
 mod ring;
 mod security;
 mod semantics;
+mod status;
 mod store;
 mod support;
 mod synop;

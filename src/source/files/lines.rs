@@ -9,6 +9,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 use std::path::Path;
 
+use crate::reading::{Offset, RawBatch};
+
 const BUFFER: usize = 64 << 10;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -98,6 +100,20 @@ pub fn count(path: &Path, has_header: bool) -> io::Result<i64> {
     Ok((lines - i64::from(has_header)).max(0))
 }
 
+/// The first records of a file.
+pub fn first_records(path: &Path, has_header: bool, longest: usize, count: usize) -> io::Result<RawBatch> {
+    let mut lines = Lines::open(path, has_header, longest)?;
+    let (mut batch, mut line) = (RawBatch { leader_epoch: -1, ..RawBatch::default() }, Vec::new());
+    for offset in 0..count as i64 {
+        line.clear();
+        if lines.next(&mut line)?.is_none() {
+            break;
+        }
+        batch.push(Offset(offset), None, None, Some(&line));
+    }
+    Ok(batch)
+}
+
 /// The first line of a CSV file, without its end.
 pub fn csv_header(path: &Path) -> io::Result<Vec<u8>> {
     let mut header = Vec::new();
@@ -142,6 +158,15 @@ mod tests {
         assert_eq!(read(b"id;t\n", true, 100).0, Vec::<String>::new());
         assert_eq!(read(b"", true, 100).0, Vec::<String>::new());
         assert_eq!(csv_header(file(b"id;t\r\n1;2\n").path()).expect("read"), b"id;t");
+    }
+
+    #[test]
+    fn the_first_records_are_those_of_a_run() {
+        let file = file(b"id;t\n1;2\n3;4\n5;6\n");
+        let batch = first_records(file.path(), true, 100, 2).expect("read");
+        let texts: Vec<_> = batch.records.iter().map(|record| (record.offset.0, batch.payload(record))).collect();
+        assert_eq!(texts, [(0, Some(&b"1;2"[..])), (1, Some(&b"3;4"[..]))]);
+        assert_eq!(first_records(file.path(), true, 100, 9).expect("read").records.len(), 3);
     }
 
     #[test]

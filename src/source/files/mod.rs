@@ -25,7 +25,7 @@ mod lines;
 mod outbox;
 mod reader;
 
-pub use self::lines::csv_header;
+pub use self::lines::{csv_header, first_records};
 pub use self::outbox::FileOutbox;
 
 /// A stream that reads files.

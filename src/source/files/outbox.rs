@@ -38,8 +38,7 @@ impl Outbox for FileOutbox {
             append(rejects_file, &dir.join("rejects.ndjson"), &rejects)?;
             append(late_file, &dir.join("late.ndjson"), &late)
         });
-        let done = written.await.unwrap_or_else(|error| Err(error.to_string()));
-        done.map_err(|error| SourceError::Unavailable(format!("rejected and late readings cannot be kept: {error}")))
+        written.await.unwrap_or_else(|error| Err(SourceError::Unavailable(error.to_string())))
     }
 }
 
@@ -55,7 +54,7 @@ fn line(reading: &Outgoing) -> String {
     text
 }
 
-fn append(slot: &mut Option<File>, path: &Path, lines: &str) -> Result<(), String> {
+fn append(slot: &mut Option<File>, path: &Path, lines: &str) -> Result<(), SourceError> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -70,8 +69,22 @@ fn append(slot: &mut Option<File>, path: &Path, lines: &str) -> Result<(), Strin
     write(slot).map_err(|error| {
         // What was written of it is ended by the next opening.
         *slot = None;
-        format!("{}: {error}: make room or set rejects.dir", path.display())
+        let text = format!("rejected and late readings cannot be kept: {}: {error}", path.display());
+        match lasts(&error) {
+            true => SourceError::Fatal(format!(
+                "{text}: let this user write there, or set rejects.dir to another directory"
+            )),
+            false => {
+                SourceError::Unavailable(format!("{text}: make room there, or set rejects.dir to another directory"))
+            }
+        }
     })
+}
+
+/// What stays until somebody does something.
+fn lasts(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, InvalidInput, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    [PermissionDenied, ReadOnlyFilesystem, NotADirectory, AlreadyExists, InvalidInput].contains(&error.kind())
 }
 
 /// Opens at the end; a line that a crash has cut off is ended first.
@@ -94,6 +107,18 @@ fn open(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_no_waiting_mends_stops_the_engine() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("a-file");
+        fs::write(&file, "").expect("written");
+        let outbox = FileOutbox::new(&file.join("below"));
+        let refusal = outbox.send(&[reading(false, "f/0/0/0", "{}")]).await.expect_err("no directory");
+        assert!(
+            matches!(&refusal, SourceError::Fatal(text) if text.contains("a-file/below") && text.contains("rejects.dir"))
+        );
+    }
 
     fn reading(late: bool, key: &str, value: &str) -> Arc<Outgoing> {
         Arc::new(Outgoing { late, key: key.into(), value: value.into() })

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 pub use self::outbox::KafkaOutbox;
 
 use self::ffi::{Client, Element};
+use self::observer::Observer;
 use self::reader::Reader;
 use self::topics::Streams;
 use super::outlet::{Budget, Outlet};
@@ -28,6 +29,8 @@ use crate::reading::{Offset, TopicId, TopicPartition};
 
 mod commit;
 mod ffi;
+pub mod inspect;
+mod observer;
 mod outbox;
 mod properties;
 pub mod provision;
@@ -72,7 +75,7 @@ pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receive
     let spawned = thread::Builder::new().name("kafka-reader".into()).spawn(body);
     spawned.map_err(|error| SourceError::Fatal(format!("kafka: no thread to read with: {error}")))?;
     let group = properties.get("group.id").cloned().unwrap_or_default();
-    Ok((Arc::new(KafkaSource { client, shared, streams, group, has_ended, reads: true }), events))
+    Ok((Arc::new(KafkaSource { client, shared, streams, group, has_ended, observer: None }), events))
 }
 
 /// Answers questions about the topics and the group; joins nothing and reads nothing.
@@ -81,7 +84,8 @@ pub fn observe(settings: KafkaSettings) -> Result<Arc<KafkaSource>, SourceError>
     let client = Arc::new(client(&properties)?);
     let group = properties.get("group.id").cloned().unwrap_or_default();
     let (shared, streams) = (Arc::new(Shared::default()), streams(&settings.topics));
-    Ok(Arc::new(KafkaSource { client, shared, streams, group, has_ended: watch::channel(true).1, reads: false }))
+    let observer = Some(Observer::new(&properties));
+    Ok(Arc::new(KafkaSource { client, shared, streams, group, has_ended: watch::channel(true).1, observer }))
 }
 
 fn client(properties: &BTreeMap<String, String>) -> Result<Client, SourceError> {
@@ -148,8 +152,8 @@ pub struct KafkaSource {
     streams: Arc<Streams>,
     group: String,
     has_ended: watch::Receiver<bool>,
-    /// The reader polls the client, and so heeds what its connections meet.
-    reads: bool,
+    /// Where nothing is read: nobody else polls the client, and nobody else says what ails it.
+    observer: Option<Observer>,
 }
 
 impl KafkaSource {
@@ -158,9 +162,14 @@ impl KafkaSource {
         &self,
         question: impl FnOnce(&Client) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
-        let (client, reads) = (self.client.clone(), self.reads);
-        let answer = move || if reads { question(&client) } else { trouble::explained(&client, question(&client)) };
-        let asked = tokio::task::spawn_blocking(answer).await;
+        let (client, streams, observer) = (self.client.clone(), self.streams.clone(), self.observer.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            question(&client).map_err(|error| match &observer {
+                Some(observer) => observer.explain(&client, &streams, error),
+                None => error,
+            })
+        });
+        let asked = asked.await;
         asked.unwrap_or_else(|error| Err(SourceError::Unavailable(format!("kafka: the question was dropped: {error}"))))
     }
 }

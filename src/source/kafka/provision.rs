@@ -9,6 +9,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as E};
 
 use super::ffi::{self, Client, Topic};
+use super::observer::{explained, servers};
 use super::{properties, trouble};
 use crate::source::SourceError;
 
@@ -77,15 +78,15 @@ async fn described(
     // A consumer's handle needs a group's name; it is not joined.
     user.entry("group.id".into()).or_insert_with(|| "etiage".into());
     let client = super::client(&properties::consumer(&user)?)?;
-    let asked = tokio::task::spawn_blocking(move || ask(&client, &names)).await;
+    let asked = tokio::task::spawn_blocking(move || ask(&client, &servers(&user), &names)).await;
     asked.unwrap_or_else(|error| Err(SourceError::Unavailable(format!("the question was dropped: {error}"))))
 }
 
-fn ask(client: &Client, names: &[String]) -> Result<BTreeMap<String, Topic>, SourceError> {
+fn ask(client: &Client, servers: &str, names: &[String]) -> Result<BTreeMap<String, Topic>, SourceError> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let once = || {
         let answer = ffi::describe(client, &names, TIMEOUT / ASKED);
-        trouble::explained(client, answer.map_err(|failure| trouble::request_error("kafka: topics", &failure)))
+        answer.map_err(|failure| explained(client, servers, trouble::request_error("kafka: topics", &failure)))
     };
     for _ in 1..ASKED {
         match once() {

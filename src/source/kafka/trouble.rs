@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka_sys::RDKafkaErrorCode as E;
 
-use super::ffi::{Client, Code, Failure};
+use super::ffi::{Code, Failure};
 use crate::source::SourceError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,19 +121,6 @@ const CLIENT_CERTIFICATE_REFUSED: [&str; 6] = [
     "alert certificate expired",
     "alert unsupported certificate",
 ];
-
-/// The answer of a client that nobody polls. Where there was none, what its connections have met says why.
-pub fn explained<T>(client: &Client, answer: Result<T, SourceError>) -> Result<T, SourceError> {
-    let text = match answer {
-        Err(SourceError::Unavailable(text)) => text,
-        answer => return answer,
-    };
-    match (client.grievances().iter().find_map(refusal), client.notes.reason()) {
-        (Some(refusal), _) => Err(SourceError::Fatal(refusal)),
-        (None, Some(reason)) => Err(SourceError::Unavailable(format!("{text} ({})", reason.text))),
-        (None, None) => Err(SourceError::Unavailable(text)),
-    }
-}
 
 /// Says each kind of trouble once when it begins, and again every minute while it lasts.
 #[derive(Default)]

@@ -40,7 +40,7 @@ impl Cassandra {
     }
 
     /// A setting of the node that happens to answer; none on servers without this table.
-    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+    pub(super) async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         let text = format!("SELECT value FROM {SETTINGS} WHERE name = ?");
         match self.ask::<(Option<String>,)>(&text, (name,), Consistency::LocalOne).await {
             Ok(found) => Ok(found.into_iter().next().and_then(|(value,)| value)),
@@ -77,7 +77,7 @@ fn check_guardrail(name: &str, value: &str) -> Result<(), StoreError> {
 }
 
 /// A duration as Cassandra writes it: a number and a unit.
-fn duration_of(text: &str) -> Option<Duration> {
+pub(super) fn duration_of(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..digits].parse().ok()?;
     let nanoseconds: u64 = match &text[digits..] {

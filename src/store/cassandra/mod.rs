@@ -10,7 +10,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
     BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, PositionKind, Roles, Row, RowId, RowQuery,
-    RowWrite, Slot, Stamp, Store, StoreError, StoredPosition,
+    RowWrite, Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
 };
 use crate::config::CassandraConfig;
 use crate::reading::{Offset, SourceId};
@@ -21,6 +21,7 @@ use statements::Statements;
 mod batches;
 mod control;
 mod error;
+mod facts;
 mod flight;
 mod guard;
 mod migrate;
@@ -159,6 +160,10 @@ impl Store for Cassandra {
 
     async fn roles(&self, dry_run: bool) -> Result<Roles, StoreError> {
         self.made_roles(dry_run).await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.told().await
     }
 
     async fn write_parts(&self, parts: &[PartWrite]) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ pub async fn run(store: &dyn Store) {
     cursors_only_move_forward(store).await;
     positions_are_kept_newest_first(store).await;
     trimmed_positions_may_be_written_again(store).await;
+    the_newest_heartbeat_is_the_one_that_is_read(store).await;
 }
 
 fn generation(view: &str, generation: u32) -> GenerationRecord {
@@ -159,4 +160,21 @@ async fn trimmed_positions_may_be_written_again(store: &dyn Store) {
     assert_eq!(newest().await, [written(10, 5)], "what was trimmed does not hide what comes later");
     must(store.write_positions(&[written(15, 1)]).await);
     assert_eq!(newest().await, [written(15, 1)], "nor other offsets");
+}
+
+async fn the_newest_heartbeat_is_the_one_that_is_read(store: &dyn Store) {
+    let beat = |partition, age: i64| StoredPosition {
+        written_at_ms: HOUR_14 + age,
+        metadata: format!("beat {:03}", 500 - age).into_bytes(),
+        ..position("heartbeats", source(1, partition), PositionKind::Heartbeat, 0)
+    };
+    let read =
+        async |partition| must(store.positions("heartbeats", source(1, partition), PositionKind::Heartbeat, 2).await);
+    // Of two owners, one of them slow to notice that it has lost the partition.
+    for age in [1, 5, 3] {
+        must(store.write_positions(&[beat(0, age), beat(1, 2 * age)]).await);
+    }
+    assert_eq!((read(0).await, read(1).await), (vec![beat(0, 5)], vec![beat(1, 10)]));
+    let commits = store.positions("heartbeats", source(1, 0), PositionKind::Commit, 2).await;
+    assert!(must(commits).is_empty(), "a heartbeat is no position of any other kind");
 }

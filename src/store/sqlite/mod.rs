@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
     BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, PositionKind, Row, RowId, RowQuery, RowWrite,
-    Slot, Stamp, Store, StoreError, StoredPosition,
+    Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
 };
 use crate::reading::{Offset, SourceId};
 use crate::window::Width;
@@ -36,6 +36,20 @@ impl Sqlite {
     /// Opens the file, or creates an empty one; `migrate` makes its tables.
     pub fn open(path: &Path) -> Result<Sqlite, StoreError> {
         let connection = connect(path).map_err(|error| at(path, &error))?;
+        Ok(Sqlite { connection: Arc::new(Mutex::new(connection)) })
+    }
+
+    /// Opens a file that is there, to read it.
+    pub fn open_to_read(path: &Path) -> Result<Sqlite, StoreError> {
+        let open = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY)?;
+            // Says now, and not at the first question, whether this is a database at all.
+            connection.table_exists(None, "schema_migrations")?;
+            Ok(connection)
+        };
+        let connection = open().map_err(|error| at(path, &error))?;
         Ok(Sqlite { connection: Arc::new(Mutex::new(connection)) })
     }
 
@@ -89,11 +103,26 @@ fn at(path: &Path, error: &rusqlite::Error) -> StoreError {
     }
 }
 
+/// What to do where the words of SQLite alone do not say it.
+fn remedy(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => {
+            ": make room on the disk of store.path; nothing is lost, it is written as soon as there is room"
+        }
+        Some(ErrorCode::SystemIoFailure) => ": is the disk of store.path full, failing or gone?",
+        Some(ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+            ": let this user write the file of store.path and its directory"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ": does another process hold store.path?",
+        _ => "",
+    }
+}
+
 impl StoreError {
     /// What cannot get better by itself is refused; everything else is worth another try.
     fn from_sqlite(error: &rusqlite::Error) -> StoreError {
         use rusqlite::Error::{FromSqlConversionFailure, InvalidColumnType, SqliteFailure};
-        let text = format!("the embedded store: {error}");
+        let text = format!("the embedded store: {error}{}", remedy(error));
         let refused = match error {
             SqliteFailure(failure, _) => matches!(
                 failure.code,
@@ -128,6 +157,11 @@ impl Store for Sqlite {
 
     async fn check(&self) -> Result<(), StoreError> {
         self.with(|connection| migrate::check(connection)).await
+    }
+
+    async fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let name = format!("SQLite {}", rusqlite::version());
+        Ok(StoreFacts { name, ..StoreFacts::default() })
     }
 
     async fn write_parts(&self, parts: &[PartWrite]) -> Result<(), StoreError> {

@@ -75,3 +75,21 @@ async fn a_locked_file_is_unavailable_and_a_wrong_one_refused() {
         assert!(matches!(&error, StoreError::Refused(text) if text.contains("store.path")), "{error}");
     }
 }
+
+#[tokio::test]
+async fn what_is_opened_to_be_read_is_neither_made_nor_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rows.db");
+    let text = Sqlite::open_to_read(&path).unwrap_err().to_string();
+    assert!(text.contains("rows.db") && text.contains("store.path") && !path.exists(), "{text}");
+    let store = Sqlite::open(&path).unwrap();
+    store.migrate(false).await.unwrap();
+    let reader = Sqlite::open_to_read(&path).unwrap();
+    reader.check().await.unwrap();
+    assert!(reader.facts().await.unwrap().name.starts_with("SQLite 3."));
+    let text = reader.write_closed("v", 1, Width::HOUR, 0).await.unwrap_err().to_string();
+    assert!(text.contains("readonly") && text.contains("let this user write"), "{text}");
+    let path = dir.path().join("text");
+    std::fs::write(&path, "no database, and long enough to look like one ".repeat(50)).unwrap();
+    assert!(Sqlite::open_to_read(&path).unwrap_err().to_string().contains("store.path"));
+}

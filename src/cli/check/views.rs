@@ -1,0 +1,96 @@
+//! Would `etiage run` start? The views' generations, and every partition's position.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use etiage::check::views::{configured, live, strangers};
+use etiage::commit::{Commit, Metadata};
+use etiage::config::Config;
+use etiage::run::closer::spilled;
+use etiage::run::stream::StreamRun;
+use etiage::setup::{Compiled, SetupError, connect, feeds, meaning};
+use etiage::source::{Assignment, GroupPosition, Source};
+use etiage::start;
+use etiage::store::{PositionKind, Store, StoreError};
+
+use super::Report;
+
+/// As many as the engine looks at when it takes a partition over.
+const KEPT_LOOKED_AT: usize = 1_000;
+
+pub async fn look(config: &Config, store: Arc<dyn Store>, report: &mut Report) {
+    if let Err(error) = ask(config, store, report).await {
+        report.wrong("positions", error.to_string());
+    }
+}
+
+async fn ask(config: &Config, store: Arc<dyn Store>, report: &mut Report) -> Result<(), SetupError> {
+    let source = connect::observe(config, store.clone()).await?;
+    let records = store.generations().await?;
+    let positions = source.group_positions().await?;
+    let compiled = Compiled::new(config)?;
+    for name in config.views.keys() {
+        let mut read = positions.iter().filter(|one| feeds(&config.views[name], &one.stream));
+        let is_read = read.any(|one| one.committed.is_some());
+        report.extend([configured(name, &meaning::of(name, config, &compiled), &records, is_read)]);
+    }
+    report.extend(strangers(|view| config.views.contains_key(view), &records));
+    let mut bound = Vec::new();
+    for name in config.views.keys() {
+        if let Some(record) = live(name, &records) {
+            bound.push((compiled.view(name, config, record)?, Arc::new(record.clone())));
+        }
+    }
+    if bound.is_empty() {
+        // Nothing has begun, so there is no position that could be wrong.
+        return Ok(());
+    }
+    let streams = compiled.streams(config, &bound)?;
+    partitions(&*store, &*source, &positions, &streams, report).await
+}
+
+async fn partitions(
+    store: &dyn Store,
+    source: &dyn Source,
+    positions: &[GroupPosition],
+    streams: &BTreeMap<Arc<str>, Arc<StreamRun>>,
+    report: &mut Report,
+) -> Result<(), SetupError> {
+    let (mut sound, mut lag) = (0, 0);
+    for position in positions {
+        let Some(stream) = streams.get(&position.stream) else { continue };
+        let (log_start, log_end) = source.log_bounds(&position.partition).await?;
+        let GroupPosition { partition, source: id, stream: name, committed } = position.clone();
+        let assignment = Assignment { partition, source: id, stream: name, log_start, log_end, committed };
+        match plan(store, source.group(), &assignment, stream).await? {
+            Ok(from) => {
+                sound += 1;
+                lag += (log_end.0 - from).max(0);
+            }
+            Err(refusal) => report.wrong(format!("partition {}", assignment.partition), refusal.to_string()),
+        }
+    }
+    report.well("positions", format!("{sound} of {} partitions can go on, {lag} records behind", positions.len()));
+    Ok(())
+}
+
+/// Where an instance would go on, or why it would not: the engine's own decision.
+async fn plan(
+    store: &dyn Store,
+    group: &str,
+    assignment: &Assignment,
+    stream: &StreamRun,
+) -> Result<Result<i64, start::Refusal>, StoreError> {
+    let kept = store.positions(group, assignment.source, PositionKind::Kept, KEPT_LOOKED_AT).await?;
+    let kept: Vec<_> = kept.into_iter().map(|position| position.offset).collect();
+    let metadata = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
+    let spilled = match metadata {
+        Some(Ok(Metadata::Spilled(head))) => spilled(store, group, assignment.source, head).await?,
+        _ => None,
+    };
+    let commit = match start::committed(assignment, spilled.as_ref()) {
+        Ok(commit) => commit,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    Ok(start::plan(assignment, commit.as_ref(), &kept, &stream.feeds).map(|plan| plan.position.0))
+}

@@ -5,7 +5,9 @@
 #   cassandra.sh address|log [DIR]     where clients connect; what the server said since its last start
 #   cassandra.sh stop|kill|wipe [DIR]  SIGTERM and wait; SIGKILL; SIGKILL and remove DIR
 # CASSANDRA_HOST (127.0.0.1; any 127.0.0.x), CASSANDRA_PORT (9042; `free` takes free ports) and
-# CASSANDRA_HEAP (512m) count at the first start of a DIR.
+# CASSANDRA_HEAP (512m) count at the first start of a DIR. So does CASSANDRA_SECURITY=tls: TLS with certificates in
+# DIR/certificates (certificates.sh), users with passwords and permissions; the first user is cassandra/cassandra.
+# With CASSANDRA_SECURITY=mtls it asks for client certificates, too.
 . "$(dirname "$0")/common.sh"
 
 ports() { # dir: chooses them at the first start, and keeps them
@@ -13,7 +15,8 @@ ports() { # dir: chooses them at the first start, and keeps them
   [ ! -f "$dir/env" ] || return 0
   if [ "$port" = free ]; then port=$(free_port "$host"); storage=$(free_port "$host"); fi
   mkdir -p "$dir"
-  printf 'HOST=%s\nPORT=%s\nSTORAGE=%s\nHEAP=%s\n' "$host" "$port" "$storage" "${CASSANDRA_HEAP:-512m}" >"$dir/env"
+  printf 'HOST=%s\nPORT=%s\nSTORAGE=%s\nHEAP=%s\nSECURITY=%s\n' \
+    "$host" "$port" "$storage" "${CASSANDRA_HEAP:-512m}" "${CASSANDRA_SECURITY:-}" >"$dir/env"
 }
 
 # Small caches and memtables for a small machine. The commit log is synced as by default in
@@ -60,20 +63,42 @@ write_request_timeout: 2s
 request_timeout: 10s
 dynamic_snitch: false
 storage_compatibility_mode: NONE
-authenticator: AllowAllAuthenticator
-authorizer: AllowAllAuthorizer
 auto_snapshot: false
+Y
+  if [ -n "${SECURITY:-}" ]; then secured "$1"; else printf '%s\n' 'authenticator: AllowAllAuthenticator' 'authorizer: AllowAllAuthorizer'; fi
+}
+
+# What roles may do is remembered briefly only, for tests.
+secured() { # dir
+  cat <<Y
+authenticator: PasswordAuthenticator
+authorizer: CassandraAuthorizer
+role_manager: CassandraRoleManager
+roles_validity: 200ms
+permissions_validity: 200ms
+client_encryption_options:
+  enabled: true
+  optional: false
+  require_client_auth: $([ "$SECURITY" = mtls ] && echo true || echo false)
+  ssl_context_factory:
+    class_name: org.apache.cassandra.security.PEMBasedSslContextFactory
+  keystore: $1/certificates/server.store.pem
+  truststore: $1/certificates/ca.pem
 Y
 }
 
 # Without a JMX port there is no nodetool: one node needs none, and it is one port less to collide.
 start() { # dir
-  local dir=$1 java libs
+  local dir=$1 java libs ready='Startup complete'
   java=$(java17) || die "cassandra needs Java 17: apt-get install openjdk-17-jre-headless (or set ETIAGE_JAVA)"
   libs=$(jars cassandra)
   ports "$dir"
   . "$dir/env"
   if ! alive "$dir"; then
+    if [ -n "${SECURITY:-}" ]; then
+      "$HERE/certificates.sh" "$dir/certificates"
+      [ -d "$dir/data" ] || ready='Created default superuser role'
+    fi
     yaml "$dir" >"$dir/cassandra.yaml"
     mapfile -t options < <(grep '^-' "$HERE/cassandra/jvm17.options")
     launch "$dir" "$java" "-Detiage.dir=$dir" -Djava.io.tmpdir="$dir/tmp" "-Xms$HEAP" "-Xmx$HEAP" -XX:TieredStopAtLevel=1 \
@@ -84,7 +109,7 @@ start() { # dir
       -Dcassandra.available_processors=2 -XX:MaxDirectMemorySize=256m -XX:ErrorFile="$dir/hs_err.log" \
       -cp "$libs/*" org.apache.cassandra.service.CassandraDaemon
   fi
-  await "$dir" "$HOST" "$PORT" 'Startup complete' 120
+  await "$dir" "$HOST" "$PORT" "$ready" 120
   say "$HOST:$PORT"
 }
 

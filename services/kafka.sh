@@ -2,10 +2,13 @@
 # One real Apache Kafka node (broker and controller in one) from Maven Central, on 127.0.0.1.
 #   kafka.sh fetch                 resolve the jars (once)
 #   kafka.sh start [DIR]           format at the first start, start, wait until ready, print the address
-#   kafka.sh address|log [DIR]     where clients connect; what the server said since its last start
+#   kafka.sh address [DIR] [NAME]  where clients connect; by a listener's name (ssl, mtls, sasl_ssl, sasl_plaintext)
+#   kafka.sh log [DIR]             what the server said since its last start
 #   kafka.sh stop|kill|wipe [DIR]  SIGTERM and wait; SIGKILL; SIGKILL and remove DIR
 #   kafka.sh tool CLASS ARGS…      for instance: tool TopicCommand --bootstrap-server 127.0.0.1:9092 --list
-# KAFKA_PORT (9092; `free` takes free ports) and KAFKA_HEAP (384m) count at the first start of a DIR.
+# KAFKA_PORT (9092; `free` takes free ports) and KAFKA_HEAP (384m) count at the first start of a DIR. So does
+# KAFKA_SECURITY=1, which adds listeners with certificates in DIR/certificates (certificates.sh): ssl, mtls (a client
+# certificate is required), sasl_ssl and sasl_plaintext (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; KAFKA_USER, KAFKA_PASSWORD).
 . "$(dirname "$0")/common.sh"
 
 java_options() { # heap
@@ -17,7 +20,19 @@ ports() { # dir: chooses them at the first start, and keeps them
   [ ! -f "$dir/env" ] || return 0
   if [ "$port" = free ]; then port=$(free_port 127.0.0.1); controller=$(free_port 127.0.0.1); else controller=$((port + 1)); fi
   mkdir -p "$dir"
-  printf 'PORT=%s\nCONTROLLER=%s\nHEAP=%s\n' "$port" "$controller" "${KAFKA_HEAP:-384m}" >"$dir/env"
+  printf 'PORT=%s\nCONTROLLER=%s\nHEAP=%s\nSECURITY=%s\n' \
+    "$port" "$controller" "${KAFKA_HEAP:-384m}" "${KAFKA_SECURITY:-}" >"$dir/env"
+  [ -z "${KAFKA_SECURITY:-}" ] || secured_ports "$port" "$controller" >>"$dir/env"
+}
+
+SECURED="SSL MTLS SASL_SSL SASL_PLAINTEXT"       # listeners beside the plain one, and the names of their ports
+
+secured_ports() { # port controller
+  local name next=$2
+  for name in $SECURED; do
+    if [ "${KAFKA_PORT:-}" = free ]; then next=$(free_port 127.0.0.1); else next=$((next + 1)); fi
+    printf '%s=%s\n' "$name" "$next"
+  done
 }
 
 properties() { # dir: a single node, so every internal topic has one replica
@@ -25,11 +40,11 @@ properties() { # dir: a single node, so every internal topic has one replica
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$PORT,CONTROLLER://127.0.0.1:$CONTROLLER
-advertised.listeners=PLAINTEXT://127.0.0.1:$PORT
+listeners=$(listeners),CONTROLLER://127.0.0.1:$CONTROLLER
+advertised.listeners=$(listeners)
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,MTLS:SSL,SASL_SSL:SASL_SSL,SASL_PLAINTEXT:SASL_PLAINTEXT
 log.dirs=$1/data
 auto.create.topics.enable=false
 default.replication.factor=1
@@ -57,6 +72,33 @@ controlled.shutdown.max.retries=1
 broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
 P
+  [ -z "${SECURITY:-}" ] || secured_properties "$1"
+}
+
+listeners() {
+  local name all=PLAINTEXT://127.0.0.1:$PORT
+  if [ -n "${SECURITY:-}" ]; then for name in $SECURED; do all+=",$name://127.0.0.1:${!name}"; done; fi
+  say "$all"
+}
+
+secured_properties() { # dir: PLAIN's users stand here, SCRAM's are made by `format`
+  local name scram=org.apache.kafka.common.security.scram.ScramLoginModule
+  cat <<P
+ssl.keystore.type=PEM
+ssl.keystore.location=$1/certificates/server.store.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$1/certificates/ca.pem
+listener.name.mtls.ssl.client.auth=required
+listener.name.sasl_ssl.ssl.client.auth=requested
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+P
+  for name in sasl_ssl sasl_plaintext; do
+    cat <<P
+listener.name.$name.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_$USERNAME="$PASSWORD";
+listener.name.$name.scram-sha-256.sasl.jaas.config=$scram required;
+listener.name.$name.scram-sha-512.sasl.jaas.config=$scram required;
+P
+  done
 }
 
 # The brokers' classes are loaded with `-Detiage.dir=` first: what `alive` knows the process by.
@@ -76,10 +118,18 @@ start() { # dir
   say "127.0.0.1:$PORT"
 }
 
+USERNAME=${KAFKA_USER:-etiage}
+PASSWORD=${KAFKA_PASSWORD:-etiage-secret}
+
 format() { # dir java libs
+  local mechanism users=()
+  if [ -n "${SECURITY:-}" ]; then
+    "$HERE/certificates.sh" "$1/certificates"
+    for mechanism in SCRAM-SHA-256 SCRAM-SHA-512; do users+=(--add-scram "$mechanism=[name=$USERNAME,password=$PASSWORD]"); done
+  fi
   properties "$1" >"$1/server.properties"
   "$2" -Xmx128m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$HERE/kafka/log4j2.properties" -cp "$3/*" kafka.tools.StorageTool \
-    format --cluster-id MkU3OEVBNTcwNTJENDM2Qg --config "$1/server.properties" --ignore-formatted >"$1/format.log" 2>&1 \
+    format --cluster-id MkU3OEVBNTcwNTJENDM2Qg --config "$1/server.properties" --ignore-formatted "${users[@]}" >"$1/format.log" 2>&1 \
     || { cat "$1/format.log" >&2; die "kafka could not format $1"; }
 }
 
@@ -95,7 +145,7 @@ dir=$(realpath -m "${2:-$SERVICES/kafka}")
 case $command in
   fetch) jars kafka >/dev/null ;;
   start) start "$dir" ;;
-  address) . "$dir/env"; say "127.0.0.1:$PORT" ;;
+  address) . "$dir/env"; name=${3:-port}; name=${name^^}; say "127.0.0.1:${!name}" ;;
   tool) shift; tool "$@" ;;
   *) common "$0" "$command" "$dir" ;;
 esac

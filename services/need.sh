@@ -18,6 +18,7 @@ for group in "$@"; do
       [ -e /usr/include/openssl/ssl.h ] || pkg-config --exists openssl 2>/dev/null || want libssl-dev "TLS to Kafka and Cassandra" ;;
     servers)
       java17 >/dev/null || want openjdk-17-jre-headless "runs Kafka and Cassandra"
+      command -v openssl >/dev/null || want openssl "makes certificates, for the tests of TLS"
       command -v mvn >/dev/null || want maven "fetches Kafka and Cassandra from Maven Central" ;;
     python)
       python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv "recounts and cqlsh, in a virtual environment of their own" ;;

@@ -3,7 +3,7 @@
 use clap::Args;
 use etiage::config::Config;
 use etiage::source::kafka::provision::{self, Outcome, Wanted};
-use etiage::store;
+use etiage::store::{self, Roles, Store};
 
 use super::ConfigArg;
 use super::output::to_stdout;
@@ -40,10 +40,28 @@ pub async fn run(args: MigrateArgs) -> anyhow::Result<()> {
         };
         lines += &format!("schema {:04} {}: {state}\n", step.version, step.name);
     }
-    let topics = topics(&args, &config).await;
-    // What has been done is told even where the topics fail.
+    let rest = async {
+        lines += &roles(&args, &*store).await?;
+        topics(&args, &config).await
+    };
+    let topics = rest.await;
+    // What has been done is told even where the roles or the topics fail.
     to_stdout(|out| Ok(write!(out, "{lines}{}", topics.as_deref().unwrap_or_default())?))?;
     topics.map(drop)
+}
+
+async fn roles(args: &MigrateArgs, store: &dyn Store) -> anyhow::Result<String> {
+    Ok(match store.roles(args.dry_run).await? {
+        Roles::None(why) => format!("roles: none, {why}\n"),
+        Roles::Of { names, there } => {
+            let state = match (there, args.dry_run) {
+                (true, _) => "are there",
+                (false, true) => "would be made",
+                (false, false) => "made",
+            };
+            format!("roles {}: {state}\n", names.join(", "))
+        }
+    })
 }
 
 async fn topics(args: &MigrateArgs, config: &Config) -> anyhow::Result<String> {

@@ -85,7 +85,7 @@ pub async fn run(args: RowsArgs) -> anyhow::Result<()> {
         bail!("view {:?} has no metric {:?}: there are {}", args.view, args.metric, metrics.join(", "));
     }
     let store = store::open(&config.store).await?;
-    store.check().await?;
+    store.check_reader().await?;
     let width = args.width.unwrap_or(view.window);
     if !view.widths().contains(&width) {
         let widths: Vec<String> = view.widths().iter().map(Width::to_string).collect();

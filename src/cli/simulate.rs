@@ -33,7 +33,7 @@ Towards a secured cluster, put the client's properties into a file:
 )]
 pub struct SimulateCommand {
     #[command(flatten)]
-    simulate: simulate::SimulateArgs,
+    simulate: Box<simulate::SimulateArgs>,
     #[command(subcommand)]
     replay: Option<Replay>,
 }
@@ -49,14 +49,14 @@ Examples:
 
 In a topic each record is the header line and one row; with --format json an object, whose numbers stay as they
 are written. A row that happened before an earlier one is sent at once, and so is one whose time cannot be read.")]
-    Replay(simulate::ReplayArgs),
+    Replay(Box<simulate::ReplayArgs>),
 }
 
 pub async fn run(args: SimulateCommand) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     match args.replay {
-        None => eprintln!("{}", simulate::run(args.simulate, stop).await?),
-        Some(Replay::Replay(replay)) => eprintln!("{}", simulate::replay(replay, stop).await?),
+        None => eprintln!("{}", simulate::run(*args.simulate, stop).await?),
+        Some(Replay::Replay(replay)) => eprintln!("{}", simulate::replay(*replay, stop).await?),
     }
     Ok(())
 }

@@ -263,11 +263,14 @@ pub struct CassandraConfig {
     pub tls: Option<TlsConfig>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Default)]
 pub struct TlsConfig {
+    /// Of the authority that signs the servers' certificates; the system's authorities where absent.
     pub ca: Option<PathBuf>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    /// Of a key that is encrypted.
+    pub key_password: Option<String>,
 }
 
 #[derive(Clone, Debug)]

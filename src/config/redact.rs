@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{CassandraConfig, KafkaConfig};
+use super::{CassandraConfig, KafkaConfig, TlsConfig};
 
 /// Shown in place of a secret.
 pub(super) const HIDDEN: &str = "(hidden)";
@@ -38,6 +38,17 @@ impl fmt::Debug for CassandraConfig {
             .field("request_timeout_ms", &self.request_timeout_ms)
             .field("commit_lag_ms", &self.commit_lag_ms)
             .field("tls", &self.tls)
+            .finish()
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig")
+            .field("ca", &self.ca)
+            .field("certificate", &self.certificate)
+            .field("key", &self.key)
+            .field("key_password", &self.key_password.as_ref().map(|_| HIDDEN))
             .finish()
     }
 }

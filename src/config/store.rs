@@ -145,12 +145,24 @@ const LEAST_LAG_MS: u64 = 500;
 fn tls(section: &mut Section<'_>) -> Result<Option<TlsConfig>, ConfigError> {
     if !matches!(section.table.entries.get("tls"), Some(Node::Table(_))) {
         let on = section.optional("tls", &BOOL)?.unwrap_or(false);
-        return Ok(on.then_some(TlsConfig { ca: None, certificate: None, key: None }));
+        return Ok(on.then(TlsConfig::default));
     }
     let Some(mut table) = section.section("tls")? else { return Ok(None) };
-    let tls = TlsConfig { ca: table.file("ca")?, certificate: table.file("certificate")?, key: table.file("key")? };
+    let tls = TlsConfig {
+        ca: table.file("ca")?,
+        certificate: table.file("certificate")?,
+        key: table.file("key")?,
+        key_password: table.optional("key_password", &TEXT)?,
+    };
     if tls.certificate.is_some() != tls.key.is_some() {
         return Err(table.error(&table.table.origin, "key", "certificate and key are given together or not at all"));
+    }
+    if tls.key_password.is_some() && tls.key.is_none() {
+        return Err(table.error(
+            &table.table.origin,
+            "key_password",
+            "there is no key that it could open; give key too",
+        ));
     }
     table.finish()?;
     Ok(Some(tls))

@@ -378,6 +378,17 @@ fn secrets_come_from_files_and_are_never_shown() {
     assert_eq!(config.kafka.properties["ssl.key.password"], "hunter2\n");
     let shown = format!("{config:?}{config:#?}");
     assert!(!shown.contains("hunter2") && shown.contains("(hidden)"), "{shown}");
+    let key = [
+        ("ETIAGE_STORE__TLS__CERTIFICATE", "client.pem"),
+        ("ETIAGE_STORE__TLS__KEY", "client.key"),
+        ("ETIAGE_STORE__TLS__KEY_PASSWORD_FILE", path),
+    ];
+    let config = load_with(LEAST, &key).unwrap();
+    let StoreConfig::Cassandra(cassandra) = &config.store else { panic!("cassandra") };
+    let tls = cassandra.tls.as_ref().unwrap();
+    assert_eq!(tls.key_password.as_deref(), Some("hunter2\n"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(refused(LEAST, &key[2..]).contains("store.tls.key_password: there is no key"));
     let both = [("ETIAGE_STORE__PASSWORD", "x"), ("ETIAGE_STORE__PASSWORD_FILE", path)];
     assert_eq!(
         refused(LEAST, &both),

@@ -25,6 +25,14 @@ pub struct Applied {
 pub const CASSANDRA: &[Migration] =
     &[Migration { version: 1, name: "0001_tables.cql", text: include_str!("../../migrations/0001_tables.cql") }];
 
+/// Roles and what they may do, where the server checks permissions. Run every time, since they are not the
+/// keyspace's but the cluster's; `{keyspace}` stands for its name.
+pub const ROLES: &[Migration] = &[Migration {
+    version: 1,
+    name: "roles/0001_roles.cql",
+    text: include_str!("../../migrations/roles/0001_roles.cql"),
+}];
+
 /// In order, numbered from 1 without gaps.
 pub const SQLITE: &[Migration] =
     &[Migration { version: 1, name: "0001_tables.sql", text: include_str!("../../migrations/sqlite/0001_tables.sql") }];
@@ -191,6 +199,17 @@ mod tests {
         assert!(statements("").is_empty());
     }
 
+    /// They are made again and again, and by people who must not learn a password from them.
+    #[test]
+    fn roles_may_be_made_again_and_have_no_login() {
+        for statement in ROLES.iter().flat_map(|migration| statements(migration.text)) {
+            let made = statement.starts_with("CREATE ROLE IF NOT EXISTS {keyspace}_");
+            assert!(made || statement.starts_with("GRANT "), "{statement}");
+            assert!(!made || statement.ends_with("WITH LOGIN = false"), "{statement}");
+            assert!(!statement.contains("PASSWORD"), "{statement}");
+        }
+    }
+
     #[test]
     fn the_shipped_migrations_are_numbered_and_name_no_time_to_live() {
         for known in [CASSANDRA, SQLITE] {
@@ -198,6 +217,9 @@ mod tests {
                 assert_eq!(migration.version as usize, index + 1);
                 assert!(migration.name.starts_with(&format!("{:04}_", migration.version)), "{}", migration.name);
             }
+        }
+        for (index, migration) in ROLES.iter().enumerate() {
+            assert!(migration.name.starts_with(&format!("roles/{:04}_", index + 1)), "{}", migration.name);
         }
         let tables = statements(CASSANDRA[0].text);
         assert_eq!(tables.len(), 6);

@@ -249,6 +249,15 @@ pub struct MigrationStep {
     pub applied: bool,
 }
 
+/// The store's own roles: a writer, which runs the engine, and a reader of rows only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roles {
+    /// Their names, and whether they were there before.
+    Of { names: [String; 2], there: bool },
+    /// There are none, and why.
+    None(String),
+}
+
 /// The contract. Batches may hold any number of items; implementations bound what is in flight.
 /// On an error any part of a batch may have been written.
 #[async_trait]
@@ -259,6 +268,16 @@ pub trait Store: Send + Sync {
     /// Refuses unless the schema is exactly this binary's (naming `etiage migrate`); checks what
     /// else must hold at start (guardrails on timestamps, the recorded local data centre).
     async fn check(&self) -> Result<(), StoreError>;
+    /// The same for who only reads rows, and may see nothing else.
+    async fn check_reader(&self) -> Result<(), StoreError> {
+        self.check().await
+    }
+    /// Makes the roles and what they may do, after `migrate`; with `dry_run` only looks. What the server refuses
+    /// is told and is no error.
+    async fn roles(&self, dry_run: bool) -> Result<Roles, StoreError> {
+        let _ = dry_run;
+        Ok(Roles::None("an embedded store knows no users: who may read its file may read all of it".into()))
+    }
 
     /// What `etiage check` looks at beside the schema.
     async fn facts(&self) -> Result<StoreFacts, StoreError> {

@@ -18,6 +18,7 @@ mod locate;
 mod mistakes;
 mod queries;
 mod ring;
+mod security;
 mod semantics;
 mod status;
 mod store;

@@ -12,7 +12,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 
 use super::ffi::{self, Client, Failure, List, Message};
-use super::observer::{no_answer, servers};
+use super::observer::{servers, told};
 use super::properties;
 use super::topics;
 use super::trouble::{Nature, nature, request_error};
@@ -55,11 +55,11 @@ impl Inspector {
         properties.insert("queued.max.messages.kbytes".into(), "1024".into());
         properties.insert("fetch.max.bytes".into(), "1048576".into());
         properties.insert("message.max.bytes".into(), "1048576".into());
-        let refused = |text: String| SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)));
-        let client = Arc::new(Client::new(&properties).map_err(refused)?);
+        let client = Arc::new(super::client(&properties)?);
         let asks = properties::producer(user).into_iter().filter(|(key, _)| !properties::is_producers(key));
         let config: ClientConfig = asks.collect();
-        let admin = Arc::new(config.create().map_err(|error: KafkaError| refused(error.to_string()))?);
+        let admin =
+            Arc::new(config.create().map_err(|error: KafkaError| properties::refused(user, &error.to_string()))?);
         let group = properties.get("group.id").cloned().unwrap_or_default();
         Ok(Inspector { client, admin, servers: servers(&properties).into(), group })
     }
@@ -67,8 +67,10 @@ impl Inspector {
     /// The topics that there are, of these.
     pub async fn topics(&self, names: BTreeSet<String>) -> Result<BTreeMap<String, TopicFacts>, SourceError> {
         let servers = self.servers.clone();
-        self.ask(move |client| facts(client, &names).map_err(|failure| told(client, &servers, "topics", &failure)))
-            .await
+        self.ask(move |client| {
+            facts(client, &names).map_err(|failure| told(client, &servers, request_error("topics", &failure)))
+        })
+        .await
     }
 
     /// The settings of one broker; `None` where this user may not read them.
@@ -133,13 +135,6 @@ fn members(admin: &AdminClient<DefaultClientContext>, group: &str) -> Result<Vec
 
 fn dropped(error: tokio::task::JoinError) -> SourceError {
     SourceError::Unavailable(format!("kafka: the question was dropped: {error}"))
-}
-
-fn told(client: &Client, servers: &str, what: &str, failure: &Failure) -> SourceError {
-    match request_error(what, failure) {
-        SourceError::Unavailable(_) => SourceError::Unavailable(no_answer(client, servers)),
-        other => other,
-    }
 }
 
 fn facts(client: &Client, names: &BTreeSet<String>) -> Result<BTreeMap<String, TopicFacts>, Failure> {

@@ -57,8 +57,7 @@ pub struct KafkaSettings {
 /// what only the brokers can tell comes as `Failed`.
 pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receiver<SourceEvent>), SourceError> {
     let properties = properties::consumer(&settings.properties)?;
-    let refused = |text: String| SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)));
-    let client = Arc::new(Client::new(&properties).map_err(refused)?);
+    let client = Arc::new(client(&properties)?);
     let streams = streams(&settings.topics);
     let (outlet, events) = Outlet::new(settings.budget);
     let shared = Arc::new(Shared::default());
@@ -82,12 +81,15 @@ pub fn start(settings: KafkaSettings) -> Result<(Arc<KafkaSource>, mpsc::Receive
 /// Answers questions about the topics and the group; joins nothing and reads nothing.
 pub fn observe(settings: KafkaSettings) -> Result<Arc<KafkaSource>, SourceError> {
     let properties = properties::consumer(&settings.properties)?;
-    let refused = |text: String| SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)));
-    let client = Arc::new(Client::new(&properties).map_err(refused)?);
+    let client = Arc::new(client(&properties)?);
     let group = properties.get("group.id").cloned().unwrap_or_default();
     let (shared, streams) = (Arc::new(Shared::default()), streams(&settings.topics));
     let observer = Some(Observer::new(&properties));
     Ok(Arc::new(KafkaSource { client, shared, streams, group, has_ended: watch::channel(true).1, observer }))
+}
+
+fn client(properties: &BTreeMap<String, String>) -> Result<Client, SourceError> {
+    Client::new(properties).map_err(|text| properties::refused(properties, &text))
 }
 
 fn streams(topics: &BTreeMap<String, String>) -> Arc<Streams> {

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::ffi::Client;
+use rdkafka_sys::RDKafkaErrorCode as E;
+
+use super::ffi::{Client, Failure};
 use super::topics::{self, Streams};
+use super::trouble::refusal;
 use crate::source::SourceError;
 
 /// A topic that was made a moment ago may not be known to every broker yet.
@@ -17,33 +20,29 @@ const MISSING_GRACE: Duration = Duration::from_secs(10);
 pub struct Observer {
     servers: Arc<str>,
     absent_since: Arc<Mutex<Option<Instant>>>,
-    /// librdkafka says a thing once: it stays true until there is an answer.
-    last: Arc<Mutex<Option<String>>>,
 }
 
 impl Observer {
     pub fn new(properties: &BTreeMap<String, String>) -> Observer {
-        Observer { servers: servers(properties).into(), absent_since: Arc::default(), last: Arc::default() }
+        Observer { servers: servers(properties).into(), absent_since: Arc::default() }
     }
 
-    /// What is not there yet, and what does not answer, told apart and named.
+    /// What is refused, what is not there yet, and what does not answer, told apart and named.
     pub fn explain(&self, client: &Client, streams: &Streams, error: SourceError) -> SourceError {
-        let SourceError::Unavailable(text) = error else { return error };
-        let trouble = self.remembered(Trouble::of(client));
-        if trouble.all_down {
-            return SourceError::Unavailable(trouble.told(&self.servers));
+        if !matches!(error, SourceError::Unavailable(_)) {
+            return error;
+        }
+        let complaints = client.grievances();
+        let all_down = complaints.iter().any(|one| one.code.known() == Some(E::AllBrokersDown));
+        let refused = complaints.iter().any(|one| refusal(one).is_some());
+        if all_down || refused {
+            return verdict(&complaints, client, &self.servers);
         }
         match topics::missing(client, streams) {
-            Ok(absent) if absent.is_empty() => SourceError::Unavailable(text),
+            Ok(absent) if absent.is_empty() => error,
             Ok(absent) => self.absent(&absent),
-            Err(_) => SourceError::Unavailable(trouble.told(&self.servers)),
+            Err(_) => told(client, &self.servers, error),
         }
-    }
-
-    fn remembered(&self, trouble: Trouble) -> Trouble {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = trouble.last.or_else(|| last.take());
-        Trouble { last: last.clone(), ..trouble }
     }
 
     fn absent(&self, names: &[String]) -> SourceError {
@@ -61,44 +60,33 @@ pub fn servers(properties: &BTreeMap<String, String>) -> String {
 }
 
 /// The remedy of whoever has asked these servers in vain.
-pub fn reach(servers: &str) -> String {
+fn reach(servers: &str) -> String {
     format!("kafka.bootstrap.servers = {servers}: are they up, and can this machine reach them?")
 }
 
-/// What librdkafka has said of its connections since it was last asked: no request's own error says it.
-struct Trouble {
-    last: Option<String>,
-    all_down: bool,
+/// Why there is no answer: no request's own error says it, only what its connections have met.
+pub fn told(client: &Client, servers: &str, error: SourceError) -> SourceError {
+    match error {
+        SourceError::Unavailable(_) => verdict(&client.grievances(), client, servers),
+        other => other,
+    }
 }
 
-impl Trouble {
-    fn of(client: &Client) -> Trouble {
-        // Errors are called back from within a poll.
-        client.consume(Duration::ZERO, 1, &mut Vec::new());
-        let mut trouble = Trouble { last: None, all_down: false };
-        while let Some(failure) = client.notes.next_error() {
-            match failure.code.known() {
-                Some(rdkafka_sys::RDKafkaErrorCode::AllBrokersDown) => trouble.all_down = true,
-                _ => trouble.last = Some(without_state(failure.text)),
-            }
-        }
-        trouble
+fn verdict(complaints: &[Failure], client: &Client, servers: &str) -> SourceError {
+    match complaints.iter().find_map(refusal) {
+        Some(refusal) => SourceError::Fatal(refusal),
+        None => SourceError::Unavailable(no_answer(client.notes.reason().map(|reason| reason.text), servers)),
     }
+}
 
-    fn told(self, servers: &str) -> String {
-        let why = self.last.map_or_else(String::new, |text| format!(" ({text})"));
-        format!("kafka does not answer{why}: {}", reach(servers))
-    }
+fn no_answer(reason: Option<String>, servers: &str) -> String {
+    let why = reason.map_or_else(String::new, |text| format!(" ({})", without_state(&text)));
+    format!("kafka does not answer{why}: {}", reach(servers))
 }
 
 /// Without librdkafka's own state, which nobody can do anything about.
-fn without_state(mut text: String) -> String {
-    text.truncate(text.find(" (after ").unwrap_or(text.len()));
-    text
-}
-
-pub fn no_answer(client: &Client, servers: &str) -> String {
-    Trouble::of(client).told(servers)
+fn without_state(text: &str) -> &str {
+    &text[..text.find(" (after ").unwrap_or(text.len())]
 }
 
 /// The edge's clock.
@@ -114,21 +102,17 @@ mod tests {
     #[test]
     fn the_words_of_a_connection_stay_and_its_state_goes() {
         let text = "b:1/bootstrap: Connect to ipv4#1.2.3.4:1 failed: Connection refused (after 0ms in state CONNECT)";
-        let trouble = Trouble { last: Some(without_state(text.into())), all_down: true };
         assert_eq!(
-            trouble.told("b:1"),
+            no_answer(Some(text.into()), "b:1"),
             "kafka does not answer (b:1/bootstrap: Connect to ipv4#1.2.3.4:1 failed: Connection refused): \
              kafka.bootstrap.servers = b:1: are they up, and can this machine reach them?"
         );
+        assert!(no_answer(None, "b:1").starts_with("kafka does not answer: kafka.bootstrap.servers = b:1"));
     }
 
     #[test]
-    fn what_was_said_once_is_remembered_and_an_absent_topic_has_its_time() {
+    fn an_absent_topic_has_its_time() {
         let observer = Observer::new(&BTreeMap::from([("bootstrap.servers".to_owned(), "b:1".to_owned())]));
-        let said = |last: Option<&str>| Trouble { last: last.map(str::to_owned), all_down: false };
-        assert_eq!(observer.remembered(said(None)).last, None);
-        assert_eq!(observer.remembered(said(Some("refused"))).last.as_deref(), Some("refused"));
-        assert_eq!(observer.remembered(said(None)).last.as_deref(), Some("refused"));
         let first = observer.absent(&["t".to_owned()]);
         assert!(matches!(&first, SourceError::Unavailable(text) if text.contains("no topic \"t\"")), "{first:?}");
         *observer.absent_since.lock().expect("nobody panicked") = now().checked_sub(MISSING_GRACE * 2);

@@ -25,10 +25,8 @@ pub struct KafkaOutbox {
 impl KafkaOutbox {
     /// `properties`: the user's; what is a consumer's only is left out.
     pub fn new(properties: &BTreeMap<String, String>, rejects: &str, late: &str) -> Result<KafkaOutbox, SourceError> {
-        let producer = config(properties).create().map_err(|error: KafkaError| {
-            let text = error.to_string();
-            SourceError::Fatal(format!("kafka: {text}{}", properties::remedy(&text)))
-        })?;
+        let refused = |error: KafkaError| properties::refused(properties, &error.to_string());
+        let producer = config(properties).create().map_err(refused)?;
         Ok(KafkaOutbox { producer, rejects: rejects.into(), late: late.into() })
     }
 

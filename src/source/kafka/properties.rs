@@ -75,14 +75,29 @@ pub fn max_poll_interval(properties: &Properties) -> Duration {
     Duration::from_millis(ms.unwrap_or(300_000))
 }
 
-/// What to add to librdkafka's refusal of a property.
-pub fn remedy(refusal: &str) -> &'static str {
+/// librdkafka's refusal of a property, with what to do about it.
+pub fn refused(properties: &Properties, refusal: &str) -> SourceError {
+    // It says "ssl.ca.location failed: …", and not which file that is.
+    let file = refusal.split_once(" failed").and_then(|(key, _)| Some((key, properties.get(key)?)));
+    SourceError::Fatal(match file.filter(|(key, _)| key.ends_with(".location")) {
+        Some((key, path)) => format!(
+            "kafka: {refusal}: \"{path}\" cannot be used: set {key} under [kafka] to a PEM file that is there and \
+             readable, and ssl.key.password to the password of a key that is encrypted"
+        ),
+        None => format!("kafka: {refusal}{}", remedy(refusal)),
+    })
+}
+
+fn remedy(refusal: &str) -> &'static str {
     match refusal {
         text if text.contains("not available at build time") || text.contains("OpenSSL") => {
             ": this binary was built without TLS and SASL, build it with the cargo feature `tls`"
         }
         text if text.contains("No such configuration property") => {
             ": see librdkafka's CONFIGURATION.md for its properties"
+        }
+        text if text.contains("No provider for SASL mechanism") => {
+            ": set sasl.mechanism under [kafka] to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
         }
         _ => "",
     }
@@ -176,6 +191,16 @@ mod tests {
         ]);
         let keys: Vec<_> = producer(&user).into_keys().collect();
         assert_eq!(keys, ["acks", "bootstrap.servers", "client.id", "sasl.username"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_named() {
+        let user = given(&[("ssl.key.location", "/k.pem"), ("ssl.key.password", "hunter2")]);
+        let text = refused(&user, "ssl.key.location failed: error:0A080009:SSL routines::PEM lib").to_string();
+        assert!(text.contains("\"/k.pem\"") && text.contains("ssl.key.password"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+        let other = refused(&user, "ssl.key.password failed: x").to_string();
+        assert_eq!(other, "kafka: ssl.key.password failed: x");
     }
 
     #[test]

@@ -35,6 +35,9 @@ const LEAVE_MARGIN: Duration = Duration::from_secs(2);
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A topic may be absent for so long: at start, or because it is being made anew.
 const MISSING_GRACE: Duration = Duration::from_secs(30);
+/// Brokers may refuse certificates or credentials for so long once they have let this member in: they are renewed
+/// here and there, not everywhere at once.
+const DENIED_GRACE: Duration = Duration::from_secs(60);
 
 pub struct Reader {
     pub(super) client: Arc<Client>,
@@ -54,6 +57,8 @@ pub struct Reader {
     pub(super) paused: bool,
     pub(super) voice: Voice,
     missing: Option<Instant>,
+    /// Since when a broker has refused this member, and its words with what to set.
+    denied: Option<(Instant, String)>,
     pub(super) failed: bool,
     /// When leaving the group must have ended.
     leaving: Option<Instant>,
@@ -84,6 +89,7 @@ impl Reader {
             paused: false,
             voice: Voice::default(),
             missing: None,
+            denied: None,
             failed: false,
             leaving: None,
             gone: false,
@@ -116,12 +122,23 @@ impl Reader {
                         self.fail(topics::missing_text(&absent));
                     }
                 }
-                Err(SourceError::Unavailable(text)) => tracing::debug!("kafka: {text}"),
+                Err(SourceError::Unavailable(text)) => self.endure(&text),
                 Err(other) => self.fail(other.to_string()),
             }
             self.idle();
         }
         false
+    }
+
+    /// No answer yet: that is borne, unless it is because nobody lets us in.
+    fn endure(&mut self, text: &str) {
+        tracing::debug!("kafka: {text}");
+        self.client.consume(Duration::ZERO, 1, &mut self.messages);
+        self.messages.clear();
+        self.heed_errors();
+        if let Some((_, refusal)) = self.denied.take() {
+            self.fail(refusal);
+        }
     }
 
     /// The topics that are absent; where none is, all are fit to be read.
@@ -266,11 +283,15 @@ impl Reader {
             }
         }
         self.look_for_missing();
+        self.look_for_denial();
     }
 
     pub(super) fn bear(&mut self, failure: &Failure, kind: Nature) {
         if kind == Nature::Missing {
             self.missing.get_or_insert_with(now);
+        }
+        if let Some(refusal) = trouble::refusal(failure) {
+            self.denied.get_or_insert_with(|| (now(), refusal));
         }
         self.voice.warn(failure, now());
     }
@@ -287,6 +308,17 @@ impl Reader {
                 self.fail(topics::missing_text(&names));
             }
             Err(failure) => self.voice.warn(&failure, now()),
+        }
+    }
+
+    /// Whoever was refused by a broker may have been let in since, or by the others.
+    fn look_for_denial(&mut self) {
+        let Some((_, refusal)) = self.denied.take_if(|(since, _)| now().duration_since(*since) > DENIED_GRACE) else {
+            return;
+        };
+        if let Err(failure) = topics::missing(&self.client, &self.streams) {
+            self.voice.warn(&failure, now());
+            self.fail(refusal);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use scylla::statement::Consistency;
 
 use super::Cassandra;
+use super::roles::SETTINGS;
 use crate::store::StoreError;
 
 /// How old a write's timestamp may be, and how far ahead; beyond, the write fails.
@@ -20,7 +21,15 @@ const AHEAD: Duration = Duration::from_secs(86_400);
 
 impl Cassandra {
     pub(super) async fn check_guards(&self) -> Result<(), StoreError> {
-        for name in [ALLOWED, MINIMUM, MAXIMUM] {
+        let readable = self.may_read(SETTINGS).await?;
+        if !readable {
+            tracing::warn!(
+                "cassandra's guardrails on timestamps cannot be checked: let this user read {SETTINGS}, as `etiage \
+                 migrate` lets the role {}_writer",
+                self.keyspace
+            );
+        }
+        for name in [ALLOWED, MINIMUM, MAXIMUM].into_iter().filter(|_| readable) {
             if let Some(value) = self.setting(name).await? {
                 check_guardrail(name, &value)?;
             }
@@ -32,8 +41,8 @@ impl Cassandra {
 
     /// A setting of the node that happens to answer; none on servers without this table.
     pub(super) async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let text = "SELECT value FROM system_views.settings WHERE name = ?";
-        match self.ask::<(Option<String>,)>(text, (name,), Consistency::LocalOne).await {
+        let text = format!("SELECT value FROM {SETTINGS} WHERE name = ?");
+        match self.ask::<(Option<String>,)>(&text, (name,), Consistency::LocalOne).await {
             Ok(found) => Ok(found.into_iter().next().and_then(|(value,)| value)),
             Err(StoreError::Refused(_)) => Ok(None),
             Err(unavailable) => Err(unavailable),

@@ -9,8 +9,8 @@ use scylla::client::session::Session;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
-    BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, PositionKind, Row, RowId, RowQuery, RowWrite,
-    Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
+    BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, PositionKind, Roles, Row, RowId, RowQuery,
+    RowWrite, Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
 };
 use crate::config::CassandraConfig;
 use crate::reading::{Offset, SourceId};
@@ -26,9 +26,12 @@ mod flight;
 mod guard;
 mod migrate;
 mod parts;
+mod roles;
 mod rows;
 mod session;
 mod statements;
+#[cfg(feature = "tls")]
+mod tls;
 mod writes;
 
 /// A session with one keyspace.
@@ -39,6 +42,8 @@ pub struct Cassandra {
     /// The replication map's CQL text, where `migrate` must create the keyspace.
     replication: String,
     local_datacenter: String,
+    /// Who this session has logged in as.
+    username: Option<String>,
     /// Statements in flight at most.
     concurrency: usize,
     in_flight: Semaphore,
@@ -57,6 +62,7 @@ pub async fn connect(config: &CassandraConfig) -> Result<Cassandra, StoreError> 
         keyspace: config.keyspace.clone(),
         replication: config.replication.clone(),
         local_datacenter,
+        username: config.username.clone(),
         concurrency,
         in_flight: Semaphore::new(concurrency),
         entered: OnceCell::new(),
@@ -146,6 +152,18 @@ impl Store for Cassandra {
 
     async fn facts(&self) -> Result<StoreFacts, StoreError> {
         self.told().await
+    }
+
+    async fn check_reader(&self) -> Result<(), StoreError> {
+        self.enter().await?;
+        if self.may_read(&format!("{}.schema_migrations", self.keyspace)).await? {
+            return self.check().await;
+        }
+        self.statements().await.map(drop)
+    }
+
+    async fn roles(&self, dry_run: bool) -> Result<Roles, StoreError> {
+        self.made_roles(dry_run).await
     }
 
     async fn write_parts(&self, parts: &[PartWrite]) -> Result<(), StoreError> {

@@ -10,11 +10,12 @@ use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::cluster::ClusterState;
 use scylla::cluster::metadata::Strategy;
+use scylla::errors::NewSessionError;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::DefaultRetryPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
-use super::error::Verdict;
+use super::error::{ASIDE, not_opened, tls_refused};
 use crate::config::CassandraConfig;
 use crate::store::StoreError;
 
@@ -39,7 +40,8 @@ pub async fn open(config: &CassandraConfig) -> Result<(Session, String), StoreEr
         builder = with_tls(builder, config)?;
     }
     let session = match tokio::time::timeout(SESSION_TIMEOUT, builder.build()).await {
-        Ok(session) => session.map_err(|error| error.told(&format!("connecting to {}", asked(config))))?,
+        Ok(Ok(session)) => session,
+        Ok(Err(error)) => return Err(told(config, &error).await),
         Err(_) => return Err(silent(config)),
     };
     let local = local_datacenter(config, &session)?;
@@ -65,15 +67,35 @@ fn datacenters(state: &ClusterState) -> BTreeSet<&str> {
     state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect()
 }
 
-fn asked(config: &CassandraConfig) -> String {
-    format!("store.nodes {} (are they up, and is the port that of CQL?)", config.nodes.join(", "))
+/// Why there is no session. Where the driver does not know, the nodes are asked once more.
+async fn told(config: &CassandraConfig, error: &NewSessionError) -> StoreError {
+    let nodes = config.nodes.join(", ");
+    match not_opened(error, &nodes) {
+        unavailable @ StoreError::Unavailable(_) => match objection(config).await {
+            Some(words) => tls_refused(&words, &nodes).unwrap_or(unavailable),
+            None => unavailable,
+        },
+        refused => refused,
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+async fn objection(_: &CassandraConfig) -> Option<String> {
+    None
+}
+
+#[cfg(feature = "tls")]
+async fn objection(config: &CassandraConfig) -> Option<String> {
+    let (tls, nodes) = (config.tls.clone()?, config.nodes.clone());
+    let asked = move || nodes.iter().find_map(|node| super::tls::objection(&tls, node));
+    tokio::task::spawn_blocking(asked).await.ok()?
 }
 
 fn silent(config: &CassandraConfig) -> StoreError {
     StoreError::Unavailable(format!(
-        "cassandra: no answer within {} s from {}",
+        "cassandra: no answer within {} s from store.nodes {} ({ASIDE})",
         SESSION_TIMEOUT.as_secs(),
-        asked(config)
+        config.nodes.join(", ")
     ))
 }
 
@@ -128,31 +150,7 @@ fn with_tls(_: SessionBuilder, _: &CassandraConfig) -> Result<SessionBuilder, St
 #[cfg(feature = "tls")]
 fn with_tls(builder: SessionBuilder, config: &CassandraConfig) -> Result<SessionBuilder, StoreError> {
     let Some(tls) = &config.tls else { return Ok(builder) };
-    let context = tls_context(tls).map_err(|error| {
-        StoreError::Refused(format!("store.tls {tls:?}: {error}: are the files there, readable, and PEM?"))
-    })?;
-    Ok(builder.tls_context(Some(context)))
-}
-
-/// The servers' certificates are verified against the authority; their names are not, for the
-/// driver knows nodes by address.
-#[cfg(feature = "tls")]
-fn tls_context(
-    tls: &crate::config::TlsConfig,
-) -> Result<scylla::client::session::OpenSsl010Config, openssl::error::ErrorStack> {
-    use openssl::ssl::{SslConnector, SslFiletype, SslMethod};
-    let mut connector = SslConnector::builder(SslMethod::tls())?;
-    if let Some(ca) = &tls.ca {
-        connector.set_ca_file(ca)?;
-    }
-    if let Some(certificate) = &tls.certificate {
-        connector.set_certificate_chain_file(certificate)?;
-    }
-    if let Some(key) = &tls.key {
-        connector.set_private_key_file(key, SslFiletype::PEM)?;
-        connector.check_private_key()?;
-    }
-    Ok(scylla::client::session::OpenSsl010Config::new(connector))
+    Ok(builder.tls_context(Some(super::tls::context(tls)?)))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{ROOT, Servers, scratch, succeed, unique, wait_for};
 
 /// One stream's topic, group, keyspace and settings.
+#[derive(Clone)]
 pub struct Scenario {
     /// Of the topic, the group and the keyspace.
     pub name: String,
@@ -54,6 +55,13 @@ impl Scenario {
     pub fn with(mut self, key: &str, value: &str) -> Scenario {
         self.env.push((format!("ETIAGE_{key}"), value.to_owned()));
         self
+    }
+
+    /// On an embedded store of its own instead.
+    pub fn embedded(mut self) -> Scenario {
+        self.env.retain(|(key, _)| !key.starts_with("ETIAGE_STORE__"));
+        let file = self.logs.join("rows.db");
+        self.with("STORE__KIND", "sqlite").with("STORE__PATH", file.to_str().expect("a path of ours is UTF-8"))
     }
 
     /// `etiage COMMAND --config … ARGUMENTS`.

@@ -34,6 +34,39 @@ impl Servers {
         servers
     }
 
+    /// A pair with TLS, users and passwords; what else they are told is in their scripts.
+    pub fn secured(test: &str, settings: &[(&str, &str)]) -> Servers {
+        let directory = scratch(test);
+        let mut servers = Servers { directory, kafka: String::new(), cassandra: String::new(), own: true };
+        let mut start = servers.script("servers.sh", "start", "");
+        start.envs([("KAFKA_PORT", "free"), ("CASSANDRA_PORT", "free")]);
+        succeed(start.envs([("KAFKA_SECURITY", "1"), ("CASSANDRA_SECURITY", "tls")]).envs(settings.iter().copied()));
+        servers.kafka = servers.tell("kafka.sh", "address", "kafka");
+        servers.cassandra = servers.tell("cassandra.sh", "address", "cassandra");
+        servers
+    }
+
+    /// A Cassandra alone that asks its clients for certificates, too.
+    pub fn cassandra_with_client_certificates(test: &str) -> Servers {
+        let directory = scratch(test);
+        let mut servers = Servers { directory, kafka: String::new(), cassandra: String::new(), own: true };
+        let mut start = servers.script("cassandra.sh", "start", "cassandra");
+        servers.cassandra =
+            succeed(start.env("CASSANDRA_PORT", "free").env("CASSANDRA_SECURITY", "mtls")).trim().to_owned();
+        servers
+    }
+
+    /// Where one of a secured Kafka's listeners is: `ssl`, `mtls`, `sasl_ssl`, `sasl_plaintext`.
+    pub fn listener(&self, name: &str) -> String {
+        succeed(self.script("kafka.sh", "address", "kafka").arg(name)).trim().to_owned()
+    }
+
+    /// A certificate or key that was made with a secured server.
+    pub fn certificate(&self, server: &str, name: &str) -> String {
+        let path = self.directory.join(server).join("certificates").join(name);
+        path.to_str().expect("a path of ours is UTF-8").to_owned()
+    }
+
     pub fn kill_cassandra(&self) {
         self.breakable().tell("cassandra.sh", "kill", "cassandra");
     }

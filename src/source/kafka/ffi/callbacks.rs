@@ -21,11 +21,17 @@ pub enum Rebalance {
 pub struct Notes {
     rebalances: Mutex<VecDeque<Rebalance>>,
     errors: Mutex<VecDeque<Failure>>,
+    /// The newest that says why: librdkafka says the same again only after half a minute.
+    reason: Mutex<Option<Failure>>,
 }
 
 impl Notes {
     pub fn next_rebalance(&self) -> Option<Rebalance> {
         self.rebalances.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    pub fn reason(&self) -> Option<Failure> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn next_error(&self) -> Option<Failure> {
@@ -66,6 +72,10 @@ pub(super) unsafe extern "C" fn on_error(
 ) {
     // SAFETY: the opaque pointer is the handle's `Notes`.
     let notes = unsafe { &*opaque.cast::<Notes>() };
+    if err != sys::RDKafkaRespErr::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as i32 {
+        let failure = Failure { code: Code(err), text: text(reason) };
+        *notes.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
     let mut errors = notes.errors.lock().unwrap_or_else(PoisonError::into_inner);
     // The reader looks after every poll; the bound is for the time before it starts.
     if errors.len() < 1024 {

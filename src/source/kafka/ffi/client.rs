@@ -65,6 +65,13 @@ impl Client {
         }
     }
 
+    /// Serves the callbacks of a handle that reads nothing, and tells what has gone wrong since the last time.
+    pub fn grievances(&self) -> Vec<Failure> {
+        // Of such a handle's queue nothing but errors can come, and those are noted too.
+        self.consume(Duration::ZERO, 1, &mut Vec::new());
+        std::iter::from_fn(|| self.notes.next_error()).collect()
+    }
+
     /// Reads these partitions from the offsets in the list, beside (cooperative) or instead of the present ones.
     pub fn assign(&self, list: &List) -> Result<(), Failure> {
         // SAFETY: both pointers are live; the list is copied.

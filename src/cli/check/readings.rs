@@ -112,10 +112,11 @@ fn region_names(set: &RegionSet) -> impl Fn(usize) -> (String, String) {
     |index| (set.regions()[index].code().to_owned(), set.regions()[index].name().to_owned())
 }
 
-/// A payload that must not leave with a reject must not show here.
+/// What must not leave with a reject must not show here.
 fn withhold(reading: &mut Reading) {
-    if let Outcome::Refused { text, .. } = &mut reading.outcome {
-        *text = "(withheld by rejects.payload = false)".to_owned();
+    if let Outcome::Refused { detail, text, .. } = &mut reading.outcome {
+        *detail = "withheld by rejects.payload = false".to_owned();
+        text.clear();
     }
 }
 

@@ -5,9 +5,8 @@
 //! it (`revision`), so the store can tell the newer of two writes. It is written whole, as one
 //! canonical blob: equal states are equal bytes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 
 use crate::bytes::{DecodeError, Reader, Writer};
 use crate::reading::Offset;
@@ -34,24 +33,33 @@ pub struct Part {
     pub others: Vec<(u32, Aggregate)>,
 }
 
-/// The numbers of a view's metrics: first those that it names, then others as they turn up. They
-/// hold within one ownership; blobs say names.
+/// The numbers of a view's metrics: first those that it names, then others while a part holds them.
+/// They mean something within one ownership alone; blobs say names.
 #[derive(Debug)]
 pub struct Metrics {
-    names: Vec<Arc<str>>,
+    names: Vec<Option<Arc<str>>>,
     configured: usize,
-    known: FxHashMap<Arc<str>, u32>,
+    /// A tree: names from outside can be chosen to collide in a hash without a secret.
+    known: BTreeMap<Arc<str>, u32>,
+    /// Parts that hold each of the others.
+    held: Vec<u32>,
+    free: Vec<u32>,
+    bytes: usize,
 }
 
 impl Metrics {
     /// `configured`: sorted by name.
     pub fn new(configured: &[Arc<str>]) -> Metrics {
         debug_assert!(configured.is_sorted(), "the view's metrics are sorted by name");
-        let mut metrics = Metrics { names: Vec::new(), configured: configured.len(), known: FxHashMap::default() };
-        for name in configured {
-            metrics.number(name);
+        let numbered = configured.iter().zip(0..).map(|(name, number)| (name.clone(), number));
+        Metrics {
+            names: configured.iter().cloned().map(Some).collect(),
+            configured: configured.len(),
+            known: numbered.collect(),
+            held: vec![0; configured.len()],
+            free: Vec::new(),
+            bytes: 0,
         }
-        metrics
     }
 
     /// Those that the view names.
@@ -59,33 +67,54 @@ impl Metrics {
         self.configured
     }
 
-    /// The number of a name, a new one where it is not known.
-    pub fn number(&mut self, name: &Arc<str>) -> u32 {
-        if let Some(number) = self.known.get(name) {
-            return *number;
-        }
-        let number = self.names.len() as u32;
-        self.names.push(name.clone());
-        self.known.insert(name.clone(), number);
-        number
-    }
-
     pub fn find(&self, name: &str) -> Option<u32> {
         self.known.get(name).copied()
     }
 
-    /// Forgets all that the view does not name: when no part is left that holds them.
-    pub fn forget_others(&mut self) {
-        for name in self.names.drain(self.configured..) {
+    fn name(&self, number: usize) -> &str {
+        self.names[number].as_deref().expect("a metric has its name while a part holds it")
+    }
+
+    /// One more part holds this metric, which is none of those that the view names.
+    pub fn hold(&mut self, name: &Arc<str>) -> u32 {
+        let number = self.find(name).unwrap_or_else(|| self.add(name));
+        self.held[number as usize] += 1;
+        number
+    }
+
+    fn add(&mut self, name: &Arc<str>) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.names.push(None);
+            self.held.push(0);
+            self.names.len() as u32 - 1
+        });
+        self.names[number as usize] = Some(name.clone());
+        self.known.insert(name.clone(), number);
+        self.bytes += name.len() + NAME_BYTES;
+        number
+    }
+
+    /// One part less holds this metric: a name without parts is forgotten.
+    pub fn release(&mut self, number: u32) {
+        let held = &mut self.held[number as usize];
+        *held -= 1;
+        if *held == 0
+            && let Some(name) = self.names[number as usize].take()
+        {
             self.known.remove(&name);
+            self.free.push(number);
+            self.bytes -= name.len() + NAME_BYTES;
         }
     }
 
     /// Bytes that the others take, about.
     pub fn bytes(&self) -> usize {
-        (self.names.len() - self.configured) * 128
+        self.bytes
     }
 }
+
+/// What a name takes beside its text: its counts, and its places in a list and in a tree.
+const NAME_BYTES: usize = 96;
 
 /// A part as its blob says it, its metrics by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,17 +143,23 @@ impl Part {
         true
     }
 
-    /// The aggregate of a metric that the view does not name; `None` where there is no more room.
+    /// The aggregate of one of the others, if it is here.
     pub fn other(&mut self, number: u32) -> Option<&mut Aggregate> {
-        let at = match self.others.binary_search_by_key(&number, |(known, _)| *known) {
-            Ok(at) => at,
-            Err(_) if self.others.len() == MAX_OTHERS => return None,
-            Err(at) => {
-                self.others.insert(at, (number, Aggregate::default()));
-                at
-            }
-        };
+        let at = self.others.binary_search_by_key(&number, |(known, _)| *known).ok()?;
         Some(&mut self.others[at].1)
+    }
+
+    /// Whether it takes no further ones. A part that is full stays so.
+    pub fn is_full(&self) -> bool {
+        self.others.len() >= MAX_OTHERS
+    }
+
+    /// A further one, which [`Metrics::hold`] has numbered.
+    pub fn add_other(&mut self, number: u32) -> &mut Aggregate {
+        debug_assert!(!self.is_full());
+        let at = self.others.partition_point(|(known, _)| *known < number);
+        self.others.insert(at, (number, Aggregate::default()));
+        &mut self.others[at].1
     }
 
     /// Bytes that it takes in memory beside its others, about.
@@ -143,7 +178,7 @@ impl Part {
         out.signed(self.next.0.into());
         let numbered = self.aggregates.iter().enumerate().chain(self.others.iter().map(|(n, one)| (*n as usize, one)));
         let held = numbered.filter(|(_, aggregate)| aggregate.count > 0);
-        let mut held: Vec<(&str, &Aggregate)> = held.map(|(number, one)| (&*metrics.names[number], one)).collect();
+        let mut held: Vec<(&str, &Aggregate)> = held.map(|(number, one)| (metrics.name(number), one)).collect();
         if !self.others.is_empty() {
             held.sort_unstable_by_key(|(name, _)| *name);
         }
@@ -165,7 +200,7 @@ impl Part {
                 None if !any_metric => {
                     return Err(DecodeError::Content(format!("metric {name:?} is not one of the view's")));
                 }
-                _ => part.others.push((metrics.number(&name.into()), aggregate)),
+                _ => part.others.push((metrics.hold(&name.into()), aggregate)),
             }
         }
         part.others.sort_unstable_by_key(|(number, _)| *number);
@@ -262,30 +297,42 @@ mod tests {
         assert!(Part::of(stored, &mut fewer, false).is_err(), "a metric that the view does not have");
     }
 
+    /// Adds a value of a metric that the view does not name.
+    fn add(part: &mut Part, metrics: &mut Metrics, name: &str, value: i64) {
+        let known = metrics.find(name).filter(|number| part.other(*number).is_some());
+        let number = known.unwrap_or_else(|| {
+            let number = metrics.hold(&name.into());
+            part.add_other(number);
+            number
+        });
+        part.other(number).unwrap().add(value, 0);
+    }
+
     #[test]
     fn a_part_is_the_same_bytes_whatever_the_order_in_which_metrics_turned_up() {
         let blob = |order: [&str; 3]| {
             let (mut metrics, mut part) = (metrics(), Part::empty(2));
             part.begin(Offset(0));
             part.aggregates[0].add(1, 0);
-            for name in order {
-                let number = metrics.number(&name.into());
-                part.other(number).unwrap().add(name.len() as i64, 0);
-            }
+            order.iter().for_each(|name| add(&mut part, &mut metrics, name, name.len() as i64));
             part.encode(&metrics)
         };
         assert_eq!(blob(["co", "pm10", "zinc"]), blob(["zinc", "co", "pm10"]));
     }
 
     #[test]
-    fn others_are_bounded() {
-        let (mut metrics, mut part) = (metrics(), Part::empty(2));
-        let mut room = |number: usize| part.other(metrics.number(&format!("m{number}").into())).is_some();
-        assert!((0..MAX_OTHERS).all(&mut room));
-        assert!(!room(MAX_OTHERS) && room(0));
-        assert_eq!(metrics.names.len(), 2 + MAX_OTHERS + 1);
-        metrics.forget_others();
-        assert_eq!((metrics.names.len(), metrics.known.len()), (2, 2));
+    fn a_name_lives_while_a_part_holds_it() {
+        let mut metrics = metrics();
+        let (co, zinc) = (metrics.hold(&"co".into()), metrics.hold(&"zinc".into()));
+        assert_eq!(metrics.hold(&"co".into()), co);
+        metrics.release(co);
+        assert_eq!(metrics.find("co"), Some(co));
+        metrics.release(co);
+        assert_eq!((metrics.find("co"), metrics.find("zinc")), (None, Some(zinc)));
+        // The number is used again, for another name.
+        assert_eq!(metrics.hold(&"pm10".into()), co);
+        [co, zinc].into_iter().for_each(|number| metrics.release(number));
+        assert_eq!((metrics.bytes(), metrics.known.len(), metrics.names.len()), (0, 2, 4));
     }
 
     proptest! {
@@ -293,8 +340,7 @@ mod tests {
         fn what_was_written_is_read_back(values: Vec<(i64, u8)>, others: Vec<(u8, i64)>) {
             let (mut metrics, mut part) = (metrics(), part(&values));
             for (number, value) in others {
-                let number = metrics.number(&format!("m{number}").into());
-                part.other(number).unwrap().add(value, 0);
+                add(&mut part, &mut metrics, &format!("m{number}"), value);
             }
             let blob = part.encode(&metrics);
             prop_assert_eq!(Part::of(Stored::decode(&blob).unwrap(), &mut metrics, true), Ok(part.clone()));

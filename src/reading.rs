@@ -79,6 +79,9 @@ pub struct RawRecord {
     pub payload: Option<Range<u32>>,
 }
 
+/// Longest value of a header that is read along, bytes.
+const MAX_HEADER: usize = 1024;
+
 /// Consecutive records of one partition, their bytes in one buffer (at most 4 GiB).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawBatch {
@@ -95,9 +98,10 @@ impl RawBatch {
         self.records.push(RawRecord { offset, timestamp_ms, key, header: None, payload });
     }
 
-    /// Copies a header's value into the batch, for the record pushed last.
+    /// Copies a header's value into the batch, for the record pushed last. A long one is no tenant's
+    /// name, and counts as an empty one: nobody bounds headers but us.
     pub fn push_header(&mut self, value: &[u8]) {
-        let value = self.add(value);
+        let value = self.add(if value.len() > MAX_HEADER { &[] } else { value });
         if let Some(record) = self.records.last_mut() {
             record.header = Some(value);
         }
@@ -160,9 +164,16 @@ pub struct Others {
     pub starts: Vec<u32>,
     /// (index into `names`, fixed-point value, bits of [`flags`])
     pub values: Vec<(u32, i64, u8)>,
+    /// Of each row: values left out. As many as rows, or empty where there are none at all.
+    pub left_out: Vec<u32>,
 }
 
 impl Others {
+    /// Values of a row that were left out: too many, or of no use as a metric.
+    pub fn left_out(&self, row: usize) -> u64 {
+        self.left_out.get(row).copied().unwrap_or_default().into()
+    }
+
     /// The values of a row.
     pub fn of(&self, row: usize) -> &[(u32, i64, u8)] {
         match self.starts.get(row..row + 2) {

@@ -25,6 +25,7 @@ mod value;
 mod view;
 
 pub use error::ConfigError;
+pub use view::MAX_BEFORE_MS;
 
 /// Every key with its default and a comment.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");

@@ -14,11 +14,13 @@ const SHIPPED: [&str; 2] = ["regions", "departements"];
 /// What a key may be made of.
 const GROUP_BY: Form<String> =
     Form { expected: "\"region\" and names of labels", read: |text| is_name(text).then(|| text.to_owned()) };
+/// A window so much later than any reading's can still be stored.
+pub const MAX_BEFORE_MS: i64 = 366 * 86_400_000;
 const BEFORE: Form<Option<i64>> = Form {
-    expected: "whole hours such as \"3h\", or \"off\"",
+    expected: "whole hours such as \"3h\", at most \"366d\", or \"off\"",
     read: |text| match text {
         "off" => Some(None),
-        text => (DURATION.read)(text).filter(|ms| *ms > 0 && ms % 3_600_000 == 0).map(Some),
+        text => (DURATION.read)(text).filter(|ms| *ms > 0 && ms % 3_600_000 == 0 && *ms <= MAX_BEFORE_MS).map(Some),
     },
 };
 const ROLLUP: Form<String> =
@@ -48,18 +50,32 @@ fn view(mut section: Section<'_>) -> Result<ViewConfig, ConfigError> {
         window,
         rollups: rollups(&mut section, window)?,
         zone: section.required("zone", &ZONE)?,
-        // Only hourly rows have it.
-        before_ms: section.required("before", &BEFORE)?.filter(|_| window == Width::HOUR),
+        before_ms: section.required("before", &BEFORE)?,
         metrics: section.list("metrics", &TEXT)?.1,
         allowed_lateness_ms: section.required("allowed_lateness", &DURATION_OR_UNLIMITED)?,
         flush_ms: section.required("flush", &FLUSH)?.unsigned_abs(),
     };
     section.finish()?;
-    // Fixed widths know no zone: naming one must not make two meanings of one.
-    if !view.widths().into_iter().any(Width::is_civil) {
-        view.zone = chrono_tz::UTC;
-    }
+    view.keep_only_what_counts();
     Ok(view)
+}
+
+impl ViewConfig {
+    /// What says nothing of this view must not make two meanings of one: a zone of fixed widths, a
+    /// distance without hourly rows, regions that it does not group by.
+    fn keep_only_what_counts(&mut self) {
+        if !self.widths().into_iter().any(Width::is_civil) {
+            self.zone = chrono_tz::UTC;
+        }
+        if !self.widths().contains(&Width::HOUR) {
+            self.before_ms = None;
+        }
+        if !self.by_region() {
+            self.nearest_within_m = None;
+            self.region_code.clear();
+            self.region_name.clear();
+        }
+    }
 }
 
 /// Widths beside the window's, each once.

@@ -97,12 +97,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Finds every number of an object, and of those within it, with its dotted path. The object has
-    /// been scanned before, so its text is valid and not too deep.
+    /// Finds every number of an object at so many objects' depth, and of those within it, with its
+    /// dotted path. The object has been scanned before, so its text is valid and not too deep.
     pub fn numbers(
         &mut self,
         path: &mut String,
-        found: &mut impl FnMut(&str, &'a str) -> Result<(), Reject>,
+        depth: u32,
+        found: &mut impl FnMut(&str, &'a str),
     ) -> Result<(), Reject> {
         self.open(0)?;
         if self.close(b'}') {
@@ -111,7 +112,7 @@ impl<'a> Scanner<'a> {
         let above = path.len();
         loop {
             let (inside, escaped) = self.string()?;
-            if above > 0 {
+            if depth > 0 {
                 path.push('.');
             }
             if escaped {
@@ -122,11 +123,11 @@ impl<'a> Scanner<'a> {
             self.blanks();
             self.take(b':');
             match self.peek() {
-                b'{' => self.numbers(path, found)?,
+                b'{' => self.numbers(path, depth + 1, found)?,
                 b'-' | b'0'..=b'9' => {
                     let start = self.at;
                     self.number()?;
-                    found(path, &self.text[start..self.at])?;
+                    found(path, &self.text[start..self.at]);
                 }
                 _ => self.skip(0)?,
             }

@@ -192,11 +192,9 @@ impl Judge {
         metric.linear.apply(&number).map_err(|fault| does_not_fit(fault, self.name(field), text))
     }
 
-    /// The value of a number that the stream does not name.
-    pub fn unnamed(&self, name: &str, text: &str) -> Result<i64, Reject> {
-        let bad = || Reject::BadNumber { field: name.into(), value: clip(text) };
-        let number = Number::parse(text).ok_or_else(bad)?;
-        self.plain.apply(&number).map_err(|fault| does_not_fit(fault, name.into(), text))
+    /// The value of a number that the stream does not name; `None` where it does not fit the unit.
+    pub fn unnamed(&self, text: &str) -> Option<i64> {
+        self.plain.apply(&Number::parse(text)?).ok()
     }
 
     /// The bits that such a value has.

@@ -29,6 +29,7 @@ mod tests;
 pub use compile::DecoderError;
 pub use reject::Reject;
 pub use stations::{Stations, StationsError};
+pub use time::RANGE_MS;
 
 use compile::Compiled;
 use csv::CsvHeader;

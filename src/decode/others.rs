@@ -1,17 +1,15 @@
 //! Numeric fields that the configuration does not name, where a stream takes every one of them:
 //! a new sensor type needs no new configuration. Their names are the fields' dotted paths, or the
-//! columns' names.
+//! columns' names. What cannot be a metric is left out and counted; it costs the reading nothing.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 
 use super::decimal::Number;
 use super::fields::Slot;
 use super::json::Scanner;
 use super::judge::Judge;
-use super::reject::{Reject, clip};
 use crate::reading::Others;
 
 /// Such fields in one reading, at most.
@@ -19,13 +17,24 @@ pub const MAX_FIELDS: usize = 256;
 /// Bytes of such a field's name, at most: it becomes part of a key of the store.
 pub const MAX_NAME: usize = 128;
 
+/// What becomes of a name.
+#[derive(Clone, Copy)]
+enum Known {
+    /// The stream names it, or uses it otherwise.
+    Taken,
+    /// Too long, or empty.
+    Unfit,
+    Metric(u32),
+}
+
 /// What a batch has of them.
 pub struct OthersBuilder<'a> {
-    /// Number of each name; `None` for fields that the stream names, or uses otherwise.
-    known: FxHashMap<Box<str>, Option<u32>>,
+    /// A tree: names from outside can be chosen to collide in a hash without a secret.
+    known: BTreeMap<Box<str>, Known>,
     built: Others,
-    /// Scratch: those of the reading at hand.
+    /// Scratch: those of the reading at hand, and how many were left out.
     found: Vec<(u32, Cow<'a, str>)>,
+    left_out: u32,
     path: String,
 }
 
@@ -33,89 +42,94 @@ impl<'a> OthersBuilder<'a> {
     /// `taken`: names that are something else.
     pub fn new<'n>(taken: impl Iterator<Item = &'n str>) -> OthersBuilder<'a> {
         OthersBuilder {
-            known: taken.map(|name| (name.into(), None)).collect(),
+            known: taken.map(|name| (name.into(), Known::Taken)).collect(),
             built: Others { starts: vec![0], ..Others::default() },
             found: Vec::new(),
+            left_out: 0,
             path: String::new(),
         }
     }
 
     /// Finds the numbers of an object that has been scanned and found valid.
-    pub fn find_json(&mut self, object: &'a str) -> Result<(), Reject> {
-        self.found.clear();
+    pub fn find_json(&mut self, object: &'a str) {
+        self.forget();
         let mut path = std::mem::take(&mut self.path);
-        let outcome =
-            Scanner::new(object).numbers(&mut path, &mut |name, number| self.add(name, Cow::Borrowed(number)));
+        // The object has been scanned already: there is nothing to refuse.
+        let _ = Scanner::new(object).numbers(&mut path, 0, &mut |name, number| self.add(name, Cow::Borrowed(number)));
         path.clear();
         self.path = path;
-        outcome
     }
 
     /// Finds the numbers among the cells that have no slot.
-    pub fn find_csv(&mut self, names: &[Box<str>], cells: &mut Vec<(usize, Cow<'a, str>)>) -> Result<(), Reject> {
-        self.found.clear();
+    pub fn find_csv(&mut self, names: &[Box<str>], cells: &mut Vec<(usize, Cow<'a, str>)>) {
+        self.forget();
         for (column, cell) in cells.drain(..) {
             if Number::parse(cell.trim_ascii()).is_some() {
-                self.add(&names[column], cell)?;
+                self.add(&names[column], cell);
             }
         }
-        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.found.clear();
+        self.left_out = 0;
     }
 
     /// Of a name that occurs twice the last number counts.
-    fn add(&mut self, name: &str, number: Cow<'a, str>) -> Result<(), Reject> {
+    fn add(&mut self, name: &str, number: Cow<'a, str>) {
         let known = match self.known.get(name) {
             Some(known) => *known,
-            None => Some(self.learn(name)?),
+            None => self.learn(name),
         };
-        let Some(id) = known else { return Ok(()) };
+        let id = match known {
+            Known::Taken => return,
+            Known::Unfit => {
+                self.left_out += 1;
+                return;
+            }
+            Known::Metric(id) => id,
+        };
         if let Some(earlier) = self.found.iter_mut().find(|(of, _)| *of == id) {
             earlier.1 = number;
-            return Ok(());
+        } else if self.found.len() == MAX_FIELDS {
+            self.left_out += 1;
+        } else {
+            self.found.push((id, number));
         }
-        if self.found.len() == MAX_FIELDS {
-            return Err(Reject::TooManyFields { limit: MAX_FIELDS });
-        }
-        self.found.push((id, number));
-        Ok(())
     }
 
-    fn learn(&mut self, name: &str) -> Result<u32, Reject> {
-        if name.is_empty() || name.len() > MAX_NAME {
-            return Err(Reject::BadFieldName { name: clip(name), limit: MAX_NAME });
-        }
-        let id = self.built.names.len() as u32;
-        self.built.names.push(Arc::from(name));
-        self.known.insert(name.into(), Some(id));
-        Ok(id)
+    fn learn(&mut self, name: &str) -> Known {
+        let known = if name.is_empty() || name.len() > MAX_NAME {
+            Known::Unfit
+        } else {
+            self.built.names.push(Arc::from(name));
+            Known::Metric(self.built.names.len() as u32 - 1)
+        };
+        self.known.insert(name.into(), known);
+        known
     }
 
-    /// Judges what was found; nothing is kept of a reading with a number that does not fit.
-    pub fn keep(&mut self, judge: &Judge, flags: u8) -> Result<(), Reject> {
-        let before = self.built.values.len();
-        for (id, text) in &self.found {
+    /// The row is complete: keeps what was found, as far as it fits the unit. Nothing is kept of a
+    /// reading that is filtered out.
+    pub fn end_row(&mut self, judge: &Judge, slots: &[Slot<'_>], filtered: bool) {
+        let flags = judge.unnamed_flags(slots);
+        for (id, text) in self.found.drain(..).filter(|_| !filtered) {
             if judge.is_missing(&Slot::Cell(Cow::Borrowed(text.as_ref()))) {
                 continue;
             }
-            match judge.unnamed(&self.built.names[*id as usize], text.trim_ascii()) {
-                Ok(value) => self.built.values.push((*id, value, flags)),
-                Err(reject) => {
-                    self.built.values.truncate(before);
-                    return Err(reject);
-                }
+            match judge.unnamed(text.trim_ascii()) {
+                Some(value) => self.built.values.push((id, value, flags)),
+                None => self.left_out += 1,
             }
         }
-        Ok(())
-    }
-
-    /// The row is complete.
-    pub fn end_row(&mut self) {
         self.built.starts.push(self.built.values.len() as u32);
+        self.built.left_out.push(if filtered { 0 } else { self.left_out });
     }
 
     /// Forgets every row from this one on.
     pub fn truncate(&mut self, rows: usize) {
         self.built.starts.truncate(rows + 1);
+        self.built.left_out.truncate(rows);
         self.built.values.truncate(self.built.starts.last().map_or(0, |start| *start as usize));
     }
 

@@ -85,20 +85,11 @@ pub enum Reject {
     NoTenant {
         from: Box<str>,
     },
-    /// More numeric fields than a reading may have, of those that the stream does not name.
-    TooManyFields {
-        limit: usize,
-    },
-    /// The name of such a field is empty or too long.
-    BadFieldName {
-        name: Box<str>,
-        limit: usize,
-    },
 }
 
 impl Reject {
     /// All reasons, in the order of the variants.
-    pub const REASONS: [&str; 21] = [
+    pub const REASONS: [&str; 19] = [
         "tombstone",
         "empty",
         "too_large",
@@ -118,8 +109,6 @@ impl Reject {
         "out_of_range",
         "bad_position",
         "no_tenant",
-        "too_many_fields",
-        "bad_field_name",
     ];
 
     /// A short name that stays the same: the label of counters.
@@ -144,8 +133,6 @@ impl Reject {
             Reject::OutOfRange { .. } => "out_of_range",
             Reject::BadPosition { .. } => "bad_position",
             Reject::NoTenant { .. } => "no_tenant",
-            Reject::TooManyFields { .. } => "too_many_fields",
-            Reject::BadFieldName { .. } => "bad_field_name",
         }
     }
 }
@@ -173,8 +160,6 @@ impl fmt::Display for Reject {
             Reject::OutOfRange { field, value } => write!(f, "{field}: {value} is out of the range of the unit"),
             Reject::BadPosition { field, value } => write!(f, "{field}: {value} degrees do not exist"),
             Reject::NoTenant { from } => write!(f, "no tenant in {from}: expected 1 to {MAX_TEXT} bytes of UTF-8"),
-            Reject::TooManyFields { limit } => write!(f, "more than {limit} numeric fields"),
-            Reject::BadFieldName { name, limit } => write!(f, "field {name:?}: a metric's name has 1 to {limit} bytes"),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Builds a column of texts: each distinct one is kept once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 
 use crate::reading::TextColumn;
 
 #[derive(Default)]
 pub struct TextBuilder {
-    known: FxHashMap<Arc<str>, u32>,
+    /// A tree: texts from outside can be chosen to collide in a hash without a secret.
+    known: BTreeMap<Arc<str>, u32>,
     column: TextColumn,
     /// The last text: neighbouring readings often have the same.
     last: Option<u32>,

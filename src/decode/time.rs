@@ -7,9 +7,10 @@ use super::decimal::Number;
 use super::fields::Slot;
 use crate::config::TimeFormat;
 
-/// From the year 1000 to 9999-12-30, in ms: a time outside is no time of a reading (a clock that
-/// says 0001-01-01 was never set), and what is computed from one inside can still be stored.
-pub(super) const RANGE_MS: std::ops::RangeInclusive<i64> = -30_610_224_000_000..=253_402_214_399_999;
+/// From the year 1000 to 9997, in ms: a time outside is no time of a reading (a clock that says
+/// 0001-01-01 was never set). What is computed from one inside, the end of its month or the window
+/// a year later, can still be stored: stores keep the years 1 to 9999.
+pub const RANGE_MS: std::ops::RangeInclusive<i64> = -30_610_224_000_000..=253_339_228_799_999;
 
 /// How a stream's times are read.
 #[derive(Clone, Debug)]

@@ -119,8 +119,8 @@ impl<'a> Walk<'a> {
         scanner.object(Some(&self.compiled.tree), &mut self.slots, 1)?;
         let to = scanner.at();
         scanner.end()?;
-        let found = self.numbers(&text[from..to]);
-        self.reading(place, start + from..start + to, found);
+        self.numbers(&text[from..to]);
+        self.reading(place, start + from..start + to);
         Ok(())
     }
 
@@ -151,8 +151,8 @@ impl<'a> Walk<'a> {
         if scanner.peek() == b'{' {
             self.forget_fields();
             scanner.object(Some(&self.compiled.tree), &mut self.slots, 2)?;
-            let found = self.numbers(&text[from..scanner.at()]);
-            self.reading(place, from..scanner.at(), found);
+            self.numbers(&text[from..scanner.at()]);
+            self.reading(place, from..scanner.at());
         } else {
             scanner.skip(1)?;
             let value = clip(&text[from..scanner.at()]);
@@ -202,9 +202,8 @@ impl<'a> Walk<'a> {
                 let rest = self.others.is_some().then_some(&mut self.rest);
                 match utf8(row).and_then(|row| header.row(row, separator, &mut self.slots, rest)) {
                     Ok(()) => {
-                        let find = |others: &mut OthersBuilder<'a>| others.find_csv(&header.names, &mut self.rest);
-                        let found = self.others.as_mut().map_or(Ok(()), find);
-                        self.reading(place, text, found);
+                        self.others.iter_mut().for_each(|others| others.find_csv(&header.names, &mut self.rest));
+                        self.reading(place, text);
                     }
                     Err(reject) => self.refuse(place, reject, text),
                 }
@@ -219,13 +218,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Finds the numbers that the stream does not name, where it takes them.
-    fn numbers(&mut self, object: &'a str) -> Result<(), Reject> {
-        self.others.as_mut().map_or(Ok(()), |others| others.find_json(object))
+    fn numbers(&mut self, object: &'a str) {
+        self.others.iter_mut().for_each(|others| others.find_json(object));
     }
 
-    /// Judges the reading whose fields are in the slots; `found` is what came of looking for others.
-    fn reading(&mut self, place: &mut Place<'_>, text: Range<usize>, found: Result<(), Reject>) {
-        let row = match self.judge(place, found) {
+    /// Judges the reading whose fields are in the slots.
+    fn reading(&mut self, place: &mut Place<'_>, text: Range<usize>) {
+        let row = match self.judge(place) {
             Ok(row) => row,
             Err(reject) => return self.refuse(place, reject, text),
         };
@@ -235,20 +234,15 @@ impl<'a> Walk<'a> {
         let tenant = place.tenant(judge, &self.slots, self.bytes).ok().flatten().filter(|_| !row.filtered);
         let labels = judge.labels.iter().map(|label| judge.label(*label, &self.slots).filter(|_| !row.filtered));
         self.columns.push_texts(tenant, labels);
-        self.others.iter_mut().for_each(OthersBuilder::end_row);
+        self.others.iter_mut().for_each(|others| others.end_row(judge, &self.slots, row.filtered));
         place.index += 1;
     }
 
-    fn judge(&mut self, place: &Place<'_>, found: Result<(), Reject>) -> Result<Row, Reject> {
+    fn judge(&mut self, place: &Place<'_>) -> Result<Row, Reject> {
         let judge = &self.compiled.judge;
         let row = judge.judge(&self.slots, place.record.timestamp_ms, &mut self.measured)?;
-        if row.filtered {
-            return Ok(row);
-        }
-        place.tenant(judge, &self.slots, self.bytes)?;
-        found?;
-        if let Some(others) = &mut self.others {
-            others.keep(judge, judge.unnamed_flags(&self.slots))?;
+        if !row.filtered {
+            place.tenant(judge, &self.slots, self.bytes)?;
         }
         Ok(row)
     }

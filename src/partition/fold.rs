@@ -27,7 +27,7 @@ impl Partition {
 impl Fold {
     fn fold(&mut self, keyed: &Keyed, mut judged: JudgedView, now: u64) {
         let columns = &keyed.batch.columns;
-        let others: Vec<Option<u32>> = columns.others.names.iter().map(|name| self.number_of(name)).collect();
+        let mut others = self.known_others(columns);
         for record in &keyed.batch.records[judged.first..] {
             for row in record.readings.clone() {
                 for number in 0..self.grains.len() {
@@ -35,7 +35,7 @@ impl Fold {
                     if entry != NO_ENTRY {
                         let place = Place { number, entry, record: record.offset, row: row as usize, now };
                         self.fold_reading(&place, columns, &mut judged);
-                        self.fold_others(&place, columns, &others, &mut judged);
+                        self.fold_others(&place, columns, &mut others, &mut judged);
                     }
                 }
             }
@@ -48,10 +48,16 @@ impl Fold {
         self.max_ms = judged.max_ms;
     }
 
-    /// The number of a metric that the stream does not name; `None` where the view does not take it.
-    fn number_of(&mut self, name: &Arc<str>) -> Option<u32> {
-        let known = self.metrics.find(name);
-        if self.view.any_metric { known.or_else(|| Some(self.metrics.number(name))) } else { known }
+    /// What this view knows of the metrics that the stream does not name.
+    fn known_others(&self, columns: &Columns) -> Vec<Other> {
+        let configured = self.metrics.configured() as u32;
+        let known = |name: &Arc<str>| match self.metrics.find(name) {
+            Some(number) if number < configured => Other::Configured(number as usize),
+            Some(number) => Other::Numbered(number),
+            None if self.view.any_metric => Other::Unknown,
+            None => Other::NotTaken,
+        };
+        columns.others.names.iter().map(known).collect()
     }
 
     /// A reading without any value leaves the part as it is; a record that the part holds already
@@ -68,28 +74,48 @@ impl Fold {
         }
     }
 
-    /// The same for the metrics that the stream does not name. A part that is full stays so: what it
-    /// has no room for is the same whenever that is asked.
+    /// The same for the metrics that the stream does not name. What a part has no room for is the
+    /// same whenever that is asked: once full it stays so, and holds what it holds.
     #[inline]
-    fn fold_others(&mut self, place: &Place, columns: &Columns, numbers: &[Option<u32>], judged: &mut JudgedView) {
-        let values = columns.others.of(place.row);
-        let taken = values.iter().filter_map(|(name, value, bits)| Some((numbers[*name as usize]?, *value, *bits)));
-        let configured = self.metrics.configured() as u32;
-        for (number, value, bits) in taken {
+    fn fold_others(&mut self, place: &Place, columns: &Columns, others: &mut [Other], judged: &mut JudgedView) {
+        if self.view.any_metric {
+            judged.tallies[place.number].surplus += columns.others.left_out(place.row);
+        }
+        for (name, value, bits) in columns.others.of(place.row) {
+            let other = &mut others[*name as usize];
+            if let Other::NotTaken = other {
+                continue;
+            }
             let grain = &mut self.grains[place.number];
             let (fresh, part) = grain.open(place.entry, place.record, place.now);
-            let before = part.others.len();
-            let aggregate =
-                if number < configured { Some(&mut part.aggregates[number as usize]) } else { part.other(number) };
-            match aggregate {
+            let here = match *other {
+                Other::Configured(metric) => Some(&mut part.aggregates[metric]),
+                Other::Numbered(number) if part.other(number).is_some() => part.other(number),
+                _ if part.is_full() || !fresh => None,
+                _ => {
+                    let number = self.metrics.hold(&columns.others.names[*name as usize]);
+                    *other = Other::Numbered(number);
+                    grain.others += 1;
+                    Some(grain.part(place.entry).add_other(number))
+                }
+            };
+            match here {
                 None => judged.tallies[place.number].surplus += 1,
-                Some(aggregate) if fresh => aggregate.add(value, bits),
+                Some(aggregate) if fresh => aggregate.add(*value, *bits),
                 Some(_) => {}
             }
-            let grown = part.others.len() - before;
-            grain.others += grown;
         }
     }
+}
+
+/// What a view makes of a metric that the stream does not name.
+enum Other {
+    NotTaken,
+    /// It is one that the view names.
+    Configured(usize),
+    /// Some part holds it.
+    Numbered(u32),
+    Unknown,
 }
 
 /// Where one reading goes in one width.

@@ -152,6 +152,10 @@ impl Grain {
         (true, &mut held.part)
     }
 
+    pub fn part(&mut self, entry: u32) -> &mut Part {
+        &mut self.held(entry).part
+    }
+
     pub fn durability(&mut self, entry: u32) -> &mut Durability {
         &mut self.held(entry).durability
     }
@@ -175,7 +179,8 @@ impl Grain {
             let Some(entry) = &mut self.entries[at] else { continue };
             if pass.due(&entry.durability, now, lag) {
                 entry.durability.issue();
-                *limit -= 1;
+                // A part with many metrics is as much work as many parts.
+                *limit = limit.saturating_sub(1 + entry.part.others.len());
                 write(at as u32, entry.key, entry.start_ms, &entry.part);
                 self.turn = if pass == Pass::First { (at + 1) % count } else { self.turn };
             }
@@ -191,20 +196,20 @@ impl Grain {
         self.entries.iter().flatten().filter_map(|entry| entry.durability.holds()).min()
     }
 
-    /// Forgets parts that are durable, below the committed position and long untouched; tells the
-    /// key of each.
-    pub fn evict(&mut self, committed: Offset, untouched_since: u64, mut gone_of: impl FnMut(u32)) -> usize {
+    /// Forgets parts that are durable, below the committed position and long untouched; tells each
+    /// with its key.
+    pub fn evict(&mut self, committed: Offset, untouched_since: u64, mut gone: impl FnMut(u32, &Part)) -> usize {
         let mut evicted = 0;
         for (at, place) in self.entries.iter_mut().enumerate() {
-            let gone = place.take_if(|entry| {
+            let taken = place.take_if(|entry| {
                 let cold = entry.touched_at == u64::MAX || entry.touched_at <= untouched_since;
                 entry.durability.settled() && entry.part.next <= committed && cold
             });
-            if let Some(entry) = gone {
+            if let Some(entry) = taken {
                 self.index.remove(&(entry.key, entry.start_ms));
                 self.free.push(at as u32);
                 self.others -= entry.part.others.len();
-                gone_of(entry.key);
+                gone(entry.key, &entry.part);
                 self.evicted_to_ms = self.evicted_to_ms.max(Some(entry.start_ms));
                 evicted += 1;
             }

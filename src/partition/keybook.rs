@@ -1,9 +1,8 @@
 //! The keys of a view that parts in memory are of, each with a number. A batch brings its own
 //! list of keys; its readings find the numbers through a map made once a batch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 
 use crate::keys::Key;
 
@@ -18,7 +17,8 @@ struct Held {
 
 #[derive(Default)]
 pub struct KeyBook {
-    numbers: FxHashMap<Key, u32>,
+    /// A tree: keys from outside can be chosen to collide in a hash without a secret.
+    numbers: BTreeMap<Key, u32>,
     held: Vec<Option<Held>>,
     free: Vec<u32>,
     /// Bytes of the keys' texts.

@@ -462,13 +462,12 @@ impl Fold {
     }
 
     fn evict(&mut self, committed: Offset, untouched_since: u64) -> usize {
-        let (grains, book) = (&mut self.grains, &mut self.book);
-        let gone =
-            grains.iter_mut().map(|grain| grain.evict(committed, untouched_since, |key| book.release(key))).sum();
-        if self.grains.iter().all(|grain| grain.len() == 0) {
-            self.metrics.forget_others();
-        }
-        gone
+        let (grains, book, metrics) = (&mut self.grains, &mut self.book, &mut self.metrics);
+        let mut forget = |key: u32, part: &Part| {
+            book.release(key);
+            part.others.iter().for_each(|(number, _)| metrics.release(*number));
+        };
+        grains.iter_mut().map(|grain| grain.evict(committed, untouched_since, &mut forget)).sum()
     }
 
     fn bytes(&self) -> usize {

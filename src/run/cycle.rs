@@ -17,8 +17,20 @@ use crate::view::View;
 
 use super::World;
 
-/// Slots merged at a time: bounds the memory of a merge.
-const MERGE_CHUNK: usize = 512;
+/// Slots merged at a time, and bytes of their parts: bounds the memory of a merge. (A metric takes a
+/// few tens of bytes in a part, and a row of its own beside it.)
+const MERGE_SLOTS: usize = 512;
+const MERGE_BYTES: usize = 256 << 10;
+
+/// How many of these slots are merged in one go, one at least.
+fn bite(slots: &[(&Slot, usize)]) -> usize {
+    let mut bytes = 0;
+    let fits = |(_, size): &&(&Slot, usize)| {
+        bytes += size;
+        bytes <= MERGE_BYTES
+    };
+    slots.iter().take(MERGE_SLOTS).take_while(fits).count().max(1)
+}
 
 /// One partition's share of a flush.
 pub struct Share {
@@ -87,10 +99,16 @@ impl World {
 
     /// Merges every slot that was written, once.
     async fn publish(&self, parts: &[PartWrite]) -> Result<(), CycleError> {
-        let slots: BTreeSet<&Slot> = parts.iter().map(|part| &part.slot).collect();
-        let slots: Vec<&Slot> = slots.into_iter().collect();
-        for chunk in slots.chunks(MERGE_CHUNK) {
-            self.publish_chunk(chunk).await?;
+        let mut slots: BTreeMap<&Slot, usize> = BTreeMap::new();
+        for part in parts {
+            *slots.entry(&part.slot).or_default() += part.state.len();
+        }
+        let slots: Vec<(&Slot, usize)> = slots.into_iter().collect();
+        let mut rest = slots.as_slice();
+        while !rest.is_empty() {
+            let (chunk, after) = rest.split_at(bite(rest));
+            self.publish_chunk(&chunk.iter().map(|(slot, _)| *slot).collect::<Vec<_>>()).await?;
+            rest = after;
         }
         Ok(())
     }

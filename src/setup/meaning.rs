@@ -29,7 +29,8 @@ pub fn of(view: &str, config: &Config, compiled: &Compiled) -> Meaning {
     let settings = &config.views[view];
     let mut streams = serde_json::Map::new();
     for (name, stream) in config.streams.iter().filter(|(name, _)| feeds(settings, name)) {
-        let stations = compiled.inputs[name].stations_digest.clone();
+        // A station's position says nothing where nobody asks for regions.
+        let stations = compiled.inputs[name].stations_digest.clone().filter(|_| settings.by_region());
         // A field that is a label, or the id, is no metric of its own: where every number is one, all of them count.
         let counts = |label: &String| stream.every_numeric || settings.group_by.contains(label);
         let labels: BTreeMap<&String, &String> = stream.labels.iter().filter(|(label, _)| counts(label)).collect();

@@ -184,6 +184,23 @@ pub fn topic_of_bytes(bytes: &[u8]) -> Result<TopicId, StoreError> {
 mod tests {
     use super::*;
 
+    /// What is computed from the earliest and the latest reading there may be can be kept.
+    #[test]
+    fn every_window_of_every_reading_can_be_stored() {
+        for time_ms in [*crate::decode::RANGE_MS.start(), *crate::decode::RANGE_MS.end()] {
+            for (width, zone) in ["1s", "7h", "12h", "1d", "1w", "1mo"].iter().flat_map(|width| {
+                [chrono_tz::UTC, chrono_tz::Pacific::Apia, chrono_tz::Pacific::Honolulu].map(|zone| (*width, zone))
+            }) {
+                let window = width.parse::<Width>().unwrap().window(time_ms, zone);
+                for bound in [window.start_ms, window.end_ms] {
+                    for moved in [-crate::config::MAX_BEFORE_MS, 0, crate::config::MAX_BEFORE_MS] {
+                        assert!(seconds_text(bound + moved).is_ok(), "{width} {zone} {time_ms}");
+                    }
+                }
+            }
+        }
+    }
+
     #[test]
     fn times_are_written_as_text_that_sorts_and_reads_back() {
         // date -u -d @1550584800 +%FT%TZ

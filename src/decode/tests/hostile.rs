@@ -103,7 +103,8 @@ fn places_and_times_that_do_not_exist() {
         (with("\"lat\":45.6,\"lon\":0.06,", ""), ""),
         // Swapped, but a place on Earth: outside every region, which is not for the decoder to say.
         (with("45.6,\"lon\":0.06", "0.06,\"lon\":45.6"), ""),
-        (with("2019-02-19 14:02:10", "9999-02-19 14:02:10"), "future"),
+        (with("2019-02-19 14:02:10", "9990-02-19 14:02:10"), "future"),
+        (with("2019-02-19 14:02:10", "9999-02-19 14:02:10"), "bad_time"),
         (with("2019-02-19 14:02:10", "2019-02-30 14:02:10"), "bad_time"),
         (with("2019-02-19 14:02:10", "2018-03-25 02:30:00"), "no_such_local_time"),
         (with("2019-02-19 14:02:10", "2018-10-28 02:30:00"), ""),
@@ -238,11 +239,6 @@ fn every_reason_has_an_example() {
     let json = |payload: String| (temperatures(Format::Json), Some(payload.into_bytes()));
     let csv = |row: &str| (synop(), Some(format!("numer_sta;date;t;ff\n{row}").into_bytes()));
     let tenants = StreamConfig { tenant: Some(TenantConfig::Field("owner".into())), ..temperatures(Format::Json) };
-    let open = |fields: String| {
-        let stream = StreamConfig { every_numeric: true, ..temperatures(Format::Json) };
-        (stream, Some(with("{\"timestamp\"", &format!("{{{fields}\"timestamp\"")).into_bytes()))
-    };
-    let many: String = (0..300).map(|n| format!("\"m{n}\":1,")).collect();
     let array = StreamConfig { format: Format::JsonArray, ..temperatures(Format::Json) };
     let examples = [
         ("tombstone", (temperatures(Format::Json), None)),
@@ -258,14 +254,12 @@ fn every_reason_has_an_example() {
         ("missing_field", json(with("\"timestamp\"", "\"time\""))),
         ("bad_time", json(with("2019-02-19", "2019-02-30"))),
         ("no_such_local_time", json(with("2019-02-19 14:02:10", "2018-03-25 02:30:00"))),
-        ("future", json(with("2019", "9999"))),
+        ("future", json(with("2019", "9990"))),
         ("bad_number", json(with("29.4", "\"29.4\""))),
         ("number_too_long", json(with("29.4", &format!("0.{}", "3".repeat(5000))))),
         ("out_of_range", json(with("29.4", &"9".repeat(400)))),
         ("bad_position", json(with("45.6", "91"))),
         ("no_tenant", (tenants, Some(GOOD.as_bytes().to_vec()))),
-        ("too_many_fields", open(many)),
-        ("bad_field_name", open(format!("\"{}\":1,", "n".repeat(200)))),
     ];
     for (reason, (stream, payload)) in &examples {
         let mut raw = RawBatch::default();

@@ -146,25 +146,33 @@ fn every_number_that_nothing_else_names_is_a_metric() {
 }
 
 #[test]
-fn numbers_that_nobody_named_are_bounded_and_harm_only_their_reading() {
+fn numbers_that_cannot_be_metrics_are_left_out_and_cost_nothing() {
     let fields = |count: usize| (0..count).map(|n| format!(r#","m{n}":{n}"#)).collect::<String>();
     let long = |length: usize| format!(r#","{}":1"#, "n".repeat(length));
-    let bad = [
-        (fields(MAX_FIELDS + 1), "too_many_fields"),
-        (long(MAX_NAME + 1), "bad_field_name"),
-        (r#","":1"#.to_owned(), "bad_field_name"),
-        (r#","x":1e300"#.to_owned(), "out_of_range"),
-        (format!(r#","x":0.{}"#, "3".repeat(5_000)), "number_too_long"),
+    let cases = [
+        (fields(MAX_FIELDS + 3), 4),
+        (long(MAX_NAME + 1), 1),
+        (r#","":1,"":2"#.to_owned(), 2),
+        // A time in ms is no value of a billionth's unit.
+        (r#","ts":1550584930000,"x":1e300"#.to_owned(), 2),
+        (format!(r#","x":0.{}"#, "3".repeat(5_000)), 1),
+        (fields(MAX_FIELDS - 1), 0),
     ];
-    for (fields, reason) in bad {
-        let payload = format!(r#"[{{{TIME},"x":1}},{{{TIME},"y":2{fields}}},{{{TIME},"x":3}}]"#);
+    for (fields, left_out) in cases {
+        let payload = format!(r#"[{{{TIME},"x":1}},{{{TIME},"temp":7,"y":2{fields}}},{{{TIME},"x":3}}]"#);
         let batch = decode_one(&open(Format::Json), &payload);
-        assert_eq!(reasons(&batch), [reason]);
+        assert_eq!(reasons(&batch), [""; 0]);
+        assert_eq!([0, 1, 2].map(|row| batch.columns.others.left_out(row)), [0, left_out, 0]);
         assert_eq!(others(&batch, 0), [("x".to_owned(), 1_000)]);
-        assert_eq!(others(&batch, 1), [("x".to_owned(), 3_000)]);
+        assert!(others(&batch, 1).contains(&("y".to_owned(), 2_000)));
+        assert_eq!(others(&batch, 2), [("x".to_owned(), 3_000)]);
+        assert_eq!(batch.columns.metrics[0].values.value(1), 7_000_000_000);
     }
-    let whole = decode_one(&open(Format::Json), &format!("{{{TIME}{}{}}}", fields(MAX_FIELDS - 1), long(MAX_NAME)));
-    assert_eq!((reasons(&whole).len(), others(&whole, 0).len()), (0, MAX_FIELDS));
+    let pandas = "timestamp,,co\n2019-02-19 14:02:10,0,2\n";
+    let batch = decode_one(&StreamConfig { separator: b',', ..open(Format::Csv) }, pandas);
+    assert_eq!((others(&batch, 0), batch.columns.others.left_out(0)), (vec![("co".to_owned(), 2_000)], 1));
+    let empty_key = decode_one(&open(Format::Json), &format!(r#"{{{TIME},"":{{"co":1}},"co":2}}"#));
+    assert_eq!(others(&empty_key, 0), [(".co".to_owned(), 1_000), ("co".to_owned(), 2_000)]);
 }
 
 #[test]

@@ -291,7 +291,7 @@ fn time(stream: &StreamConfig, value: &Tree) -> Result<i64, &'static str> {
         TimeFormat::EpochUs => epoch(-6)?,
         TimeFormat::EpochNs => epoch(-9)?,
     };
-    let range = ["1000-01-01T00:00:00Z", "9999-12-30T23:59:59.999Z"]
+    let range = ["1000-01-01T00:00:00Z", "9997-12-31T23:59:59.999Z"]
         .map(|bound| DateTime::parse_from_rfc3339(bound).expect("a bound").timestamp_millis());
     (range[0]..=range[1]).contains(&time_ms).then_some(time_ms).ok_or("bad_time")
 }

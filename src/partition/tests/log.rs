@@ -186,7 +186,7 @@ fn others(rows: &[&Reading], backwards: bool) -> Others {
     if backwards {
         names.reverse();
     }
-    let mut others = Others { names, starts: vec![0], values: Vec::new() };
+    let mut others = Others { names, starts: vec![0], values: Vec::new(), left_out: Vec::new() };
     for row in rows {
         others.values.extend(row.others.iter().map(|(name, value)| (place(*name), *value, 0)));
         others.starts.push(others.values.len() as u32);

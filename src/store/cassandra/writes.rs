@@ -139,7 +139,7 @@ fn whole_row(table: Table, row: &RowWrite) -> Result<Write<'_, WholeRow<'_>>, St
         window_start: CqlTimestamp(checked_time(row.slot.start_ms)?),
         label: &row.label,
         labels: &row.labels,
-        window_end: CqlTimestamp(row.end_ms),
+        window_end: CqlTimestamp(checked_time(row.end_ms)?),
         count: row.count,
         mean: row.mean,
         min: row.min,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::closing;
 use crate::commit::{Commit, Metadata};
@@ -28,9 +28,6 @@ const EVERY: Duration = Duration::from_secs(5);
 const EARLIEST_MS: i64 = -30_610_224_000_000;
 /// Spills among which the one of a commit is looked for: newer ones may never have been committed.
 const SPILLS_LOOKED_AT: usize = 1_000;
-/// Rows marked in one go.
-const CHUNK: usize = 1_000;
-
 /// Sweeps the views that are ours, now and then, for as long as the engine runs.
 pub async fn run(world: Arc<World>, ours: watch::Receiver<BTreeSet<usize>>) {
     loop {
@@ -157,10 +154,16 @@ impl World {
         cursor_ms: i64,
     ) -> Result<usize, RunError> {
         // Both are bounds of windows: what ends by the cursor starts before it.
-        let rows: Vec<RowId> = self.store.list_rows(&view.name, view.generation, width, closed_ms, cursor_ms).await?;
-        for chunk in rows.chunks(CHUNK) {
-            self.store.mark_final(chunk, view.stamp(0)).await?;
-        }
-        Ok(rows.len())
+        let (send, mut pieces) = mpsc::channel::<Vec<RowId>>(1);
+        let list = self.store.list_rows(&view.name, view.generation, width, closed_ms, cursor_ms, send);
+        let mark = async {
+            let mut marked = 0;
+            while let Some(rows) = pieces.recv().await {
+                self.store.mark_final(&rows, view.stamp(0)).await?;
+                marked += rows.len();
+            }
+            Ok::<usize, StoreError>(marked)
+        };
+        Ok(tokio::try_join!(list, mark)?.1)
     }
 }

@@ -240,6 +240,12 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
     })
 }
 
+/// Where listed rows go, a piece at a time: there may be more of them than fit into memory.
+pub type Pieces = tokio::sync::mpsc::Sender<Vec<RowId>>;
+
+/// Rows in one piece, at most.
+const PIECE: usize = 1_000;
+
 /// What was done, or would be done, by `migrate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationStep {
@@ -295,8 +301,9 @@ pub trait Store: Send + Sync {
     async fn write_before(&self, rows: &[BeforeWrite]) -> Result<(), StoreError>;
     /// Marks rows final, at `epoch`, in both tables; only ever true, in a statement of its own.
     async fn mark_final(&self, rows: &[RowId], epoch: Stamp) -> Result<(), StoreError>;
-    /// The rows of a view and width whose window starts at or after `from_ms` (any where `None`)
-    /// and before `before_ms`; rows without a count included. `generation` fills the slots.
+    /// Tells the rows of a view and width whose window starts at or after `from_ms` (any where `None`)
+    /// and before `before_ms`, each once, in pieces; rows without a count included. `generation` fills
+    /// the slots. Whoever has heard enough drops the other end.
     async fn list_rows(
         &self,
         view: &str,
@@ -304,7 +311,8 @@ pub trait Store: Send + Sync {
         width: Width,
         from_ms: Option<i64>,
         before_ms: i64,
-    ) -> Result<Vec<RowId>, StoreError>;
+        pieces: Pieces,
+    ) -> Result<(), StoreError>;
     async fn rows(&self, query: &RowQuery) -> Result<Vec<Row>, StoreError>;
 
     async fn generations(&self) -> Result<Vec<GenerationRecord>, StoreError>;

@@ -44,7 +44,7 @@ impl Store for Positions {
     async fn mark_final(&self, _: &[RowId], _: Stamp) -> Result<(), StoreError> {
         unused()
     }
-    async fn list_rows(&self, _: &str, _: u32, _: Width, _: Option<i64>, _: i64) -> Result<Vec<RowId>, StoreError> {
+    async fn list_rows(&self, _: &str, _: u32, _: Width, _: Option<i64>, _: i64, _: Pieces) -> Result<(), StoreError> {
         unused()
     }
     async fn rows(&self, _: &RowQuery) -> Result<Vec<Row>, StoreError> {

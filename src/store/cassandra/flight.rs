@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::ExecutionError;
 use scylla::response::query_result::QueryResult;
@@ -103,12 +103,26 @@ impl Cassandra {
         doing: &str,
     ) -> Result<Vec<R>, StoreError>
     where
-        R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + Send,
+        R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + Send + 'static,
     {
         let _turn = self.in_flight.acquire().await;
+        self.stream(statement, values, doing).await?.try_collect().await
+    }
+
+    /// The rows of an answer of any length as they come, beside the statements in flight: whoever
+    /// listens may run others meanwhile.
+    pub(super) async fn stream<'a, R, V: SerializeRow>(
+        &self,
+        statement: &PreparedStatement,
+        values: V,
+        doing: &'a str,
+    ) -> Result<impl Stream<Item = Result<R, StoreError>> + Send + use<'a, R, V>, StoreError>
+    where
+        R: for<'frame, 'metadata> DeserializeRow<'frame, 'metadata> + Send + 'static,
+    {
         let pager = self.session.execute_iter(statement.clone(), values).await.map_err(|error| error.told(doing))?;
         let rows = pager.rows_stream::<R>().map_err(|error| unexpected(doing, &error))?;
-        rows.map_err(|error| error.told(doing)).try_collect().await
+        Ok(rows.map_err(move |error| error.told(doing)))
     }
 
     /// Waits for all, no more of them begun than may be in flight; the answers in the order asked.

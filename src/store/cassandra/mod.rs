@@ -9,8 +9,8 @@ use scylla::client::session::Session;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
-    BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, PositionKind, Roles, Row, RowId, RowQuery,
-    RowWrite, Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
+    BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, Pieces, PositionKind, Roles, Row, RowId,
+    RowQuery, RowWrite, Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
 };
 use crate::config::CassandraConfig;
 use crate::reading::{Offset, SourceId};
@@ -196,9 +196,10 @@ impl Store for Cassandra {
         generation: u32,
         width: Width,
         from_ms: Option<i64>,
-        end_ms: i64,
-    ) -> Result<Vec<RowId>, StoreError> {
-        rows::list(self, view, generation, width, from_ms, end_ms).await
+        before_ms: i64,
+        pieces: Pieces,
+    ) -> Result<(), StoreError> {
+        rows::list(self, (view, generation, width), (from_ms, before_ms), pieces).await
     }
 
     async fn rows(&self, query: &RowQuery) -> Result<Vec<Row>, StoreError> {

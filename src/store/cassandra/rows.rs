@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use scylla::DeserializeRow;
 use scylla::value::{CqlDate, CqlTimestamp};
 
 use super::Cassandra;
 use crate::store::layout::{TIMES_MS, bucket_of, buckets, clamped_time, year_of};
-use crate::store::{Row, RowId, RowQuery, Slot, StoreError};
+use crate::store::{PIECE, Pieces, Row, RowId, RowQuery, Slot, StoreError};
 use crate::window::Width;
 
 /// Partitions that a query names by itself; beyond, it asks the server which ones there are.
@@ -32,45 +33,64 @@ fn day_of_date(date: CqlDate) -> i64 {
 type TimePartition = (String, String, String, String, CqlDate);
 type KeyPartition = (String, String, String, String, String, i32);
 
-/// The rows whose window starts in a range, whether they have a count or not.
+/// Partitions listed at a time: bounds the memory, as one piece of each may be under way.
+const LISTED_AT_ONCE: usize = 8;
+
+/// Tells the rows whose window starts in a range, whether they have a count or not.
 pub async fn list(
     store: &Cassandra,
-    view: &str,
-    generation: u32,
-    width: Width,
-    from_ms: Option<i64>,
-    before_ms: i64,
-) -> Result<Vec<RowId>, StoreError> {
-    let statements = store.statements().await?;
+    (view, generation, width): (&str, u32, Width),
+    (from_ms, before_ms): (Option<i64>, i64),
+    pieces: Pieces,
+) -> Result<(), StoreError> {
     let starts = range(from_ms, Some(before_ms));
     if starts.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let (days, width_text, view) = (within(width, &starts), width.to_string(), Arc::<str>::from(view));
-    let mut partitions: Vec<TimePartition> = store.pages(&statements.by_time.partitions, (), READING).await?;
+    let mut partitions: Vec<TimePartition> =
+        store.pages(&store.statements().await?.by_time.partitions, (), READING).await?;
     partitions.retain(|(of, wide, _, _, bucket)| {
         **of == *view && *wide == width_text && days.contains(&day_of_date(*bucket))
     });
-    let read = async |(_, _, metric, tenant, bucket): &TimePartition| {
-        let (metric, tenant): (Arc<str>, Arc<str>) = (metric.as_str().into(), tenant.as_str().into());
-        let values =
-            (&*view, &width_text, &*metric, &*tenant, bucket, CqlTimestamp(starts.start), CqlTimestamp(starts.end));
-        let found: Vec<(CqlTimestamp, String)> = store.pages(&statements.list_rows, values, READING).await?;
-        let named = |(CqlTimestamp(start_ms), key): (CqlTimestamp, String)| {
-            let slot = Slot {
-                view: Arc::clone(&view),
-                generation,
-                width,
-                tenant: Arc::clone(&tenant),
-                key: key.into(),
-                start_ms,
-            };
-            RowId { slot, metric: Arc::clone(&metric) }
+    let listed = partitions.into_iter().map(|(_, _, metric, tenant, bucket)| {
+        let slot = Slot {
+            view: Arc::clone(&view),
+            generation,
+            width,
+            tenant: tenant.into(),
+            key: "".into(),
+            start_ms: starts.start,
         };
-        Ok(found.into_iter().map(named).collect::<Vec<_>>())
+        list_partition(store, RowId { slot, metric: metric.into() }, bucket, starts.clone(), pieces.clone())
+    });
+    stream::iter(listed).buffer_unordered(LISTED_AT_ONCE).try_collect().await
+}
+
+/// `of` says all of the rows but their keys and starts.
+async fn list_partition(
+    store: &Cassandra,
+    of: RowId,
+    bucket: CqlDate,
+    starts: Range<i64>,
+    pieces: Pieces,
+) -> Result<(), StoreError> {
+    let Slot { view, width, tenant, .. } = &of.slot;
+    let (from, below) = (CqlTimestamp(starts.start), CqlTimestamp(starts.end));
+    let values = (&**view, width.to_string(), &*of.metric, &**tenant, bucket, from, below);
+    let statement = &store.statements().await?.list_rows;
+    let found = store.stream::<(CqlTimestamp, String), _>(statement, values, READING).await?;
+    let named = |(CqlTimestamp(start_ms), key): (CqlTimestamp, String)| {
+        let slot = Slot { key: key.into(), start_ms, ..of.slot.clone() };
+        RowId { slot, metric: Arc::clone(&of.metric) }
     };
-    let lists: Vec<Vec<RowId>> = store.all(partitions.iter().map(read)).await?;
-    Ok(lists.into_iter().flatten().collect())
+    let mut rows = std::pin::pin!(found.map_ok(named).try_chunks(PIECE).map_err(|error| error.1));
+    while let Some(piece) = rows.try_next().await? {
+        if pieces.send(piece).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Window starts as a half-open range that the tables can hold.

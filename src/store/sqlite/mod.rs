@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, PositionKind, Row, RowId, RowQuery, RowWrite,
-    Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
+    BeforeWrite, Closing, GenerationRecord, MigrationStep, PIECE, PartWrite, Pieces, PositionKind, Row, RowId,
+    RowQuery, RowWrite, Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
 };
 use crate::reading::{Offset, SourceId};
 use crate::window::Width;
@@ -201,10 +201,22 @@ impl Store for Sqlite {
         generation: u32,
         width: Width,
         from_ms: Option<i64>,
-        end_ms: i64,
-    ) -> Result<Vec<RowId>, StoreError> {
+        before_ms: i64,
+        pieces: Pieces,
+    ) -> Result<(), StoreError> {
         let view: Arc<str> = view.into();
-        self.with(move |connection| rows::list(connection, &view, generation, width, from_ms, end_ms)).await
+        let mut last: Option<RowId> = None;
+        loop {
+            let (of, after) = ((Arc::clone(&view), generation, width), last.take());
+            let list = move |connection: &mut Connection| {
+                rows::list(connection, (&of.0, of.1, of.2), (from_ms, before_ms), after.as_ref(), PIECE)
+            };
+            let rows = self.with(list).await?;
+            last = rows.last().cloned();
+            if last.is_none() || pieces.send(rows).await.is_err() {
+                return Ok(());
+            }
+        }
     }
 
     async fn rows(&self, query: &RowQuery) -> Result<Vec<Row>, StoreError> {

@@ -142,21 +142,37 @@ pub fn mark_final(transaction: &Transaction<'_>, rows: &[RowId]) -> Result<(), S
     Ok(())
 }
 
+/// The next `limit` rows in the order of the table, after the one that was told last.
 pub fn list(
     connection: &Connection,
-    view: &Arc<str>,
-    generation: u32,
-    width: Width,
-    from_ms: Option<i64>,
-    before_ms: i64,
+    (view, generation, width): (&Arc<str>, u32, Width),
+    (from_ms, before_ms): (Option<i64>, i64),
+    after: Option<&RowId>,
+    limit: usize,
 ) -> Result<Vec<RowId>, StoreError> {
     let mut statement = connection.prepare_cached(
         r#"SELECT tenant, "key", window_start, metric FROM rows_by_time
-           WHERE "view" = ? AND width = ? AND window_start >= ? AND window_start < ?"#,
+           WHERE "view" = ?1 AND width = ?2 AND window_start >= ?3 AND window_start < ?4
+             AND (?5 IS NULL OR (metric, tenant, bucket, window_start, "key") > (?5, ?6, ?7, ?8, ?9))
+           ORDER BY metric, tenant, bucket, window_start, "key" LIMIT ?10"#,
     )?;
     let from = bound_text(from_ms.unwrap_or(i64::MIN))?;
     let below = bound_text(before_ms)?;
-    let mut found = statement.query(params![view, width.to_string(), from, below])?;
+    let last = after.map(|row| Place::new(&row.slot, &row.metric)).transpose()?;
+    let last =
+        last.as_ref().map(|place| (place.metric, &place.slot.tenant, &place.bucket, &place.start, &place.slot.key));
+    let mut found = statement.query(params![
+        view,
+        width.to_string(),
+        from,
+        below,
+        last.map(|last| last.0),
+        last.map(|last| last.1),
+        last.map(|last| last.2),
+        last.map(|last| last.3),
+        last.map(|last| last.4),
+        limit as i64,
+    ])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
         let start_ms = time_of(&row.get::<_, String>(2)?)?;

@@ -122,7 +122,8 @@ class Reading:
 class Recount:
     """`judge(reading, record timestamp, record key)` gives a Reading, or None for a reject."""
 
-    def __init__(self, views, judge, names=None, out_of_orderness=120 * SECOND):
+    def __init__(self, views, judge, names=None, out_of_orderness=120 * SECOND, parse=parse):
+        self.parse = parse
         self.views, self.judge, self.names, self.slack = views, judge, names or {}, out_of_orderness
         self.cells = defaultdict(Aggregate)  # (view, width, metric, tenant, key, start)
         self.touched = defaultdict(set)  # (view, width, tenant, key, start): records with a value in it
@@ -141,7 +142,7 @@ class Recount:
 
     def record(self, record, timestamp, payload, key, newest):
         """Judges a record by the newest event time before it; gives the newest within it."""
-        readings, latest = parse(payload), None
+        readings, latest = self.parse(payload), None
         if readings is None:
             self.tallies["", "", "rejected"] += 1
             return None

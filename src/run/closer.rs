@@ -56,10 +56,19 @@ pub async fn sweep_once(world: &World, views: &BTreeSet<usize>) -> Result<(), Ru
         return Ok(());
     }
     let commits = committed(world).await?;
+    let mut due = Vec::new();
     for number in views {
-        world.sweep(&world.views[*number], &commits).await?;
+        due.extend(world.due(&world.views[*number], &commits).await?);
     }
-    Ok(())
+    world.close(&due).await
+}
+
+/// What is over in one width of a view, and not yet known to be marked.
+struct Due<'a> {
+    view: &'a View,
+    width: Width,
+    closed_ms: Option<i64>,
+    cursor_ms: i64,
 }
 
 /// Every partition's commit, by stream.
@@ -100,16 +109,20 @@ pub async fn spilled(
 }
 
 impl World {
-    async fn sweep(&self, view: &View, commits: &Commits) -> Result<(), RunError> {
-        let watermarks = self.watermarks(view, commits);
-        let Some(cursor_ms) = closing::cursor(&watermarks, view.allowed_lateness_ms) else { return Ok(()) };
-        if cursor_ms < EARLIEST_MS {
-            return Ok(());
-        }
+    /// The widths of a view in which the committed positions end further windows.
+    async fn due<'a>(&self, view: &'a View, commits: &Commits) -> Result<Vec<Due<'a>>, RunError> {
+        let mut due = Vec::new();
+        let cursor_ms = closing::cursor(&self.watermarks(view, commits), view.allowed_lateness_ms);
+        let Some(reached_ms) = cursor_ms.filter(|cursor_ms| *cursor_ms >= EARLIEST_MS) else { return Ok(due) };
         for width in &view.widths {
-            self.sweep_width(view, *width, cursor_ms).await?;
+            let known = self.store.closing(&view.name, view.generation, *width).await?;
+            // Whole windows: a cursor that moves within one closes nothing.
+            let cursor_ms = view.window(*width, reached_ms).start_ms.max(known.cursor_ms.unwrap_or(i64::MIN));
+            if known.closed_ms.is_none_or(|closed_ms| closed_ms < cursor_ms) {
+                due.push(Due { view, width: *width, closed_ms: known.closed_ms, cursor_ms });
+            }
         }
-        Ok(())
+        Ok(due)
     }
 
     fn watermarks(&self, view: &View, commits: &Commits) -> Vec<Option<i64>> {
@@ -125,24 +138,24 @@ impl World {
         feeding.flat_map(of_stream).collect()
     }
 
-    async fn sweep_width(&self, view: &View, width: Width, reached_ms: i64) -> Result<(), RunError> {
-        let known = self.store.closing(&view.name, view.generation, width).await?;
-        // Whole windows: a cursor that moves within one closes nothing.
-        let cursor_ms = known.cursor_ms.max(Some(view.window(width, reached_ms).start_ms)).unwrap_or(reached_ms);
-        if known.closed_ms.is_some_and(|closed_ms| closed_ms >= cursor_ms) {
-            return Ok(());
-        }
+    /// All of it together, so that one lag is waited for, not one a width.
+    async fn close(&self, all: &[Due<'_>]) -> Result<(), RunError> {
         let passes = if self.settings.commit_lag_ms == 0 { 1 } else { 2 };
-        let mut marked = 0;
+        let mut marked = vec![0; all.len()];
         for pass in 0..passes {
-            if pass > 0 {
+            if pass > 0 && !all.is_empty() {
                 tokio::time::sleep(Duration::from_millis(self.settings.commit_lag_ms)).await;
             }
-            self.store.write_closing_cursor(&view.name, view.generation, width, cursor_ms).await?;
-            marked = self.mark_below(view, width, known.closed_ms, cursor_ms).await?;
+            for (due, marked) in all.iter().zip(&mut marked) {
+                let Due { view, width, closed_ms, cursor_ms } = *due;
+                self.store.write_closing_cursor(&view.name, view.generation, width, cursor_ms).await?;
+                *marked = self.mark_below(view, width, closed_ms, cursor_ms).await?;
+            }
         }
-        self.store.write_closed(&view.name, view.generation, width, cursor_ms).await?;
-        tracing::info!(view = %view.name, %width, rows = marked, "windows closed");
+        for (Due { view, width, cursor_ms, .. }, marked) in all.iter().zip(marked) {
+            self.store.write_closed(&view.name, view.generation, *width, *cursor_ms).await?;
+            tracing::info!(view = %view.name, %width, rows = marked, "windows closed");
+        }
         Ok(())
     }
 

@@ -222,15 +222,19 @@ fn write_json(rows: &[Row], out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 fn write_table(rows: &[Row], out: &mut dyn Write) -> anyhow::Result<()> {
+    let widest = |least: usize, text: fn(&Row) -> &str| {
+        rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0).max(least)
+    };
+    let (keys, labels) = (widest(4, |row| &row.key), widest(28, |row| &row.label));
     writeln!(
         out,
-        "{:<20} {:>4} {:<28} {:>9} {:>10} {:>10} {:>10} {:>9} {:>7} {:>6}",
+        "{:<20} {:>keys$} {:<labels$} {:>9} {:>10} {:>10} {:>10} {:>9} {:>7} {:>6}",
         "window_start", "key", "label", "count", "mean", "min", "max", "stddev", "alarms", "final"
     )?;
     for row in rows {
         writeln!(
             out,
-            "{:<20} {:>4} {:<28} {:>9} {:>10.3} {:>10.3} {:>10.3} {:>9.3} {:>7} {:>6}",
+            "{:<20} {:>keys$} {:<labels$} {:>9} {:>10.3} {:>10.3} {:>10.3} {:>9.3} {:>7} {:>6}",
             time(row.start_ms),
             row.key,
             row.label,

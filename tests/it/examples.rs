@@ -92,3 +92,22 @@ fn kafka_cassandra_city_sensors_have_every_quantity_by_region_and_sensor() {
     }
     run_and_check(&scenario, "city.py");
 }
+
+#[test]
+fn kafka_a_header_names_the_tenant() {
+    let servers = Servers::shared();
+    let scenario = Scenario::new(&servers, "tenants.toml", "tenants").embedded();
+    succeed(&mut scenario.etiage("migrate", &["--partitions", "2"]));
+    succeed(&mut python("headers.py", &[&scenario.kafka, &scenario.name]));
+    scenario.run_until_end(Duration::from_secs(60));
+    for (tenant, count) in [("one", "10"), ("two", "5"), ("other", ""), ("", "")] {
+        let view = ["--view", "day", "--metric", "temperature", "--tenant", tenant, "--columns", "count", "--csv"];
+        let rows = succeed(&mut scenario.etiage("rows", &view));
+        assert_eq!(rows.lines().skip(1).collect::<Vec<_>>().concat(), count, "tenant {tenant:?}");
+    }
+    let status = std::fs::read_to_string(scenario.status()).expect("the status was written");
+    let status: serde_json::Value = serde_json::from_str(&status).expect("a status is JSON");
+    let partitions = status["partitions"].as_array().expect("partitions");
+    let sum = |what: &str| -> u64 { partitions.iter().filter_map(|one| one["views"][0][what].as_u64()).sum() };
+    assert_eq!((sum("seen"), sum("folded"), sum("rejected")), (20, 15, 5));
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::locate::RegionIdx;
-use crate::reading::{Columns, TextColumn};
+use crate::reading::{Batch, Columns, TextColumn};
 
 /// The reading lies in none of the grouping's regions.
 pub const OUTSIDE: u32 = u32::MAX;
@@ -32,6 +32,14 @@ pub struct KeyColumn {
     pub of: Vec<u32>,
     /// The same allocation from batch to batch where the keys are always the same ones.
     pub keys: Arc<[Key]>,
+}
+
+/// A decoded batch with the keys of each reading.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    pub batch: Batch,
+    /// One for every view that the stream feeds, in their order.
+    pub keys: Vec<KeyColumn>,
 }
 
 /// A field of a grouping.

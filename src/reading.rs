@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt8Array};
 
 use crate::decode::Reject;
-use crate::keys::KeyColumn;
 
 /// One incarnation of a topic: Kafka's topic UUID (a recreated topic gets another one), or for a
 /// file source a digest of the stream and the file's name.
@@ -264,12 +263,4 @@ pub struct Batch {
     pub records: Vec<Record>,
     pub columns: Columns,
     pub rejections: Vec<Rejection>,
-}
-
-/// A decoded batch with the keys of each reading.
-#[derive(Clone, Debug)]
-pub struct Keyed {
-    pub batch: Batch,
-    /// One for every view that the stream feeds, in their order.
-    pub keys: Vec<KeyColumn>,
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 
+use crate::config::REGION;
 use crate::keys::{self, Key};
 use crate::store::{Slot, Stamp};
 use crate::window::{Width, Window};
-
-/// The name by which a grouping asks for regions.
-pub const REGION: &str = "region";
 
 /// A view with its live generation.
 #[derive(Debug)]

@@ -92,7 +92,7 @@ fn names_exist(config: &Config, name: &str, view: &ViewConfig) -> Result<(), Con
     for stream in &view.streams {
         known(name, "streams", stream, config.streams.keys())?;
     }
-    for label in view.group_by.iter().filter(|field| *field != crate::view::REGION) {
+    for label in view.group_by.iter().filter(|field| *field != crate::config::REGION) {
         known(name, "group_by", label, fed_by(config, view).flat_map(|(_, stream)| stream.labels.keys()))?;
     }
     let any_metric = fed_by(config, view).any(|(_, stream)| stream.every_numeric);

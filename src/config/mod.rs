@@ -27,6 +27,9 @@ mod view;
 pub use error::ConfigError;
 pub use view::MAX_BEFORE_MS;
 
+/// The name by which a grouping asks for regions.
+pub const REGION: &str = "region";
+
 /// Every key with its default and a comment.
 pub const DEFAULTS: &str = include_str!("../defaults.toml");
 
@@ -354,7 +357,7 @@ fn as_texts<S: serde::Serializer>(values: &[impl std::fmt::Display], serializer:
 impl ViewConfig {
     /// Whether its keys hold regions: its streams need positions then.
     pub fn by_region(&self) -> bool {
-        self.group_by.iter().any(|field| field == crate::view::REGION)
+        self.group_by.iter().any(|field| field == REGION)
     }
 
     /// The window's width, then those of the rollups.

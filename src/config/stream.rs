@@ -14,7 +14,7 @@ use super::{
     FilterConfig, FilterRule, Format, MetricConfig, NormalRange, PositionFields, StationsConfig, StreamConfig,
     TenantConfig, Threshold,
 };
-use crate::view::REGION;
+use crate::config::REGION;
 
 const FILE: Form<String> = Form { expected: "files' paths", read: |text| (!text.is_empty()).then(|| text.to_owned()) };
 

@@ -3,8 +3,9 @@
 //! so neither batch boundaries nor the other readings of a record matter (invariant I1).
 
 use crate::commit::Tally;
+use crate::keys::Keyed;
 use crate::keys::{OUTSIDE, UNKEYED};
-use crate::reading::{Keyed, Offset, Record};
+use crate::reading::{Offset, Record};
 
 use super::grain::Found;
 use super::{At, Fold, Partition, Wanted};

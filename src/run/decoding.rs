@@ -10,8 +10,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::keys::Grouping;
+use crate::keys::Keyed;
 use crate::locate::{RegionIdx, RegionSet};
-use crate::reading::{Batch, Keyed, RawBatch, TopicPartition};
+use crate::reading::{Batch, RawBatch, TopicPartition};
 
 use super::RunError;
 use super::stream::StreamRun;

@@ -159,7 +159,7 @@ const DECODED_AHEAD: usize = 2;
 const COLD_MS: u64 = 300_000;
 
 impl Owned {
-    fn count(&mut self, keyed: &crate::reading::Keyed) {
+    fn count(&mut self, keyed: &crate::keys::Keyed) {
         self.folded += 1;
         self.decoding -= 1;
         let newest = keyed.batch.raw.records.iter().filter_map(|record| record.timestamp_ms).max();

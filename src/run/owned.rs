@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::keys::Keyed;
 use crate::partition::Partition;
-use crate::reading::{Keyed, Offset, RawBatch};
+use crate::reading::{Offset, RawBatch};
 
 use super::stream::StreamRun;
 

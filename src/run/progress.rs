@@ -9,8 +9,9 @@ use metrics::{counter, gauge, histogram};
 
 use crate::clock::Clock;
 use crate::commit::Commit;
+use crate::keys::Keyed;
 use crate::partition::{Partition, Verdict, VerdictKind};
-use crate::reading::{Keyed, TopicPartition};
+use crate::reading::TopicPartition;
 use crate::telemetry::names;
 
 use super::{Engine, RunError, Settings};

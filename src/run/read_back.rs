@@ -5,9 +5,10 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::bytes::DecodeError;
+use crate::keys::Keyed;
 use crate::part::Stored;
 use crate::partition::{At, Judged};
-use crate::reading::{Keyed, Offset, SourceId, TopicPartition};
+use crate::reading::{Offset, SourceId, TopicPartition};
 use crate::store::{Slot, StoreError};
 
 use super::{LOG_END_PATIENCE_MS, RunError, World};

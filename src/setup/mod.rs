@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::config::REGION;
 use crate::config::{Config, StoreConfig, StreamConfig, ViewConfig};
 use crate::decode::{Decoder, Stations};
 use crate::keys::{Field, Grouping};
@@ -16,7 +17,7 @@ use crate::run::stream::StreamRun;
 use crate::source::SourceError;
 use crate::start::Feed;
 use crate::store::{GenerationRecord, StoreError};
-use crate::view::{REGION, View};
+use crate::view::View;
 
 pub mod connect;
 pub mod generations;

@@ -7,7 +7,19 @@ use std::ops::Range;
 use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
-use super::span::Window;
+/// One window, ms since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub start_ms: i64,
+    /// Exclusive.
+    pub end_ms: i64,
+}
+
+impl Window {
+    pub fn contains(self, time_ms: i64) -> bool {
+        (self.start_ms..self.end_ms).contains(&time_ms)
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Period {

@@ -6,4 +6,5 @@ pub mod exact;
 pub mod span;
 
 pub use aggregate::Aggregate;
-pub use span::{Width, Window};
+pub use civil::Window;
+pub use span::Width;

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use chrono_tz::Tz;
 
-use super::civil::{self, Period};
+use super::civil::{self, Period, Window};
 
 /// A window's width. What a civil one spans depends on the zone, which goes with the view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,20 +26,6 @@ enum Kind {
     "window width {0:?}: give whole seconds, minutes or hours under 12h, such as \"15m\" or \"1h\"; or 12h, 1d, 1w or 1mo"
 )]
 pub struct WidthError(String);
-
-/// One window, ms since the epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    pub start_ms: i64,
-    /// Exclusive.
-    pub end_ms: i64,
-}
-
-impl Window {
-    pub fn contains(self, time_ms: i64) -> bool {
-        (self.start_ms..self.end_ms).contains(&time_ms)
-    }
-}
 
 const HALF_DAY_MS: i64 = 43_200_000;
 const CIVIL: [(&str, Period); 4] =

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt8Array};
 
+use crate::keys::Keyed;
 use crate::keys::{Key, KeyColumn, OUTSIDE, UNKEYED};
 use crate::partition::FoldStart;
-use crate::reading::{Batch, Columns, Keyed, MetricColumn, Offset, Others, RawBatch, Record, SourceId, TopicId};
+use crate::reading::{Batch, Columns, MetricColumn, Offset, Others, RawBatch, Record, SourceId, TopicId};
 use crate::simulate::Random;
 use crate::view::View;
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::commit::Commit;
 use crate::durability::WriteTimes;
+use crate::keys::Keyed;
 use crate::merge::{self, Merged};
 use crate::part::Stored;
 use crate::partition::{At, Flush, Judged, Partition, Verdict};
-use crate::reading::{Keyed, Offset};
+use crate::reading::Offset;
 use crate::source::Outgoing;
 use crate::store::{PartWrite, Slot};
 use crate::view::View;

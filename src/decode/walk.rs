@@ -9,7 +9,7 @@ use super::compile::Compiled;
 use super::csv::{self, CsvHeader};
 use super::fields::Slot;
 use super::json::Scanner;
-use super::judge::{Judge, Measured, Row};
+use super::judge::{Judge, Measured};
 use super::others::OthersBuilder;
 use super::reject::{Reject, clip};
 use crate::config::Format;
@@ -222,29 +222,23 @@ impl<'a> Walk<'a> {
         self.others.iter_mut().for_each(|others| others.find_json(object));
     }
 
-    /// Judges the reading whose fields are in the slots.
+    /// Judges the reading whose fields are in the slots. Of a filtered one nothing but its time counts.
     fn reading(&mut self, place: &mut Place<'_>, text: Range<usize>) {
-        let row = match self.judge(place) {
+        let judge = &self.compiled.judge;
+        let row = match judge.judge(&self.slots, place.record.timestamp_ms, &mut self.measured) {
             Ok(row) => row,
             Err(reject) => return self.refuse(place, reject, text),
         };
+        let tenant = match place.tenant(judge, &self.slots, self.bytes) {
+            _ if row.filtered => None,
+            Ok(tenant) => tenant,
+            Err(reject) => return self.refuse(place, reject, text),
+        };
         self.columns.push(&row, &self.measured, place.index, place.text(text));
-        let judge = &self.compiled.judge;
-        // Of a filtered reading nothing but its time counts.
-        let tenant = place.tenant(judge, &self.slots, self.bytes).ok().flatten().filter(|_| !row.filtered);
         let labels = judge.labels.iter().map(|label| judge.label(*label, &self.slots).filter(|_| !row.filtered));
         self.columns.push_texts(tenant, labels);
         self.others.iter_mut().for_each(|others| others.end_row(judge, &self.slots, row.filtered));
         place.index += 1;
-    }
-
-    fn judge(&mut self, place: &Place<'_>) -> Result<Row, Reject> {
-        let judge = &self.compiled.judge;
-        let row = judge.judge(&self.slots, place.record.timestamp_ms, &mut self.measured)?;
-        if !row.filtered {
-            place.tenant(judge, &self.slots, self.bytes)?;
-        }
-        Ok(row)
     }
 
     fn refuse(&mut self, place: &mut Place<'_>, reject: Reject, text: Range<usize>) {

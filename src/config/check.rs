@@ -16,7 +16,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     for (name, view) in &config.views {
         names_exist(config, name, view)?;
         one_unit(config, name, view)?;
-        for (stream_name, stream) in fed_by(config, view) {
+        for (stream_name, stream) in config.feeding(view) {
             if view.by_region() {
                 position_is_known(name, stream_name, stream)?;
             }
@@ -28,11 +28,6 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 
 fn wrong<T>(message: String) -> Result<T, ConfigError> {
     Err(ConfigError::Invalid(message))
-}
-
-/// The streams that feed a view.
-fn fed_by<'a>(config: &'a Config, view: &'a ViewConfig) -> impl Iterator<Item = (&'a String, &'a StreamConfig)> {
-    config.streams.iter().filter(|(name, _)| view.streams.is_empty() || view.streams.contains(name))
 }
 
 fn one_of_each(config: &Config) -> Result<(), ConfigError> {
@@ -93,11 +88,11 @@ fn names_exist(config: &Config, name: &str, view: &ViewConfig) -> Result<(), Con
         known(name, "streams", stream, config.streams.keys())?;
     }
     for label in view.group_by.iter().filter(|field| *field != crate::config::REGION) {
-        known(name, "group_by", label, fed_by(config, view).flat_map(|(_, stream)| stream.labels.keys()))?;
+        known(name, "group_by", label, config.feeding(view).flat_map(|(_, stream)| stream.labels.keys()))?;
     }
-    let any_metric = fed_by(config, view).any(|(_, stream)| stream.every_numeric);
+    let any_metric = config.feeding(view).any(|(_, stream)| stream.every_numeric);
     for metric in view.metrics.iter().filter(|_| !any_metric) {
-        known(name, "metrics", metric, fed_by(config, view).flat_map(|(_, stream)| stream.metrics.keys()))?;
+        known(name, "metrics", metric, config.feeding(view).flat_map(|(_, stream)| stream.metrics.keys()))?;
     }
     Ok(())
 }
@@ -121,7 +116,7 @@ fn known<'a>(view: &str, key: &str, name: &str, there: impl Iterator<Item = &'a 
 
 /// Parts of several streams are added up as whole numbers.
 fn one_unit(config: &Config, name: &str, view: &ViewConfig) -> Result<(), ConfigError> {
-    let mut streams = fed_by(config, view);
+    let mut streams = config.feeding(view);
     let Some((first, one)) = streams.next() else { return Ok(()) };
     match streams.find(|(_, other)| other.unit_exponent != one.unit_exponent) {
         Some((second, other)) => wrong(format!(

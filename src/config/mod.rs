@@ -329,6 +329,11 @@ impl Config {
         Ok(config)
     }
 
+    /// The streams that feed a view.
+    pub fn feeding<'a>(&'a self, view: &'a ViewConfig) -> impl Iterator<Item = (&'a String, &'a StreamConfig)> {
+        self.streams.iter().filter(|(name, _)| view.takes(name))
+    }
+
     fn resolve(mut root: section::Section<'_>) -> Result<Config, ConfigError> {
         let kafka = store::kafka(&mut root)?;
         let streams = stream::all(&mut root)?;
@@ -355,6 +360,11 @@ fn as_texts<S: serde::Serializer>(values: &[impl std::fmt::Display], serializer:
 }
 
 impl ViewConfig {
+    /// Whether it takes a stream's readings.
+    pub fn takes(&self, stream: &str) -> bool {
+        self.streams.is_empty() || self.streams.iter().any(|name| name == stream)
+    }
+
     /// Whether its keys hold regions: its streams need positions then.
     pub fn by_region(&self) -> bool {
         self.group_by.iter().any(|field| field == REGION)

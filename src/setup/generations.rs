@@ -11,7 +11,7 @@ use crate::source::{GroupPosition, Source, SourceError};
 use crate::store::{GenerationRecord, GenerationState, Start, Store, StoreError};
 
 use super::meaning::{self, Meaning};
-use super::{Compiled, SetupError, feeds};
+use super::{Compiled, SetupError};
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -116,7 +116,7 @@ impl Registry<'_> {
     async fn positions(&self, view: &str) -> Result<Vec<GroupPosition>, SetupError> {
         let view = &self.config.views[view];
         let mut positions = known("the group's positions", || self.source.group_positions()).await?;
-        positions.retain(|position| feeds(view, &position.stream));
+        positions.retain(|position| view.takes(&position.stream));
         Ok(positions)
     }
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 
-use super::{Compiled, feeds};
+use super::Compiled;
 
 /// Raised whenever the code gives a configuration another meaning.
 const SEMANTICS: u32 = 1;
@@ -28,7 +28,7 @@ pub fn digest(bytes: &[u8]) -> String {
 pub fn of(view: &str, config: &Config, compiled: &Compiled) -> Meaning {
     let settings = &config.views[view];
     let mut streams = serde_json::Map::new();
-    for (name, stream) in config.streams.iter().filter(|(name, _)| feeds(settings, name)) {
+    for (name, stream) in config.feeding(settings) {
         // A station's position says nothing where nobody asks for regions.
         let stations = compiled.inputs[name].stations_digest.clone().filter(|_| settings.by_region());
         // A field that is a label, or the id, is no metric of its own: where every number is one, all of them count.

@@ -128,7 +128,7 @@ impl Compiled {
     ) -> Result<BTreeMap<Arc<str>, Arc<StreamRun>>, SetupError> {
         let mut streams = BTreeMap::new();
         for (name, input) in &self.inputs {
-            let feeding = views.iter().filter(|(view, _)| feeds(&config.views[&*view.name], name));
+            let feeding = views.iter().filter(|(view, _)| config.views[&*view.name].takes(name));
             let feeding: Vec<&(Arc<View>, Arc<GenerationRecord>)> = feeding.collect();
             if feeding.is_empty() {
                 tracing::warn!(stream = name, "no view that runs takes this stream: it is not read");
@@ -178,11 +178,6 @@ impl Compiled {
     }
 }
 
-/// Whether a view takes a stream's readings.
-pub fn feeds(view: &ViewConfig, stream: &str) -> bool {
-    view.streams.is_empty() || view.streams.iter().any(|name| name == stream)
-}
-
 fn feed(view: &Arc<View>, generation: &Arc<GenerationRecord>, decoder: &Decoder) -> Feed {
     let names = decoder.metric_names();
     let column = |(at, metric): (usize, &Arc<str>)| Some((at, names.iter().position(|name| name == metric)?));
@@ -198,7 +193,7 @@ fn topics(stream: &StreamConfig) -> Vec<Arc<str>> {
 /// Names of the metrics that a view takes, as far as the configuration says them; sorted.
 pub fn metrics_of(view: &str, config: &Config) -> Vec<Arc<str>> {
     let settings = &config.views[view];
-    let streams = config.streams.iter().filter(|(name, _)| feeds(settings, name));
+    let streams = config.feeding(settings);
     let all: std::collections::BTreeSet<&String> = match settings.metrics.is_empty() {
         true => streams.flat_map(|(_, stream)| stream.metrics.keys()).collect(),
         false => settings.metrics.iter().collect(),
@@ -209,13 +204,12 @@ pub fn metrics_of(view: &str, config: &Config) -> Vec<Arc<str>> {
 /// Whether a view takes every other metric, too, that its streams find in the readings.
 pub fn takes_any_metric(view: &str, config: &Config) -> bool {
     let settings = &config.views[view];
-    let mut streams = config.streams.iter().filter(|(name, _)| feeds(settings, name));
-    settings.metrics.is_empty() && streams.any(|(_, stream)| stream.every_numeric)
+    settings.metrics.is_empty() && config.feeding(settings).any(|(_, stream)| stream.every_numeric)
 }
 
 /// The unit of a view's values, as a power of ten.
 pub fn unit_of(view: &str, config: &Config) -> Result<i32, SetupError> {
-    let streams = config.streams.iter().filter(|(name, _)| feeds(&config.views[view], name));
+    let streams = config.feeding(&config.views[view]);
     let units: std::collections::BTreeSet<i32> = streams.map(|(_, stream)| stream.unit_exponent).collect();
     match units.first() {
         Some(unit) if units.len() == 1 => Ok(*unit),

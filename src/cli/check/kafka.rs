@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use etiage::check::{cluster, topics};
 use etiage::config::{Config, StreamConfig};
-use etiage::setup::feeds;
 use etiage::source::SourceError;
 use etiage::source::kafka::inspect::{Inspector, TopicFacts};
 
@@ -61,7 +60,7 @@ fn topic<'a>(name: &'a str, facts: &'a TopicFacts) -> topics::Topic<'a> {
 
 /// The longest allowed lateness of the views that a stream feeds; `None` where one is unlimited.
 fn lateness(config: &Config, stream: &str) -> Option<i64> {
-    let fed = config.views.values().filter(|view| feeds(view, stream));
+    let fed = config.views.values().filter(|view| view.takes(stream));
     fed.map(|view| view.allowed_lateness_ms).try_fold(0, |longest: i64, one| one.map(|one| longest.max(one)))
 }
 

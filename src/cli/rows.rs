@@ -19,7 +19,7 @@ Examples:
   etiage rows --config etiage.toml --view region --metric temperature
   etiage rows --config etiage.toml --view region --metric temperature --key 53 --from 2019-02-19 --to 2019-02-20 --csv
   etiage rows --config etiage.toml --view region --metric temperature --from 2019-02-01 --to 2019-02-15 --merge
-  etiage rows --config etiage.toml --view alarms --metric fires --tenant 42 --key 1161115016/121/308
+  etiage rows --config examples/bts-alarms/etiage.toml --view datapoint --metric value --tenant tenant-003
 
 A key of several fields is their texts joined by \"/\", as the column `key` shows it. --merge adds the windows of
 the range up from their exact sums: one row a key, with the mean and deviation of all its readings.")]

@@ -313,7 +313,7 @@ fn unescape(inside: &str) -> String {
     text
 }
 
-/// `\uXXXX`, or two of them that are a surrogate pair: the character and the length in bytes.
+/// `\u` with four hexadecimal digits, or two of them that are a surrogate pair: the character and the length in bytes.
 fn unicode_escape(text: &[u8]) -> Option<(char, usize)> {
     let unit = |at: usize| -> Option<u32> {
         let hex = text.get(at..at + 6)?;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::closing;
 use crate::commit::{Commit, Metadata};
+use crate::decode::RANGE_MS;
 use crate::reading::SourceId;
 use crate::source::GroupPosition;
 use crate::store::{PositionKind, RowId, Store, StoreError};
@@ -24,8 +25,6 @@ use super::until_end::passes;
 use super::{RunError, World};
 
 const EVERY: Duration = Duration::from_secs(5);
-/// No reading is older: nothing can be closed before the year 1000.
-const EARLIEST_MS: i64 = -30_610_224_000_000;
 /// Spills among which the one of a commit is looked for: newer ones may never have been committed.
 const SPILLS_LOOKED_AT: usize = 1_000;
 /// Sweeps the views that are ours, now and then, for as long as the engine runs.
@@ -113,7 +112,8 @@ impl World {
     async fn due<'a>(&self, view: &'a View, commits: &Commits) -> Result<Vec<Due<'a>>, RunError> {
         let mut due = Vec::new();
         let cursor_ms = closing::cursor(&self.watermarks(view, commits), view.allowed_lateness_ms);
-        let Some(reached_ms) = cursor_ms.filter(|cursor_ms| *cursor_ms >= EARLIEST_MS) else { return Ok(due) };
+        // No reading is older: nothing before can be closed.
+        let Some(reached_ms) = cursor_ms.filter(|cursor_ms| *cursor_ms >= *RANGE_MS.start()) else { return Ok(due) };
         for width in &view.widths {
             let known = self.store.closing(&view.name, view.generation, *width).await?;
             // Whole windows: a cursor that moves within one closes nothing.

@@ -3,12 +3,12 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test up down demo clean-services bench bench-kafka bench-wide build docs fmt fmt-check lint
+.PHONY: help run test up down demo clean-services bench bench-kafka bench-wide chaos build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Settings by environment: CARGO_TARGET_DIR, ETIAGE_CACHE (~/.cache/etiage), KAFKA_PORT (9092),"
-	@echo "CASSANDRA_HOST (127.0.0.1), CASSANDRA_PORT (9042), SENSORS, HOURS, SEED."
+	@echo "CASSANDRA_HOST (127.0.0.1), CASSANDRA_PORT (9042), SENSORS, HOURS, SEED, MINUTES."
 
 run: build ## simulated sensors as files → engine → embedded store → the last hours per region; no server needed
 	@services/run.sh $(RELEASE)
@@ -47,6 +47,12 @@ bench-kafka: build ## the whole engine from a real topic to rows in both stores:
 
 bench-wide: build ## 200 tenants x 18 regions x 10 metrics, and 1,000,000 stations, in the embedded store: rate, CPU, memory
 	@services/bench-wide.sh $(RELEASE)
+
+SEED ?= 1
+MINUTES ?= 5
+chaos: build ## kill, stop, cut off and restart engines, brokers and store nodes; then every row against a recount (SEED, MINUTES)
+	@services/need.sh servers python
+	@services/chaos.sh $(RELEASE) $(SEED) $(MINUTES)
 
 docs: ## docs/configuration.md anew from src/defaults.toml
 	@services/need.sh build

@@ -25,7 +25,7 @@ from sending import Sending
 from watch import Watch
 
 PARTITIONS = 6
-PATIENCE = 240  # seconds without any commit: stuck
+PATIENCE = 240  # seconds that a partition may be behind without a commit of it; longer is stuck
 CATCH_UP = 420  # seconds until everything is committed, once nothing is broken any more
 LAST_RUN = 240
 
@@ -92,7 +92,6 @@ class Chaos:
 
     def settle(self):
         """Everything whole, everything sent, everything committed; then the engines leave."""
-        self.watch.interrupt = None
         for kind in ("kafka", "cassandra"):
             lack = self.cluster.whole(kind, 120)
             if lack:
@@ -185,7 +184,7 @@ def options():
     parser.add_argument("--binary", required=True, help="the engine")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--seconds", type=int, default=300)
-    parser.add_argument("--rate", type=int, default=800, help="records a second")
+    parser.add_argument("--rate", type=int, default=500, help="records a second")
     parser.add_argument("--report", required=True, help="the file to write it to")
     parser.add_argument("--directory", help="where to work; the system's for temporary files by default")
     parser.add_argument("--no-links", action="store_true", help="cut no links, whether it could be done or not")

@@ -2,15 +2,29 @@
 
 
 def longest_without_progress(samples, began, ended):
-    """(seconds, when it began) of the longest time in which no commit advanced."""
-    longest, at, last, before = 0.0, began, began, None
+    """(seconds, when it began) of the longest time in which no partition's commit advanced."""
+    return max(stands(samples, began, ended, lambda s: sum(s.committed.values())))
+
+
+def longest_of_a_partition(samples, began, ended):
+    """(seconds, when it began, partition) of the longest time in which one partition was behind and its commit stood."""
+    def of(partition):
+        return lambda s: s.committed.get(partition, 0) if partition in s.behind(s.ends) else None
+
+    return max((*max(stands(samples, began, ended, of(p))), p) for p in {p for s in samples for p in s.ends})
+
+
+def stands(samples, began, ended, told):
+    """(seconds, since when) of each time in which what is told did not grow; None tells that it need not."""
+    before, since = None, began
     for sample in (s for s in samples if began <= s.at <= ended):
-        total = sum(sample.committed.values())
-        if before is None or total > before:
-            before, last = total, sample.at
-        elif sample.at - last > longest:
-            longest, at = sample.at - last, last
-    return longest, at
+        now = told(sample)
+        if before is not None and (now is None or now > before):
+            yield sample.at - since, since
+        if before is None or now is None or now > before:
+            since = sample.at
+        before = now
+    yield (ended - since if before is not None else 0.0), since
 
 
 def recovery(samples, healed):

@@ -51,10 +51,10 @@ class Network:
         ip("-n", name, "link", "set", "lo", "up")
 
     def join(self, namespace, link, address):
-        ip("link", "add", "up", "netns", namespace, "type", "veth", "peer", "name", link, "netns", f"{self.prefix}-router")
-        ip("-n", namespace, "addr", "add", f"{address}/32", "dev", "up")
-        ip("-n", namespace, "link", "set", "up", "up")
-        ip("-n", namespace, "route", "add", "default", "via", f"{self.network}.{ROUTER}", "dev", "up", "onlink")
+        ip("link", "add", "wire", "netns", namespace, "type", "veth", "peer", "name", link, "netns", f"{self.prefix}-router")
+        ip("-n", namespace, "addr", "add", f"{address}/32", "dev", "wire")
+        ip("-n", namespace, "link", "set", "wire", "up")
+        ip("-n", namespace, "route", "add", "default", "via", f"{self.network}.{ROUTER}", "dev", "wire", "onlink")
         self.answer(link, address)
 
     def answer(self, link, address):

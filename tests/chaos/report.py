@@ -50,6 +50,8 @@ class Report:
         samples = watch.samples
         longest, at = measure.longest_without_progress(samples, began, ended)
         self.add(f"longest time without progress: {longest:.1f} s from {at - began:.1f} s on (no partition's commit advanced)")
+        longest, at, partition = measure.longest_of_a_partition(samples, began, ended)
+        self.add(f"longest time without progress of one partition: {longest:.1f} s from {at - began:.1f} s on (partition {partition})")
         recovered = [(one, measure.recovery(samples, one.healed) if one.healed else None) for one in faults.happened]
         known = sorted(value for _, value in recovered if value is not None)
         if known:

@@ -7,7 +7,7 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 import engines as of
 
-EVERY = 0.25
+EVERY = 0.5
 
 
 @dataclass
@@ -28,22 +28,28 @@ class Sample:
 
 
 class Watch(threading.Thread):
-    """`interrupt` is called, once, with what is wrong when no commit has advanced for `patience` seconds."""
+    """`stuck` is called, once, with what is wrong when a partition is behind and its commit has not advanced for `patience` seconds."""
 
-    def __init__(self, cluster, engines, partitions, patience, interrupt):
+    def __init__(self, cluster, engines, partitions, patience, stuck):
         super().__init__(daemon=True)
         self.engines, self.partitions = engines, partitions
-        self.patience, self.interrupt = patience, interrupt
+        self.patience, self.stuck = patience, stuck
         # Only asks: it never subscribes, so it is no member. (Requests of the admin client that time out can abort a
         # process, in librdkafka 2.16.)
         self.client = Consumer(
-            {"bootstrap.servers": cluster.kafka, "group.id": of.GROUP, "enable.auto.commit": False, "log_level": 0}
+            {
+                "bootstrap.servers": cluster.kafka,
+                "group.id": of.GROUP,
+                "enable.auto.commit": False,
+                "topic.metadata.refresh.interval.ms": 5000,  # else a leader that has moved is unknown for minutes
+                "log_level": 0,
+            }
         )
         self.samples, self.ended = [], threading.Event()
         self.ends, self.committed = {}, {}
+        self.moved = {}  # partition that is behind: (since when its commit stands, where)
 
     def run(self):
-        moved, before = time.time(), None
         while not self.ended.wait(EVERY):
             self.engines.revive()
             self.engines.read_logs()
@@ -53,11 +59,21 @@ class Watch(threading.Thread):
                 fresh = False
             sample = Sample(time.time(), dict(self.ends), dict(self.committed), self.lags(), fresh)
             self.samples.append(sample)
-            if sample.committed != before or not sample.behind(sample.ends):
-                moved, before = time.time(), sample.committed
-            if time.time() - moved > self.patience and self.interrupt:
-                self.interrupt(f"no commit has advanced for {self.patience} s; behind: {sample.behind(sample.ends)}")
-                self.interrupt = None
+            self.look_for_stuck(sample)
+
+    def look_for_stuck(self, sample):
+        behind = sample.behind(sample.ends)
+        for partition, (committed, _) in behind.items():
+            since, was = self.moved.get(partition, (sample.at, committed))
+            if committed != was:
+                since = sample.at
+            self.moved[partition] = (since, committed)
+        for partition in self.moved.keys() - behind.keys():
+            del self.moved[partition]
+        stuck = {p: behind[p] for p, (since, _) in self.moved.items() if sample.at - since > self.patience}
+        if stuck and self.stuck:
+            self.stuck(f"no commit of these partitions for {self.patience} s (committed, end): {stuck}")
+            self.stuck = None
 
     def ask_kafka(self):
         """Whether everything was answered."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import engines as of
 
 WHOLE = 240  # seconds until servers must work together again; longer is stuck
+CAUGHT_UP = 180  # seconds that a fault that is to come alone waits at the most, and …
+SETTLED = 10  # … at the least
 JOIN = 60  # seconds that a rolling restart waits for an instance to be given partitions, before it goes on
 
 
@@ -45,16 +47,30 @@ class Faults:
         for fault in faults:
             if self.abandoned.wait(max(0, begun + fault.at - time.time())):
                 return
-            one = Happened(fault, time.time())
-            self.happened.append(one)
-            self.say(f"{one.began - begun:7.1f} s  {fault.shown()} ({fault.hold:g} s)")
-            try:
-                one.note = getattr(self, fault.kind.replace("-", "_"))(fault) or ""
-            except Exception as error:
-                self.failures.append(f"{fault.shown()}: {error}")
-                self.abandoned.set()
+            if not self.happen(fault, begun):
                 return
-            one.healed = time.time()
+
+    def run_alone(self, faults, begun):
+        """One after the other, each once all before it has been made up for."""
+        for fault in faults:
+            behind = self.watch.wait_committed(CAUGHT_UP, to=dict(self.watch.last().ends))
+            if behind:
+                self.say(f"not caught up after {CAUGHT_UP} s: {behind}")
+            if self.abandoned.wait(SETTLED) or not self.happen(fault, begun):
+                return
+
+    def happen(self, fault, begun):
+        one = Happened(fault, time.time())
+        self.happened.append(one)
+        self.say(f"{one.began - begun:7.1f} s  {fault.shown()} ({fault.hold:g} s)" + (" alone" if fault.lane == "alone" else ""))
+        try:
+            one.note = getattr(self, fault.kind.replace("-", "_"))(fault) or ""
+        except Exception as error:
+            self.failures.append(f"{fault.shown()}: {error}")
+            self.abandoned.set()
+            return False
+        one.healed = time.time()
+        return True
 
     def hold(self, fault):
         self.abandoned.wait(fault.hold)
@@ -106,12 +122,12 @@ class Faults:
             raise Stuck(f"after {WHOLE} s still: {lack}")
 
     def broker(self, fault):
-        self.killed(fault, "kafka")
+        self.down_and_up(fault, "kafka")
 
     def node(self, fault):
-        self.killed(fault, "cassandra")
+        self.down_and_up(fault, "cassandra")
 
-    def killed(self, fault, kind):
+    def down_and_up(self, fault, kind):
         (name,) = fault.targets
         self.cluster.kill(name)
         self.hold(fault)

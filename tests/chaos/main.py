@@ -78,8 +78,10 @@ class Chaos:
         self.faults = Faults(self.cluster, self.engines, self.network, self.sending, self.watch, self.say)
         self.begun = time.time()
         self.watch.start()
-        self.say(f"{len(schedule)} faults in {self.options.seconds} s, seed {self.options.seed}")
+        self.say(f"{len(schedule)} faults drawn for {self.options.seconds} s, seed {self.options.seed}")
         self.faults.run(schedule, self.begun)
+        if not self.faults.abandoned.is_set():
+            self.faults.run_alone(schedules.draw_alone(self.options.seed, self.options.seconds), self.begun)
         for failure in self.faults.failures:
             self.problem(failure)
         while time.time() < self.begun + self.options.seconds and not self.faults.abandoned.is_set():

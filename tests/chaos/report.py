@@ -30,6 +30,10 @@ def clock(at):
     return datetime.fromtimestamp(at, timezone.utc).strftime("%H:%M:%S.%f")[:-5]
 
 
+def alone(one):
+    return ", alone" if one.fault.lane == "alone" else ""
+
+
 def seconds(value):
     return "never" if value is None else f"{value:.1f} s"
 
@@ -58,10 +62,10 @@ class Report:
             middle = known[len(known) // 2]
             self.add(f"recovery: median {middle:.1f} s, longest {known[-1]:.1f} s (from healed to all committed that the log held then)")
         for one, lag in measure.rolling_lags(faults.happened, samples, rate):
-            self.add(f"rolling restart at {one.began - began:.1f} s: folded lag at most {lag:.1f} s of input")
+            self.add(f"rolling restart at {one.began - began:.1f} s{alone(one)}: folded lag at most {lag:.1f} s of input")
         for one, reassigned, resumed in measure.resumptions(faults.happened, engines.events, samples):
             self.add(
-                f"kill -9 of {one.fault.targets[0]} at {one.began - began:.1f} s: partitions given to others after "
+                f"kill -9 of {one.fault.targets[0]} at {one.began - began:.1f} s{alone(one)}: partitions given to others after "
                 f"{reassigned:.1f} s, folded on {seconds(resumed)} later"
             )
         self.add("", "faults: when, what, how long it was there, how long until all was committed that the log held then")

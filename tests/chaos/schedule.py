@@ -64,6 +64,12 @@ def draw(seed, seconds, links):
     return sorted(faults, key=lambda fault: fault.at)
 
 
+def draw_alone(seed, seconds):
+    """Faults that come last, each with nothing else broken, for what is measured. A short run has no time for them."""
+    rng = random.Random(f"{seed} alone")
+    return [draw_fault("alone", kind, seconds, rng) for kind in ("rolling", "kill")] if seconds >= 180 else []
+
+
 def draw_lane(lane, rng, seconds, links):
     faults, deck, at, added = [], [], FIRST + rng.uniform(0, GAPS[lane][0]), 0
     while True:

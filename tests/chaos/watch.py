@@ -93,14 +93,15 @@ class Watch(threading.Thread):
     def last(self):
         return self.samples[-1]
 
-    def wait_committed(self, seconds):
-        """Waits until everything that the topic holds is committed; gives what is behind after so long."""
+    def wait_committed(self, seconds, to=None):
+        """Waits until all is committed that the log holds, or up to these ends; gives what is behind after so long."""
         deadline = time.time() + seconds
         while True:
             seen = len(self.samples)
             time.sleep(2 * EVERY)
-            fresh = self.samples[seen:]
-            if any(one.fresh and len(one.ends) == self.partitions and not one.behind(one.ends) for one in fresh):
-                return {}
-            if time.time() > deadline:
-                return self.last().behind(self.last().ends) or {"ends": "not known"}
+            for one in self.samples[seen:]:
+                ends = one.ends if to is None else to
+                if one.fresh and len(one.ends) == self.partitions and not one.behind(ends):
+                    return {}
+            if time.time() > deadline or self.ended.is_set():
+                return self.last().behind(to or self.last().ends) or {"ends": "not known"}

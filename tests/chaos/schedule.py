@@ -18,8 +18,9 @@ LANES = {
 }
 # Without network namespaces.
 INSTEAD = {"cut-broker": "broker", "cut-store": "slow"}
-# Seconds from one fault's end to the next in its lane.
-GAPS = {"engines": (6, 12), "brokers": (8, 16), "store": (8, 16)}
+# Seconds from one fault's end to the next in its lane. Some are long enough for a partition to be committed meanwhile:
+# where it gets another owner all the time, or no answer from the store, nobody could.
+GAPS = {"engines": (8, 40), "brokers": (8, 40), "store": (8, 40)}
 # Seconds that a fault lasts.
 HOLDS = {
     "kill": (0, 8),
@@ -71,7 +72,7 @@ def draw_alone(seed, seconds):
 
 
 def draw_lane(lane, rng, seconds, links):
-    faults, deck, at, added = [], [], FIRST + rng.uniform(0, GAPS[lane][0]), 0
+    faults, deck, at, added = [], [], FIRST + rng.uniform(0, 10), 0
     while True:
         if not deck:
             deck = list(LANES[lane])

@@ -16,7 +16,7 @@ TOPIC = KEYSPACE = GROUP = "temperatures"
 REJECTS, LATE = f"{TOPIC}.rejects", f"{TOPIC}.late"
 # At the least twice the commit log's sync period (1 s, services/cassandra.sh). A longer lag is as safe, and six servers,
 # three engines and the sensors on two processors need it: all parts must be written twice within two lags.
-COMMIT_LAG = "5s"
+COMMIT_LAG = "10s"
 METRICS_PORT = 19464
 
 

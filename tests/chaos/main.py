@@ -25,7 +25,9 @@ from sending import Sending
 from watch import Watch
 
 PARTITIONS = 6
-PATIENCE = 240  # seconds that a partition may be behind without a commit of it; longer is stuck
+# Seconds that a partition may be behind without a commit of it; longer is stuck. More than the five minutes that a group
+# waits for a member that does not rejoin.
+PATIENCE = 420
 CATCH_UP = 420  # seconds until everything is committed, once nothing is broken any more
 LAST_RUN = 240
 

@@ -20,7 +20,7 @@ LANES = {
 INSTEAD = {"cut-broker": "broker", "cut-store": "slow"}
 # Seconds from one fault's end to the next in its lane. Some are long enough for a partition to be committed meanwhile:
 # where it gets another owner all the time, or no answer from the store, nobody could.
-GAPS = {"engines": (8, 40), "brokers": (8, 40), "store": (8, 40)}
+GAPS = {"engines": (12, 60), "brokers": (12, 60), "store": (12, 60)}
 # Seconds that a fault lasts.
 HOLDS = {
     "kill": (0, 8),

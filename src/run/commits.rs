@@ -11,15 +11,9 @@ use crate::store::{PositionKind, StoreError};
 use super::owned::Owned;
 use super::{Engine, RunError, World, progress};
 
-/// A committed position is kept in the store about this often.
-const KEEP_EVERY_MS: u64 = 60_000;
-/// An idle partition's clock watermark is renewed about this often.
-const IDLE_EVERY_MS: u64 = 10_000;
 /// Spilled metadata that is kept below the committed one.
 const SPILLS_KEPT: usize = 3;
 const SPILLS_LOOKED_AT: usize = 1_000;
-/// After a commit that failed.
-const PAUSE_MS: u64 = 1_000;
 
 pub struct Item {
     pub partition: TopicPartition,
@@ -64,6 +58,7 @@ impl Engine {
 
     pub(super) fn on_committed(&mut self, (items, outcome): Done) -> Result<(), RunError> {
         let now = self.world.clock.now();
+        let keep_every_ms = self.world.settings.pace.keep_every_ms;
         progress::committed(&outcome);
         match outcome {
             Ok(()) => {
@@ -71,7 +66,7 @@ impl Engine {
                     if let Some(owned) =
                         self.owned.get_mut(&item.partition).filter(|owned| owned.ownership == item.ownership)
                     {
-                        owned.commit_acked(item, now);
+                        owned.commit_acked(item, keep_every_ms, now);
                     }
                 }
                 Ok(())
@@ -94,7 +89,7 @@ impl Engine {
     fn postpone(&mut self, items: &[Item], now: u64) {
         for item in items {
             if let Some(owned) = self.owned.get_mut(&item.partition) {
-                owned.commit_not_before = now + PAUSE_MS;
+                owned.commit_not_before = now + self.world.settings.pace.commit_pause_ms;
             }
         }
     }
@@ -106,7 +101,7 @@ impl Owned {
         if let Some((commit, metadata)) = self.core.committable(limit) {
             return Some(self.item(partition, commit, metadata, false));
         }
-        let idle = self.is_idle(now) && now >= self.committed_at + IDLE_EVERY_MS;
+        let idle = self.is_idle(now) && now >= self.committed_at + world.settings.pace.idle_every_ms;
         let watermark_ms = world.clock.wall_ms() - self.stream.out_of_orderness_ms;
         let (commit, metadata) = idle.then(|| self.core.idle_commit(watermark_ms, limit)).flatten()?;
         Some(self.item(partition, commit, metadata, true))
@@ -123,10 +118,10 @@ impl Owned {
         Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle }
     }
 
-    fn commit_acked(&mut self, item: &Item, now: u64) {
+    fn commit_acked(&mut self, item: &Item, keep_every_ms: u64, now: u64) {
         self.core.commit_acked(item.commit.position);
         self.committed_at = now;
-        if now >= self.kept_at + KEEP_EVERY_MS {
+        if now >= self.kept_at + keep_every_ms {
             self.kept_at = now;
             self.core.keep(&item.commit);
         }

@@ -143,7 +143,7 @@ impl Engine {
     pub(super) fn evict(&mut self) {
         let now = self.world.clock.now();
         let short = self.memory_bytes() > self.world.settings.parts_bytes / 4 * 3;
-        let untouched_since = if short { now } else { now.saturating_sub(COLD_MS) };
+        let untouched_since = if short { now } else { now.saturating_sub(self.world.settings.pace.cold_ms) };
         let evict_one = |owned: &mut Owned| owned.core.evict(untouched_since);
         let evicted: usize = self.owned.values_mut().map(evict_one).sum();
         if evicted > 0 {
@@ -154,9 +154,6 @@ impl Engine {
 
 /// Batches of a partition that are decoded, or being so, and not yet folded.
 const DECODED_AHEAD: usize = 2;
-
-/// A durable part that nothing has touched for this long leaves memory.
-const COLD_MS: u64 = 300_000;
 
 impl Owned {
     fn count(&mut self, keyed: &crate::keys::Keyed) {

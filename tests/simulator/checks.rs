@@ -1,0 +1,541 @@
+//! What must be true: of every write when it is made, of every commit when it is accepted, after
+//! every power cut, and at rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use etiage::commit::{Commit, Metadata};
+use etiage::part::Stored;
+use etiage::source::Committed;
+use etiage::store::{BeforeWrite, PartWrite, PositionKind, RowId, RowWrite, Slot, StoredPosition};
+use etiage::window::{Aggregate, Width};
+
+use crate::cells::{RowCells, RowPlace, RowView, TABLES};
+use crate::meaning::{HOUR_MS, MINUTE_MS};
+use crate::oracle::{Place, Sum, Sums, Version, revision_at, window};
+use crate::world::State;
+
+/// A thousandth, the unit of the values.
+const UNIT: f64 = 1_000.0;
+/// What a reading may add to the memory of the parts, bytes, in all views and widths; generously.
+const READING_BYTES: usize = 6_000;
+
+fn sum_of(aggregate: &Aggregate) -> Sum {
+    let (_, low) = aggregate.squares.words();
+    Sum {
+        count: aggregate.count,
+        sum: aggregate.sum,
+        squares: low as i128,
+        min: aggregate.min,
+        max: aggregate.max,
+        alarms: aggregate.alarms,
+        active: aggregate.active,
+        outliers: aggregate.outliers,
+    }
+}
+
+/// The nearest double: both numbers are whole and below 2⁵³, and a division rounds once.
+fn mean(sum: &Sum) -> f64 {
+    sum.sum as f64 / (sum.count as f64 * UNIT)
+}
+
+fn deviation(sum: &Sum) -> f64 {
+    let spread = i128::from(sum.count) * sum.squares - sum.sum * sum.sum;
+    (spread as f64).sqrt() / (sum.count as f64 * UNIT)
+}
+
+fn near(found: f64, expected: f64) -> bool {
+    (found - expected).abs() <= 1e-13 * expected.abs()
+}
+
+impl State {
+    fn width_number(&self, view: usize, width: Width) -> Option<usize> {
+        let name = width.to_string();
+        self.views[view].widths.iter().position(|known| *known == name)
+    }
+
+    fn place(&self, slot: &Slot) -> Option<(usize, Place)> {
+        let view = self.view(&slot.view)?;
+        let width = self.width_number(view, slot.width)?;
+        Some((view, (width, slot.tenant.to_string(), slot.key.to_string(), slot.start_ms)))
+    }
+
+    fn chain(&self, partition: usize, view: usize, place: &Place) -> &[Version] {
+        let history = self.partitions[partition].truth[view].as_ref();
+        history.and_then(|history| history.parts.get(place)).map_or(&[], Vec::as_slice)
+    }
+
+    /// A part is what some prefix of its log makes of it, whole, at its revision.
+    pub fn check_part(&mut self, part: &PartWrite) {
+        if let Err(why) = self.part_is_a_prefix(part) {
+            self.fail(format!("part {:?} of {:?}: {why}", part.slot, part.source));
+        }
+    }
+
+    fn part_is_a_prefix(&self, part: &PartWrite) -> Result<(), String> {
+        let stored = Stored::decode(&part.state).map_err(|error| error.to_string())?;
+        let (view, place) = self.place(&part.slot).ok_or("no such view or width")?;
+        let partition = self.source(part.source).ok_or("no such source")?;
+        let chain = self.chain(partition, view, &place);
+        let version = chain.get((stored.revision as usize).wrapping_sub(1));
+        let version = version.ok_or_else(|| format!("has revision {} of {}", stored.revision, chain.len()))?;
+        let found: BTreeMap<&str, Sum> =
+            stored.aggregates.iter().map(|(name, aggregate)| (&**name, sum_of(aggregate))).collect();
+        let same =
+            found.len() == version.sums.len() && version.sums.iter().all(|(name, sum)| found.get(name) == Some(sum));
+        if !same || stored.next.0 != version.next {
+            return Err(format!("revision {} is {found:?} up to {}, not {version:?}", stored.revision, stored.next));
+        }
+        let stamp = self.epoch_us(view) + stored.revision as i64;
+        if part.stamp.0 != stamp {
+            return Err(format!("is written at {} instead of {stamp}", part.stamp.0));
+        }
+        Ok(())
+    }
+
+    /// What a quorum has acknowledged, a quorum tells.
+    pub fn check_revision_stays(&mut self, slot: u32, source: u8, found: i64, acked: i64) {
+        let known = self.acked.get(&(slot, source)).copied().unwrap_or(0);
+        // A power cut since the question was asked excuses.
+        if found < acked && known >= acked {
+            let slot = self.names.slot_of(slot).clone();
+            self.fail(format!("part {slot:?} of source {source} went back from {acked} to {found}"));
+        }
+    }
+
+    /// Some choice of one prefix of each part has this sum of revisions, and fits.
+    fn some_merge(&self, view: usize, place: &Place, metric: &str, revision: i64, fits: &dyn Fn(&Sum) -> bool) -> bool {
+        // What was read last is mostly what was merged.
+        if let Some(sum) = self.last_read(view, place, metric, revision)
+            && fits(&sum)
+        {
+            return true;
+        }
+        let chains: Vec<&[Version]> = (0..self.partitions.len())
+            .map(|partition| self.chain(partition, view, place))
+            .filter(|chain| !chain.is_empty())
+            .collect();
+        choose(&chains, metric, revision, &Sum::default(), fits)
+    }
+
+    /// The merge of the parts that were last read for the place, if they have so many revisions in all.
+    fn last_read(&self, view: usize, place: &Place, metric: &str, revision: i64) -> Option<Sum> {
+        let read = self.reads.get(&self.names.known(&self.slot(view, place))?)?;
+        let epoch_us = self.epoch_us(view);
+        let (mut sum, mut left) = (Sum::default(), revision);
+        for (source, stamp) in read {
+            let number = stamp - epoch_us;
+            let version = self.chain(*source as usize, view, place).get(usize::try_from(number - 1).ok()?)?;
+            version.sums.get(metric).iter().for_each(|here| sum.merge(here));
+            left -= number;
+        }
+        (left == 0).then_some(sum)
+    }
+
+    /// A row is the merge of some prefixes.
+    pub fn check_row(&mut self, row: &RowWrite, place: RowPlace) {
+        if !self.rows_seen.insert((place, row.revision, row.count)) {
+            return;
+        }
+        let Some((view, at)) = self.place(&row.slot) else {
+            return self.fail(format!("row {:?} of nothing", row.slot));
+        };
+        let fits = |sum: &Sum| says(row, sum);
+        if row.stamp.0 != self.epoch_us(view) + row.revision {
+            self.fail(format!("row {:?} of revision {} is written at {}", row.slot, row.revision, row.stamp.0));
+        }
+        if !self.some_merge(view, &at, &row.metric, row.revision, &fits) {
+            self.fail(format!("row {row:?} is no merge of prefixes"));
+        }
+    }
+
+    pub fn check_before(&mut self, row: &BeforeWrite) {
+        let Some((view, place)) = self.place(&row.slot) else { return self.fail(format!("{row:?} of nothing")) };
+        let earlier = (place.0, place.1, place.2, place.3 - 3 * HOUR_MS);
+        let revision = row.stamp.0 - self.epoch_us(view);
+        let fits = |sum: &Sum| sum.count > 0 && mean(sum) == row.mean_before;
+        if !self.some_merge(view, &earlier, &row.metric, revision, &fits) {
+            self.fail(format!("{row:?} is the mean of no merge of prefixes"));
+        }
+    }
+
+    /// At some time, what all partitions that fed the view had committed proved the window over.
+    pub fn check_final(&mut self, row: &RowId) {
+        let Some((view, place)) = self.place(&row.slot) else { return self.fail(format!("{row:?} of nothing")) };
+        let meaning = &self.views[view];
+        let (_, end_ms) = window(meaning.widths[place.0], row.slot.start_ms);
+        let over_ms = end_ms + meaning.lateness_ms.unwrap_or(0);
+        if self.proven_ms[view].is_none_or(|proven_ms| proven_ms < over_ms) {
+            let proven_ms = self.proven_ms[view];
+            self.fail(format!("{row:?} is marked final, and the commits prove no more than {proven_ms:?}"));
+        }
+    }
+
+    /// A commit may have moved the view's watermark on. (A partition that is added takes nothing back.)
+    fn prove(&mut self, view: usize) {
+        let (meaning, behind_ms) = (&self.views[view], self.plan.variant.out_of_orderness_ms());
+        let watermark_ms = |partition: &crate::world::Partition| {
+            let commit = partition.furthest.as_ref();
+            let known = commit.and_then(|commit| commit.views.iter().find(|known| *known.view == *meaning.name));
+            let watermark_ms = known.and_then(|known| known.max_ms).map(|max_ms| max_ms - behind_ms);
+            watermark_ms.max(partition.idle_ms)
+        };
+        let feeding = self.partitions.iter().filter(|partition| partition.exists && partition.truth[view].is_some());
+        self.proven_ms[view] = self.proven_ms[view].max(feeding.map(watermark_ms).min().flatten());
+    }
+
+    pub fn check_memory(&mut self, bytes: u64) {
+        let limit = self.plan.parts_bytes + self.plan.batch * 4 * READING_BYTES;
+        if bytes > limit as u64 {
+            self.fail(format!("{bytes} bytes of parts with a budget of {}", self.plan.parts_bytes));
+        }
+    }
+
+    pub fn check_position(&mut self, position: &StoredPosition) {
+        let Some(partition) = self.source(position.source) else { return self.fail("a position of nothing") };
+        match Commit::decode(&position.metadata) {
+            Ok(Metadata::Whole(commit)) => self.check_prefixes(partition, &commit),
+            _ => self.fail(format!("a stored position of {partition} that cannot be read")),
+        }
+    }
+
+    /// The tallies and maxima are those of the records below the positions.
+    fn check_prefixes(&mut self, partition: usize, commit: &Commit) {
+        if let Err(why) = self.prefixes_are_true(partition, commit) {
+            let name = &self.partitions[partition].name;
+            self.fail(format!("a position {} of {name}: {why}", commit.position));
+        }
+    }
+
+    fn prefixes_are_true(&self, partition: usize, commit: &Commit) -> Result<(), String> {
+        let of = &self.partitions[partition];
+        if commit.source != of.source {
+            return Err("names another source".to_owned());
+        }
+        for (meaning, truth) in self.views.iter().zip(&of.truth) {
+            let Some(truth) = truth else { continue };
+            let known = commit.views.iter().find(|known| *known.view == *meaning.name);
+            let known = known.ok_or_else(|| format!("lacks view {}", meaning.name))?;
+            let prefix = truth.at(known.position.0);
+            if known.max_ms != prefix.max_ms {
+                return Err(format!("{} has maximum {:?}, not {:?}", meaning.name, known.max_ms, prefix.max_ms));
+            }
+            for ((width, tally), expected) in known.tallies.iter().zip(&prefix.tallies) {
+                let found = crate::oracle::Tally {
+                    seen: tally.seen,
+                    folded: tally.folded,
+                    late: tally.late,
+                    rejected: tally.rejected,
+                    outside: tally.outside,
+                    unkeyed: tally.unkeyed,
+                    filtered: tally.filtered,
+                    missing: [0, 1].map(|metric| tally.missing.get(metric).copied().unwrap_or(0)),
+                };
+                if found != *expected || !tally.adds_up() {
+                    return Err(format!("{} {width} tallies {found:?}, not {expected:?}", meaning.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The coordinator takes a commit: from now on it must be a true statement about the store.
+    pub fn accept(&mut self, id: u64, partition: usize, committed: Committed) {
+        self.commits += 1;
+        let name = self.partitions[partition].name.clone();
+        self.tell(|| format!("{id} commits {name} up to {}", committed.offset));
+        let commit = match Commit::decode(&committed.metadata) {
+            Ok(Metadata::Whole(commit)) => Some(commit),
+            Ok(Metadata::Spilled(head)) => self.spilled(head),
+            Err(_) => None,
+        };
+        let Some(commit) = commit else { return self.fail(format!("a commit of {name} that does not prove itself")) };
+        if commit.position != committed.offset {
+            return self.fail(format!("a commit of {name} for another position"));
+        }
+        if self.weather.fail == 0.0 && commit.position.0 > self.partitions[partition].log_end() {
+            return self.fail(format!("a commit of {name} beyond the log"));
+        }
+        self.check_prefixes(partition, &commit);
+        self.advance();
+        self.check_commit(partition, &commit, true);
+        let of = &mut self.partitions[partition];
+        of.idle_ms = of.idle_ms.max(commit.idle_ms);
+        of.committed = Some(committed);
+        if of.furthest.as_ref().is_none_or(|furthest| furthest.position < commit.position) {
+            of.furthest = Some(commit);
+        }
+        (0..self.views.len()).for_each(|view| self.prove(view));
+    }
+
+    /// The rest of a spilled commit, from whichever replica has it.
+    fn spilled(&self, head: Commit) -> Option<Commit> {
+        let all = self.replicas.iter().flat_map(|replica| replica.positions());
+        let mut mine = all.filter(|known| {
+            known.source == head.source && known.kind == PositionKind::Spill && known.offset == head.position
+        });
+        match Commit::decode(&mine.next()?.metadata) {
+            Ok(Metadata::Whole(commit)) => head.join(&commit),
+            _ => None,
+        }
+    }
+
+    /// Every part that holds a record below the position lies on a quorum, its row was merged after
+    /// that, and what had to leave has left. With `further`, only what lies beyond earlier commits.
+    fn check_commit(&mut self, partition: usize, commit: &Commit, further: bool) {
+        for view in 0..self.views.len() {
+            let Some(known) = commit.views.iter().find(|known| *known.view == *self.views[view].name) else { continue };
+            let to = known.position.0;
+            let from = if further { self.partitions[partition].checked[view] } else { 0 };
+            if let Err(why) = self.is_durable(partition, view, from, to) {
+                let name = &self.partitions[partition].name;
+                return self.fail(format!("{name} is committed up to {to} of {}, but {why}", self.views[view].name));
+            }
+            let checked = &mut self.partitions[partition].checked[view];
+            *checked = to.max(*checked);
+        }
+    }
+
+    fn is_durable(&self, partition: usize, view: usize, from: i64, to: i64) -> Result<(), String> {
+        let of = &self.partitions[partition];
+        let Some(truth) = &of.truth[view] else { return Ok(()) };
+        let due = truth.outgoing.iter().filter(|(offset, _)| (from..to).contains(offset));
+        if let Some((_, missing)) = due.into_iter().find(|(_, name)| !self.sent.contains(name)) {
+            return Err(format!("{missing:?} has not left"));
+        }
+        for (place, chain) in &truth.parts {
+            let revision = revision_at(chain, to);
+            if revision == 0 || revision == revision_at(chain, from) {
+                continue;
+            }
+            self.reaches(partition, view, place, &chain[revision - 1], revision as i64)?;
+        }
+        Ok(())
+    }
+
+    /// Whichever two replicas answer.
+    fn reaches(
+        &self,
+        partition: usize,
+        view: usize,
+        place: &Place,
+        version: &Version,
+        revision: i64,
+    ) -> Result<(), String> {
+        let slot = self.slot(view, place);
+        let stamp = self.epoch_us(view) + revision;
+        let number = self.names.known(&slot).ok_or_else(|| format!("nobody has heard of {slot:?}"))?;
+        for quorum in self.quorums() {
+            let part = quorum.iter().filter_map(|replica| self.replicas[*replica].part(number, partition as u8)).max();
+            if part.is_none_or(|(found, _)| found < stamp) {
+                return Err(format!("part {slot:?} lacks revision {revision} on {quorum:?}"));
+            }
+            for metric in version.sums.keys() {
+                for table in 0..TABLES {
+                    let row = self.row(quorum, table, &slot, metric);
+                    let reached = row.as_ref().and_then(|row| row.cells[RowCells::REVISION]);
+                    if reached.is_none_or(|(found, _)| found < stamp) {
+                        return Err(format!("row {slot:?} {metric} lacks revision {revision} on {quorum:?}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn slot(&self, view: usize, place: &Place) -> Slot {
+        let meaning = &self.views[view];
+        let live = self.generations.iter().filter(|record| record.view == meaning.name);
+        Slot {
+            view: meaning.name.into(),
+            generation: live.map(|record| record.generation).max().unwrap_or(1),
+            width: meaning.widths[place.0].parse().expect("a width"),
+            tenant: place.1.as_str().into(),
+            key: place.2.as_str().into(),
+            start_ms: place.3,
+        }
+    }
+
+    fn row(&self, quorum: [usize; 2], table: usize, slot: &Slot, metric: &str) -> Option<RowView> {
+        let place = (self.names.known(slot)?, self.names.known_metric(metric)?);
+        self.row_at(quorum, table, place)
+    }
+
+    fn row_at(&self, quorum: [usize; 2], table: usize, place: RowPlace) -> Option<RowView> {
+        let [one, other] = quorum.map(|replica| self.replicas[replica].row(table, place));
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.join(&other);
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// After a power cut or a loss: every commit that was ever accepted is still true.
+    pub fn check_all_commits(&mut self) {
+        self.advance();
+        for partition in 0..self.partitions.len() {
+            if let Some(commit) = self.partitions[partition].furthest.clone() {
+                self.check_commit(partition, &commit, false);
+            }
+        }
+    }
+
+    // ---- at rest
+
+    pub fn check_rest(&mut self) {
+        self.check_all_commits();
+        for partition in 0..self.partitions.len() {
+            let of = &self.partitions[partition];
+            let end = of.log_end().max(crate::world::start_of(&self.plan, 1, &of.records, of.log_start, of.exists));
+            if of.exists && of.shown > 0 && of.committed_offset() < end {
+                let name = of.name.clone();
+                self.fail(format!(
+                    "{name} ends at {end} and is committed up to {}",
+                    self.partitions[partition].committed_offset()
+                ));
+            }
+        }
+        for view in 0..self.views.len() {
+            let mut merged: BTreeMap<Place, (i64, Sums)> = BTreeMap::new();
+            for partition in 0..self.partitions.len() {
+                self.check_parts(partition, view, &mut merged);
+            }
+            if let Err(why) = self.rows_are_right(view, &merged) {
+                self.fail(why);
+            }
+        }
+    }
+
+    /// Every part is what the whole log makes of it, on every quorum.
+    fn check_parts(&mut self, partition: usize, view: usize, merged: &mut BTreeMap<Place, (i64, Sums)>) {
+        let of = &self.partitions[partition];
+        let Some(truth) = of.truth[view].clone().filter(|_| of.exists) else { return };
+        for (place, chain) in &truth.parts {
+            let version = chain.last().expect("a part has a revision");
+            let (revision, sums) = merged.entry(place.clone()).or_default();
+            *revision += chain.len() as i64;
+            version.sums.iter().for_each(|(name, sum)| sums.entry(name).or_default().merge(sum));
+            let (slot, stamp) = (self.slot(view, place), self.epoch_us(view) + chain.len() as i64);
+            for quorum in self.quorums() {
+                let found = self.names.known(&slot).and_then(|slot| {
+                    quorum.iter().filter_map(|replica| self.replicas[*replica].part(slot, partition as u8)).max()
+                });
+                // That it is the right content, its writing has shown.
+                if found.as_ref().is_none_or(|(found, _)| *found != stamp) {
+                    let found = found.map(|(stamp, _)| stamp);
+                    return self
+                        .fail(format!("at rest part {slot:?} of source {partition} is at {found:?}, not {stamp}"));
+                }
+            }
+        }
+    }
+
+    fn rows_are_right(&self, view: usize, merged: &BTreeMap<Place, (i64, Sums)>) -> Result<(), String> {
+        let over_ms = self.surely_over(view);
+        for quorum in self.quorums() {
+            for table in 0..TABLES {
+                let mut there: BTreeSet<RowPlace> = quorum
+                    .iter()
+                    .flat_map(|replica| self.replicas[*replica].rows(table))
+                    .filter(|((slot, _), row)| {
+                        row.is_row() && *self.names.slot_of(*slot).view == *self.views[view].name
+                    })
+                    .map(|(place, _)| place)
+                    .collect();
+                for (place, (revision, sums)) in merged {
+                    let slot = self.slot(view, place);
+                    for (metric, sum) in sums {
+                        let row = self.row(quorum, table, &slot, metric);
+                        let row = row.ok_or_else(|| format!("at rest there is no row {slot:?} {metric}"))?;
+                        self.row_is_right(view, place, &row, *revision, metric, sum, merged)
+                            .map_err(|why| format!("at rest row {slot:?} {metric}: {why}"))?;
+                        let (_, end_ms) = window(self.views[view].widths[place.0], place.3);
+                        if over_ms.is_some_and(|over_ms| end_ms <= over_ms) && !row.marked {
+                            return Err(format!("at rest row {slot:?} {metric} is not final"));
+                        }
+                        let known = self.names.known(&slot).zip(self.names.known_metric(metric));
+                        known.map(|place| there.remove(&place));
+                    }
+                }
+                if let Some((slot, metric)) = there.first() {
+                    let (slot, metric) = (self.names.slot_of(*slot), self.names.metric_of(*metric));
+                    return Err(format!("at rest row {slot:?} {metric} is explained by no reading"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a row, its place, and all that it must say")]
+    fn row_is_right(
+        &self,
+        view: usize,
+        place: &Place,
+        row: &RowView,
+        revision: i64,
+        metric: &str,
+        sum: &Sum,
+        merged: &BTreeMap<Place, (i64, Sums)>,
+    ) -> Result<(), String> {
+        let stamp = self.epoch_us(view) + revision;
+        if let Some(cell) = row.cells.iter().position(|cell| cell.is_none_or(|(found, _)| found != stamp)) {
+            return Err(format!("cell {cell} is {:?}, not of revision {revision}", row.cells[cell]));
+        }
+        let cell = |number: usize| row.cell(number).unwrap_or_default();
+        let double = |number: usize| f64::from_bits(cell(number) as u64);
+        let counts = [sum.count, sum.alarms, sum.active, sum.outliers].map(|count| count as i64);
+        let (_, end_ms) = window(self.views[view].widths[place.0], place.3);
+        let right = [cell(0), cell(5), cell(6), cell(7)] == counts
+            && double(1) == mean(sum)
+            && double(2) == sum.min as f64 / UNIT
+            && double(3) == sum.max as f64 / UNIT
+            && near(double(4), deviation(sum))
+            && cell(RowCells::REVISION) == revision
+            && cell(9) == end_ms;
+        if !right {
+            return Err(format!("says {row:?}, not {sum:?}"));
+        }
+        let hourly = self.views[view].widths[place.0] == "1h";
+        let earlier = (place.0, place.1.clone(), place.2.clone(), place.3 - 3 * HOUR_MS);
+        let before = merged.get(&earlier).filter(|_| hourly).and_then(|(_, sums)| sums.get(metric)).map(mean);
+        let found = row.before.map(|(_, mean)| f64::from_bits(mean as u64));
+        if found != before {
+            return Err(format!("has the mean {found:?} of three hours before, not {before:?}"));
+        }
+        Ok(())
+    }
+
+    /// Windows that end by this are final at rest: what all partitions have committed of their own readings says so.
+    fn surely_over(&self, view: usize) -> Option<i64> {
+        let meaning = &self.views[view];
+        let feeding = self.partitions.iter().filter(|partition| partition.exists);
+        let newest = feeding.filter_map(|partition| Some(partition.truth[view].as_ref()?.at(i64::MAX).max_ms));
+        let least_ms = newest.min()?? - self.plan.variant.out_of_orderness_ms();
+        let over_ms = least_ms - meaning.lateness_ms.unwrap_or(0);
+        // A sweep closes whole windows, and moves by the widest step that holds the watermark.
+        Some(over_ms - over_ms.rem_euclid(MINUTE_MS))
+    }
+}
+
+fn says(row: &RowWrite, sum: &Sum) -> bool {
+    let counts = [row.count, row.alarms, row.active, row.outliers];
+    counts == [sum.count, sum.alarms, sum.active, sum.outliers].map(|count| count as i64)
+        && row.mean == mean(sum)
+        && row.min == sum.min as f64 / UNIT
+        && row.max == sum.max as f64 / UNIT
+        && near(row.stddev, deviation(sum))
+}
+
+/// Whether some choice of one prefix of each chain has this many revisions in all, and fits.
+fn choose(chains: &[&[Version]], metric: &str, left: i64, so_far: &Sum, fits: &dyn Fn(&Sum) -> bool) -> bool {
+    let Some((chain, rest)) = chains.split_first() else { return left == 0 && fits(so_far) };
+    let most: i64 = rest.iter().map(|chain| chain.len() as i64).sum();
+    let range = (left - most).max(0)..=left.min(chain.len() as i64);
+    range.into_iter().any(|revision| {
+        let mut sum = *so_far;
+        let here = if revision > 0 { chain[revision as usize - 1].sums.get(metric) } else { None };
+        here.iter().for_each(|here| sum.merge(here));
+        choose(rest, metric, left - revision, &sum, fits)
+    })
+}

@@ -145,11 +145,6 @@ impl RowView {
     pub fn cell(&self, number: usize) -> Option<i64> {
         self.cells[number].map(|(_, value)| value)
     }
-
-    /// It can be seen: `count` is there.
-    pub fn is_row(&self) -> bool {
-        self.cells[0].is_some()
-    }
 }
 
 #[derive(Default)]
@@ -220,8 +215,16 @@ impl Replica {
         self.rows[table].get(&place).map(RowView::of)
     }
 
-    pub fn rows(&self, table: usize) -> impl Iterator<Item = (RowPlace, RowView)> + '_ {
-        self.rows[table].iter().map(|(place, state)| (*place, RowView::of(state)))
+    /// Of every row that something was ever written of; whether it can be seen (`count` is there).
+    pub fn rows(&self, table: usize) -> impl Iterator<Item = (RowPlace, bool)> + '_ {
+        let seen = |state: &RowState| state.writes.iter().any(|written| written.value.0 & 1 == 1);
+        self.rows[table].iter().map(move |(place, state)| (*place, seen(state)))
+    }
+
+    /// The timestamp of one cell of a row.
+    pub fn stamp(&self, table: usize, place: RowPlace, cell: usize) -> Option<i64> {
+        let writes = self.rows[table].get(&place)?.writes.iter();
+        writes.filter(|written| written.value.0 >> cell & 1 == 1).map(|written| written.stamp).max()
     }
 
     /// (cursor, closed)

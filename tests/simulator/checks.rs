@@ -9,7 +9,7 @@ use etiage::source::Committed;
 use etiage::store::{BeforeWrite, PartWrite, PositionKind, RowId, RowWrite, Slot, StoredPosition};
 use etiage::window::{Aggregate, Width};
 
-use crate::cells::{RowCells, RowPlace, RowView, TABLES};
+use crate::cells::{Replica, RowCells, RowPlace, RowView, TABLES};
 use crate::meaning::{HOUR_MS, MINUTE_MS};
 use crate::oracle::{Place, Sum, Sums, Version, revision_at, window};
 use crate::world::State;
@@ -193,20 +193,21 @@ impl State {
     pub fn check_position(&mut self, position: &StoredPosition) {
         let Some(partition) = self.source(position.source) else { return self.fail("a position of nothing") };
         match Commit::decode(&position.metadata) {
-            Ok(Metadata::Whole(commit)) => self.check_prefixes(partition, &commit),
+            // Of who lacks a view; it is committed by nobody.
+            Ok(Metadata::Whole(commit)) => self.check_prefixes(partition, &commit, false),
             _ => self.fail(format!("a stored position of {partition} that cannot be read")),
         }
     }
 
     /// The tallies and maxima are those of the records below the positions.
-    fn check_prefixes(&mut self, partition: usize, commit: &Commit) {
-        if let Err(why) = self.prefixes_are_true(partition, commit) {
+    fn check_prefixes(&mut self, partition: usize, commit: &Commit, all: bool) {
+        if let Err(why) = self.prefixes_are_true(partition, commit, all) {
             let name = &self.partitions[partition].name;
             self.fail(format!("a position {} of {name}: {why}", commit.position));
         }
     }
 
-    fn prefixes_are_true(&self, partition: usize, commit: &Commit) -> Result<(), String> {
+    fn prefixes_are_true(&self, partition: usize, commit: &Commit, all: bool) -> Result<(), String> {
         let of = &self.partitions[partition];
         if commit.source != of.source {
             return Err("names another source".to_owned());
@@ -214,7 +215,12 @@ impl State {
         for (meaning, truth) in self.views.iter().zip(&of.truth) {
             let Some(truth) = truth else { continue };
             let known = commit.views.iter().find(|known| *known.view == *meaning.name);
-            let known = known.ok_or_else(|| format!("lacks view {}", meaning.name))?;
+            let Some(known) = known else {
+                if all {
+                    return Err(format!("lacks view {}", meaning.name));
+                }
+                continue;
+            };
             let prefix = truth.at(known.position.0);
             if known.max_ms != prefix.max_ms {
                 return Err(format!("{} has maximum {:?}, not {:?}", meaning.name, known.max_ms, prefix.max_ms));
@@ -255,7 +261,7 @@ impl State {
         if self.weather.fail == 0.0 && commit.position.0 > self.partitions[partition].log_end() {
             return self.fail(format!("a commit of {name} beyond the log"));
         }
-        self.check_prefixes(partition, &commit);
+        self.check_prefixes(partition, &commit, true);
         self.advance();
         self.check_commit(partition, &commit, true);
         let of = &mut self.partitions[partition];
@@ -324,22 +330,29 @@ impl State {
         let slot = self.slot(view, place);
         let stamp = self.epoch_us(view) + revision;
         let number = self.names.known(&slot).ok_or_else(|| format!("nobody has heard of {slot:?}"))?;
-        for quorum in self.quorums() {
-            let part = quorum.iter().filter_map(|replica| self.replicas[*replica].part(number, partition as u8)).max();
-            if part.is_none_or(|(found, _)| found < stamp) {
-                return Err(format!("part {slot:?} lacks revision {revision} on {quorum:?}"));
-            }
-            for metric in version.sums.keys() {
-                for table in 0..TABLES {
-                    let row = self.row(quorum, table, &slot, metric);
-                    let reached = row.as_ref().and_then(|row| row.cells[RowCells::REVISION]);
-                    if reached.is_none_or(|(found, _)| found < stamp) {
-                        return Err(format!("row {slot:?} {metric} lacks revision {revision} on {quorum:?}"));
-                    }
-                }
+        if !self
+            .on_every_quorum(|replica| replica.part(number, partition as u8).is_some_and(|(found, _)| found >= stamp))
+        {
+            return Err(format!("some quorum lacks revision {revision} of part {slot:?}"));
+        }
+        for metric in version.sums.keys() {
+            let place = self.names.known_metric(metric).map(|metric| (number, metric));
+            let reached = |replica: &Replica, table| {
+                let stamp_of = |place| replica.stamp(table, place, RowCells::REVISION);
+                place.and_then(stamp_of).is_some_and(|found| found >= stamp)
+            };
+            if !(0..TABLES).all(|table| self.on_every_quorum(|replica| reached(replica, table))) {
+                return Err(format!("some quorum lacks revision {revision} of row {slot:?} {metric}"));
             }
         }
         Ok(())
+    }
+
+    /// Whichever two replicas answer, one of them has it.
+    fn on_every_quorum(&self, has: impl Fn(&Replica) -> bool) -> bool {
+        let answering = self.replicas.iter().enumerate().filter(|(number, _)| self.lost != Some(*number));
+        let lacking = answering.filter(|(_, replica)| !has(replica)).count();
+        lacking <= 1
     }
 
     pub fn slot(&self, view: usize, place: &Place) -> Slot {
@@ -438,9 +451,7 @@ impl State {
                 let mut there: BTreeSet<RowPlace> = quorum
                     .iter()
                     .flat_map(|replica| self.replicas[*replica].rows(table))
-                    .filter(|((slot, _), row)| {
-                        row.is_row() && *self.names.slot_of(*slot).view == *self.views[view].name
-                    })
+                    .filter(|((slot, _), seen)| *seen && *self.names.slot_of(*slot).view == *self.views[view].name)
                     .map(|(place, _)| place)
                     .collect();
                 for (place, (revision, sums)) in merged {

@@ -28,7 +28,7 @@ impl State {
     pub fn takers(&self) -> Vec<u64> {
         let takes = |member: &&u64| {
             let member = &self.members[*member];
-            member.alive && !member.leaving && !member.zombie && !member.rogue && member.paused_until <= self.now()
+            member.alive && !member.leaving && !member.zombie && member.paused_until <= self.now()
         };
         self.members.keys().filter(takes).copied().collect()
     }

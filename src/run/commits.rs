@@ -9,7 +9,7 @@ use crate::source::{CommitRequest, SourceError};
 use crate::store::{PositionKind, StoreError};
 
 use super::owned::Owned;
-use super::{Engine, RunError, World, progress};
+use super::{Engine, RunError, World, closer, progress};
 
 /// Spilled metadata that is kept below the committed one.
 const SPILLS_KEPT: usize = 3;
@@ -22,6 +22,8 @@ pub struct Item {
     pub request: CommitRequest,
     /// Says only that the partition is idle: not to be sent unless its log ends where it stands.
     idle: bool,
+    /// Its metadata is not in the store as it should be: not sent, but spilled again.
+    lacking: bool,
 }
 
 pub type Done = (Vec<Item>, Result<(), RunError>);
@@ -66,7 +68,7 @@ impl Engine {
                     if let Some(owned) =
                         self.owned.get_mut(&item.partition).filter(|owned| owned.ownership == item.ownership)
                     {
-                        owned.commit_acked(item, keep_every_ms, now);
+                        owned.commit_done(item, keep_every_ms, now);
                     }
                 }
                 Ok(())
@@ -115,10 +117,14 @@ impl Owned {
             leader_epoch: commit.leader_epoch,
             metadata,
         };
-        Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle }
+        Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle, lacking: false }
     }
 
-    fn commit_acked(&mut self, item: &Item, keep_every_ms: u64, now: u64) {
+    fn commit_done(&mut self, item: &Item, keep_every_ms: u64, now: u64) {
+        if item.lacking {
+            self.core.spill_again();
+            return;
+        }
         self.core.commit_acked(item.commit.position);
         self.committed_at = now;
         if now >= self.kept_at + keep_every_ms {
@@ -145,14 +151,35 @@ impl World {
             }
         }
         items.retain(|item| !behind.contains(&item.partition));
-        let requests: Vec<CommitRequest> = items.iter().map(|item| item.request.clone()).collect();
+        self.look_for_spills(items).await?;
+        let sent = items.iter().filter(|item| !item.lacking);
+        let requests: Vec<CommitRequest> = sent.map(|item| item.request.clone()).collect();
         self.source.commit(&requests).await?;
-        for item in items.iter().filter(|item| item.commit.encode().len() > self.source.metadata_limit()) {
+        for item in items.iter().filter(|item| !item.lacking && self.is_spilled(item)) {
             if let Err(error) = self.trim_spills(item).await {
                 tracing::warn!(%error, "old commit metadata was not removed from the store");
             }
         }
         Ok(())
+    }
+
+    /// What a commit relies on is read before: somebody whose clock is ahead, or who lacks a view, may
+    /// have written over it. Then it is spilled again.
+    async fn look_for_spills(&self, items: &mut [Item]) -> Result<(), RunError> {
+        for item in items.iter_mut().filter(|item| self.is_spilled(item)) {
+            let head = Commit { views: Vec::new(), ..item.commit.clone() };
+            let found = closer::spilled(&*self.store, self.source.group(), item.commit.source, head).await?;
+            item.lacking = found.as_ref() != Some(&item.commit);
+            if item.lacking {
+                let (partition, position) = (&item.partition, item.commit.position.0);
+                tracing::warn!(%partition, position, "spilled metadata was written over; it is spilled again");
+            }
+        }
+        Ok(())
+    }
+
+    fn is_spilled(&self, item: &Item) -> bool {
+        item.commit.encode().len() > self.source.metadata_limit()
     }
 
     /// Removes spills below the committed one but the newest few.

@@ -15,6 +15,7 @@ rm -rf "$tree"
 mkdir -p "$tree"
 (cd "$root" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp -p --parents -t "$tree")
 cd "$tree"
+export GIT_CEILING_DIRECTORIES=${tree%/*}     # it is no part of any repository around it
 
 wanted() { # name
   [ ${#names[@]} = 0 ] && return

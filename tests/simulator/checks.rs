@@ -276,10 +276,10 @@ impl State {
     /// The rest of a spilled commit, from whichever replica has it.
     fn spilled(&self, head: Commit) -> Option<Commit> {
         let all = self.replicas.iter().flat_map(|replica| replica.positions());
-        let mut mine = all.filter(|known| {
+        let mine = all.filter(|known| {
             known.source == head.source && known.kind == PositionKind::Spill && known.offset == head.position
         });
-        match Commit::decode(&mine.next()?.metadata) {
+        match Commit::decode(&mine.max_by_key(|known| known.written_at_ms)?.metadata) {
             Ok(Metadata::Whole(commit)) => head.join(&commit),
             _ => None,
         }

@@ -7,10 +7,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 from=${FROM:-1} seeds=${SEEDS:-20000}
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/etiage/target}
-tree=$CARGO_TARGET_DIR/mutations/tree
-
-# A copy of its own: what is changed here is never what somebody is working on.
+work=${CARGO_TARGET_DIR:-$HOME/.cache/etiage/target}/mutations
+tree=$work/tree
+# A copy of its own, and a target directory too: what is changed here is never what somebody is working on.
+export CARGO_TARGET_DIR=$work/target
 rm -rf "$tree"
 mkdir -p "$tree"
 (cd "$root" && git ls-files -z --cached --others --exclude-standard | xargs -0 cp -p --parents -t "$tree")

@@ -69,7 +69,12 @@ fn record(random: &mut Random, stream: usize, offset: i64, clock_ms: i64, varian
     let count = if random.chance(0.6) { 1 } else { 1 + random.below(4) };
     let mut texts = Vec::with_capacity(count);
     for index in 0..count {
-        let (reading, text) = reading(random, stream, clock_ms, variant);
+        let again = if random.chance(0.04) { texts.last().cloned() } else { None };
+        let (reading, text) = match (again, record.readings.last()) {
+            // Sent twice is counted twice.
+            (Some(text), Some((before, reading))) if *before + 1 == index => (Some(reading.clone()), text),
+            _ => reading(random, stream, clock_ms, variant),
+        };
         match reading {
             Some(reading) => record.readings.push((index, reading)),
             None => record.rejected.push(index),

@@ -53,7 +53,7 @@ pub fn run(plan: &Plan, tell: bool) -> Outcome {
     if outcome.is_err() {
         state.fail(format!("the simulator itself panicked: {}", last_panic()));
     }
-    let history = state.history.take().unwrap_or_default();
+    let history = state.history.take().map(|history| [state.show_logs(), history].concat()).unwrap_or_default();
     Outcome { failure: state.failure.take(), history, commits: state.commits }
 }
 

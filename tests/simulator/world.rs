@@ -189,6 +189,21 @@ impl State {
         }
     }
 
+    /// The records that have been sent, for people.
+    pub fn show_logs(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for partition in self.partitions.iter().filter(|partition| partition.exists) {
+            for record in &partition.records[..partition.shown] {
+                let payload = record.payload.as_deref().map_or("nothing".into(), String::from_utf8_lossy);
+                lines.push(format!(
+                    "{}/{} at {} by {}: {payload}",
+                    partition.name, record.offset, record.timestamp_ms, record.key
+                ));
+            }
+        }
+        lines
+    }
+
     /// Something that must never be has been seen; the first one counts.
     pub fn fail(&mut self, what: impl Display) {
         self.tell(|| format!("FAILED: {what}"));

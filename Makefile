@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test simulate mutations up down demo clean-services bench bench-kafka bench-wide build docs fmt fmt-check lint
+.PHONY: help run test simulate mutations chaos up down demo clean-services bench bench-kafka bench-wide build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ bench-kafka: build ## the whole engine from a real topic to rows in both stores:
 
 bench-wide: build ## 200 tenants x 18 regions x 10 metrics, and 1,000,000 stations, in the embedded store: rate, CPU, memory
 	@services/bench-wide.sh $(RELEASE)
+
+SEED ?= 1
+MINUTES ?= 5
+chaos: build ## kill, stop, cut off and restart engines, brokers and store nodes; then every row against a recount (SEED, MINUTES)
+	@services/need.sh servers python
+	@services/chaos.sh $(RELEASE) $(SEED) $(MINUTES)
 
 docs: ## docs/configuration.md anew from src/defaults.toml
 	@services/need.sh build

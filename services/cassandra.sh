@@ -8,15 +8,19 @@
 # CASSANDRA_HEAP (512m) count at the first start of a DIR. So does CASSANDRA_SECURITY=tls: TLS with certificates in
 # DIR/certificates (certificates.sh), users with passwords and permissions; the first user is cassandra/cassandra.
 # With CASSANDRA_SECURITY=mtls it asks for client certificates, too.
+# A node of several (cluster.sh): CASSANDRA_STORAGE (their port among themselves), CASSANDRA_TOKEN (its place in the
+# ring), CASSANDRA_SEEDS (host:port, with commas) and NETNS (common.sh).
 . "$(dirname "$0")/common.sh"
 
 ports() { # dir: chooses them at the first start, and keeps them
-  local dir=$1 host=${CASSANDRA_HOST:-127.0.0.1} port=${CASSANDRA_PORT:-9042} storage=7000
+  local dir=$1 host=${CASSANDRA_HOST:-127.0.0.1} port=${CASSANDRA_PORT:-9042} storage=${CASSANDRA_STORAGE:-}
   [ ! -f "$dir/env" ] || return 0
-  if [ "$port" = free ]; then port=$(free_port "$host"); storage=$(free_port "$host"); fi
+  if [ "$port" = free ]; then port=$(free_port "$host"); : "${storage:=$(free_port "$host")}"; fi
+  : "${storage:=7000}"
   mkdir -p "$dir"
-  printf 'HOST=%s\nPORT=%s\nSTORAGE=%s\nHEAP=%s\nSECURITY=%s\n' \
-    "$host" "$port" "$storage" "${CASSANDRA_HEAP:-512m}" "${CASSANDRA_SECURITY:-}" >"$dir/env"
+  printf 'HOST=%s\nPORT=%s\nSTORAGE=%s\nHEAP=%s\nSECURITY=%s\nTOKEN=%s\nSEEDS=%s\nNETNS=%s\n' \
+    "$host" "$port" "$storage" "${CASSANDRA_HEAP:-512m}" "${CASSANDRA_SECURITY:-}" \
+    "${CASSANDRA_TOKEN:-0}" "${CASSANDRA_SEEDS:-$host:$storage}" "${NETNS:-}" >"$dir/env"
 }
 
 # Small caches and memtables for a small machine. The commit log is synced as by default in
@@ -25,13 +29,13 @@ yaml() { # dir
   cat <<Y
 cluster_name: etiage
 num_tokens: 1
-initial_token: '0'
+initial_token: '${TOKEN:-0}'
 auto_bootstrap: false
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
 endpoint_snitch: SimpleSnitch
 seed_provider:
   - class_name: org.apache.cassandra.locator.SimpleSeedProvider
-    parameters: [{seeds: "$HOST:$STORAGE"}]
+    parameters: [{seeds: "$SEEDS"}]
 listen_address: $HOST
 rpc_address: $HOST
 storage_port: $STORAGE
@@ -89,23 +93,26 @@ Y
 
 # Without a JMX port there is no nodetool: one node needs none, and it is one port less to collide.
 start() { # dir
-  local dir=$1 java libs ready='Startup complete'
+  local dir=$1 java libs ready='Startup complete' settle=100
   java=$(java17) || die "cassandra needs Java 17: apt-get install openjdk-17-jre-headless (or set ETIAGE_JAVA)"
   libs=$(jars cassandra)
   ports "$dir"
+  NETNS= SEEDS=
   . "$dir/env"
+  SEEDS=${SEEDS:-$HOST:$STORAGE}
   if ! alive "$dir"; then
     if [ -n "${SECURITY:-}" ]; then
       "$HERE/certificates.sh" "$dir/certificates"
       [ -d "$dir/data" ] || ready='Created default superuser role'
     fi
     yaml "$dir" >"$dir/cassandra.yaml"
+    [ "$SEEDS" = "$HOST:$STORAGE" ] || settle=5000        # a ring that is made quicker breaks
     mapfile -t options < <(grep '^-' "$HERE/cassandra/jvm17.options")
     launch "$dir" "$java" "-Detiage.dir=$dir" -Djava.io.tmpdir="$dir/tmp" "-Xms$HEAP" "-Xmx$HEAP" -XX:TieredStopAtLevel=1 \
       "${options[@]}" -javaagent:"$(ls "$libs"/jamm-*.jar)" \
       -Dcassandra.config="file://$dir/cassandra.yaml" -Dcassandra.storagedir="$dir" -Dcassandra.logdir="$dir" \
       -Dlogback.configurationFile="file://$HERE/cassandra/logback.xml" -Dcassandra-foreground=yes \
-      -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.ring_delay_ms=100 -Dcassandra.superuser_setup_delay_ms=0 \
+      -Dcassandra.skip_wait_for_gossip_to_settle=0 -Dcassandra.ring_delay_ms=$settle -Dcassandra.superuser_setup_delay_ms=0 \
       -Dcassandra.available_processors=2 -XX:MaxDirectMemorySize=256m -XX:ErrorFile="$dir/hs_err.log" \
       -cp "$libs/*" org.apache.cassandra.service.CassandraDaemon
   fi

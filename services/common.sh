@@ -1,6 +1,7 @@
 # Sourced by the scripts beside it: where things lie, and the life of one server process.
 # A server lives in a directory of its own (`$dir`): `env` (its ports), its configuration, its data,
-# `out.log`, `pid`. Everything here is for development and tests: one node, no replication.
+# `out.log`, `pid`. Everything here is for development and tests: one node and no replication, unless cluster.sh
+# starts it. NETNS is the network namespace that a server runs in; none where empty.
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CACHE=${ETIAGE_CACHE:-$HOME/.cache/etiage}
@@ -65,6 +66,7 @@ launch() { # dir command...
   local dir=$1; shift
   [ ! -f "$dir/out.log" ] || { cat "$dir/out.log" >>"$dir/out.before.log"; : >"$dir/out.log"; }
   mkdir -p "$dir/tmp"
+  [ -z "${NETNS:-}" ] || set -- ip netns exec "$NETNS" "$@"
   setsid nohup "$@" >>"$dir/out.log" 2>&1 </dev/null 8>&- 9>&- &
   echo $! >"$dir/pid"
   for _ in $(seq 50); do alive "$dir" && return; sleep 0.02; done     # until the fork has become java

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One real Apache Kafka node (broker and controller in one) from Maven Central, on 127.0.0.1.
+# One real Apache Kafka node (broker and controller in one) from Maven Central, on a loopback address.
 #   kafka.sh fetch                 resolve the jars (once)
 #   kafka.sh start [DIR]           format at the first start, start, wait until ready, print the address
 #   kafka.sh address [DIR] [NAME]  where clients connect; by a listener's name (ssl, mtls, sasl_ssl, sasl_plaintext)
@@ -9,6 +9,8 @@
 # KAFKA_PORT (9092; `free` takes free ports) and KAFKA_HEAP (384m) count at the first start of a DIR. So does
 # KAFKA_SECURITY=1, which adds listeners with certificates in DIR/certificates (certificates.sh): ssl, mtls (a client
 # certificate is required), sasl_ssl and sasl_plaintext (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512; KAFKA_USER, KAFKA_PASSWORD).
+# A node of several (cluster.sh): KAFKA_HOST (127.0.0.1), KAFKA_NODE (its number), KAFKA_CONTROLLER (its second port),
+# KAFKA_VOTERS (number@host:port of each node, with commas), KAFKA_REPLICAS (of topics) and NETNS (common.sh).
 . "$(dirname "$0")/common.sh"
 
 java_options() { # heap
@@ -16,12 +18,14 @@ java_options() { # heap
 }
 
 ports() { # dir: chooses them at the first start, and keeps them
-  local dir=$1 port=${KAFKA_PORT:-9092} controller
+  local dir=$1 host=${KAFKA_HOST:-127.0.0.1} port=${KAFKA_PORT:-9092} controller=${KAFKA_CONTROLLER:-} node=${KAFKA_NODE:-1}
   [ ! -f "$dir/env" ] || return 0
-  if [ "$port" = free ]; then port=$(free_port 127.0.0.1); controller=$(free_port 127.0.0.1); else controller=$((port + 1)); fi
+  if [ "$port" = free ]; then port=$(free_port "$host"); : "${controller:=$(free_port "$host")}"; fi
+  : "${controller:=$((port + 1))}"
   mkdir -p "$dir"
-  printf 'PORT=%s\nCONTROLLER=%s\nHEAP=%s\nSECURITY=%s\n' \
-    "$port" "$controller" "${KAFKA_HEAP:-384m}" "${KAFKA_SECURITY:-}" >"$dir/env"
+  printf 'HOST=%s\nPORT=%s\nCONTROLLER=%s\nHEAP=%s\nSECURITY=%s\nNODE=%s\nVOTERS=%s\nREPLICAS=%s\nNETNS=%s\n' \
+    "$host" "$port" "$controller" "${KAFKA_HEAP:-384m}" "${KAFKA_SECURITY:-}" "$node" \
+    "${KAFKA_VOTERS:-$node@$host:$controller}" "${KAFKA_REPLICAS:-1}" "${NETNS:-}" >"$dir/env"
   [ -z "${KAFKA_SECURITY:-}" ] || secured_ports "$port" "$controller" >>"$dir/env"
 }
 
@@ -35,27 +39,29 @@ secured_ports() { # port controller
   done
 }
 
-properties() { # dir: a single node, so every internal topic has one replica
+properties() { # dir: with several nodes a record is acknowledged once two of them have it
+  local isr=$((REPLICAS > 1 ? 2 : 1))
   cat <<P
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$CONTROLLER
-listeners=$(listeners),CONTROLLER://127.0.0.1:$CONTROLLER
+node.id=$NODE
+controller.quorum.voters=$VOTERS
+listeners=$(listeners),CONTROLLER://$HOST:$CONTROLLER
 advertised.listeners=$(listeners)
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,MTLS:SSL,SASL_SSL:SASL_SSL,SASL_PLAINTEXT:SASL_PLAINTEXT
 log.dirs=$1/data
 auto.create.topics.enable=false
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
+default.replication.factor=$REPLICAS
+min.insync.replicas=$isr
+unclean.leader.election.enable=false
+offsets.topic.replication.factor=$REPLICAS
 offsets.topic.num.partitions=3
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor=$REPLICAS
+transaction.state.log.min.isr=$isr
 transaction.state.log.num.partitions=3
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor=$REPLICAS
+share.coordinator.state.topic.min.isr=$isr
 share.coordinator.state.topic.num.partitions=3
 group.initial.rebalance.delay.ms=0
 group.consumer.min.session.timeout.ms=6000
@@ -72,12 +78,23 @@ controlled.shutdown.max.retries=1
 broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
 P
+  [ "$REPLICAS" = 1 ] || quick_failover
   [ -z "${SECURITY:-}" ] || secured_properties "$1"
 }
 
+# So that a node that is killed or cut off holds the others up for seconds: for fault tests.
+quick_failover() {
+  cat <<P
+controller.quorum.election.timeout.ms=1000
+controller.quorum.fetch.timeout.ms=2000
+replica.lag.time.max.ms=10000
+replica.socket.timeout.ms=10000
+P
+}
+
 listeners() {
-  local name all=PLAINTEXT://127.0.0.1:$PORT
-  if [ -n "${SECURITY:-}" ]; then for name in $SECURED; do all+=",$name://127.0.0.1:${!name}"; done; fi
+  local name all=PLAINTEXT://$HOST:$PORT
+  if [ -n "${SECURITY:-}" ]; then for name in $SECURED; do all+=",$name://$HOST:${!name}"; done; fi
   say "$all"
 }
 
@@ -107,15 +124,22 @@ start() { # dir
   java=$(java17) || die "kafka needs Java 17: apt-get install openjdk-17-jre-headless (or set ETIAGE_JAVA)"
   libs=$(jars kafka)
   ports "$dir"
-  . "$dir/env"
+  known "$dir"
   if ! alive "$dir"; then
     [ ! -f "$dir/data/meta.properties" ] && format "$dir" "$java" "$libs"
     mapfile -t options < <(java_options "$HEAP")
     launch "$dir" "$java" "-Detiage.dir=$dir" "${options[@]}" -Djava.io.tmpdir="$dir/tmp" \
       -Dlog4j2.configurationFile="$HERE/kafka/log4j2.properties" -cp "$libs/*" kafka.Kafka "$dir/server.properties"
   fi
-  await "$dir" 127.0.0.1 "$PORT" 'Kafka Server started' 90
-  say "127.0.0.1:$PORT"
+  await "$dir" "$HOST" "$PORT" 'Kafka Server started' 90
+  say "$HOST:$PORT"
+}
+
+# What was chosen at the first start; a directory made before there could be several nodes says less.
+known() { # dir
+  HOST=127.0.0.1 NODE=1 REPLICAS=1 NETNS=
+  . "$1/env"
+  VOTERS=${VOTERS:-$NODE@$HOST:$CONTROLLER}
 }
 
 USERNAME=${KAFKA_USER:-etiage}
@@ -145,7 +169,7 @@ dir=$(realpath -m "${2:-$SERVICES/kafka}")
 case $command in
   fetch) jars kafka >/dev/null ;;
   start) start "$dir" ;;
-  address) . "$dir/env"; name=${3:-port}; name=${name^^}; say "127.0.0.1:${!name}" ;;
+  address) known "$dir"; name=${3:-port}; name=${name^^}; say "$HOST:${!name}" ;;
   tool) shift; tool "$@" ;;
   *) common "$0" "$command" "$dir" ;;
 esac

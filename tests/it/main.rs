@@ -9,6 +9,7 @@
     reason = "tests of the third ring live in real time, and hear of the servers by the environment"
 )]
 
+mod chaos;
 mod configuration;
 mod contracts;
 mod examples;

@@ -2,6 +2,7 @@
 import time
 from datetime import timezone
 
+from cassandra import ConsistencyLevel
 from cassandra.cluster import Cluster, ExecutionProfile, EXEC_PROFILE_DEFAULT
 from cassandra.policies import RoundRobinPolicy
 from cassandra.query import dict_factory
@@ -73,7 +74,13 @@ class Rows:
 
     def __init__(self, cassandra, keyspace):
         host, port = cassandra.rsplit(":", 1)
-        profile = ExecutionProfile(RoundRobinPolicy(), row_factory=dict_factory, request_timeout=60)
+        # As readers should: a replica that was away may not have everything yet.
+        profile = ExecutionProfile(
+            RoundRobinPolicy(),
+            row_factory=dict_factory,
+            request_timeout=60,
+            consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        )
         self.cluster = Cluster([host], int(port), execution_profiles={EXEC_PROFILE_DEFAULT: profile}, protocol_version=5)
         self.session = self.cluster.connect(keyspace)
 

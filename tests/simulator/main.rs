@@ -10,16 +10,20 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 mod arguments;
+mod calamity;
 mod cells;
 mod checks;
 mod doors;
 mod group;
+mod instance;
 mod log;
 mod meaning;
 mod oracle;
 mod plan;
+mod rest;
 mod run;
 mod shrink;
+mod sources;
 mod world;
 
 use arguments::Arguments;

@@ -7,35 +7,23 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use etiage::clock::Clock;
 use etiage::reading::SourceId;
-use etiage::run::{Engine, RunError, Settings, Stop, pace::Pace};
-use etiage::setup::connect::{Bound, bind};
-use etiage::setup::generations::Registry;
+use etiage::run::{RunError, Stop};
 use etiage::setup::{SetupError, meaning};
-use etiage::start::Refusal;
 use etiage::store::{GenerationRecord, GenerationState, Start};
-use etiage::telemetry::Health;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::cells::{ALL_CELLS, RowCells, TABLES, Write};
-use crate::doors::Doors;
 use crate::group::{carry_out, tell_lost};
+use crate::instance::{self, Ended};
 use crate::log::FIRST_MS;
 use crate::meaning::HOUR_MS;
-use crate::plan::{Calamity, Fault, Plan, Weather};
+use crate::plan::{Fault, Plan, Weather};
 use crate::world::{Member, WALL_US, World, offset, start_of};
 
 /// How long an end may take once faults have stopped, virtual.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-#[derive(Debug)]
-enum Ended {
-    Setup(SetupError),
-    Run(RunError),
-    Well,
-}
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Outcome {
     pub failure: Option<String>,
@@ -68,9 +56,9 @@ fn last_panic() -> String {
     PANIC.lock().unwrap_or_else(PoisonError::into_inner).replace('\n', " ")
 }
 
-struct History {
-    world: Arc<World>,
-    ends: BTreeMap<u64, JoinHandle<Ended>>,
+pub struct History {
+    pub world: Arc<World>,
+    pub ends: BTreeMap<u64, JoinHandle<Ended>>,
 }
 
 impl History {
@@ -184,7 +172,7 @@ impl History {
 
     // ---- instances
 
-    fn start(&mut self, until_end: bool, rogue: bool) -> u64 {
+    pub fn start(&mut self, until_end: bool, rogue: bool) -> u64 {
         let (events, inbox) = mpsc::channel(4);
         let (stop, stopping) = watch::channel(Stop::Running);
         let id = {
@@ -207,7 +195,7 @@ impl History {
             id
         };
         let world = self.world.clone();
-        self.ends.insert(id, tokio::spawn(instance(world, id, inbox, stopping, until_end, rogue)));
+        self.ends.insert(id, tokio::spawn(instance::live(world, id, inbox, stopping, until_end, rogue)));
         id
     }
 
@@ -219,7 +207,7 @@ impl History {
         takers.get(at).copied()
     }
 
-    fn crash(&mut self, id: u64) {
+    pub fn crash(&mut self, id: u64) {
         let mut state = self.world.lock();
         state.tell(|| format!("{id} is killed"));
         if let Some(member) = state.members.get_mut(&id) {
@@ -354,7 +342,7 @@ impl History {
     // ---- the end
 
     /// Faults stop; whoever is left is stopped too, but for zombies; somebody runs until the end.
-    async fn rest(&mut self) {
+    pub async fn rest(&mut self) {
         self.clear_up();
         let all: Vec<u64> = self.ends.keys().copied().collect();
         for id in all {
@@ -386,7 +374,7 @@ impl History {
         }
     }
 
-    fn clear_up(&mut self) {
+    pub fn clear_up(&mut self) {
         let mut state = self.world.lock();
         state.tell(|| "-- the weather clears");
         state.weather = Weather::CALM;
@@ -394,155 +382,5 @@ impl History {
         state.members.values_mut().for_each(|member| member.paused_until = member.paused_until.min(1));
         let end = state.plan.duration_ms;
         state.show(end);
-    }
-
-    /// Something that cannot be made good: whoever comes must stop, and name it.
-    async fn disaster(&mut self, calamity: Calamity) {
-        self.clear_up();
-        let all: Vec<u64> = self.ends.keys().copied().collect();
-        all.into_iter().for_each(|id| self.crash(id));
-        if !self.spoil(calamity) {
-            return self.rest().await;
-        }
-        let id = self.start(true, false);
-        let begun = self.world.now();
-        while self.ends.get(&id).is_some_and(|end| !end.is_finished())
-            && self.world.now() < begun + PATIENCE.as_millis() as u64
-        {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let moves = self.world.lock().spread();
-            carry_out(&self.world, moves, false);
-        }
-        let end = self.ends.remove(&id).filter(JoinHandle::is_finished);
-        let how = match end {
-            Some(end) => end.await.ok(),
-            None => None,
-        };
-        let noticed = matches!(
-            (calamity, &how),
-            (Calamity::Retention, Some(Ended::Run(RunError::Refused(Refusal::LogBegins { .. }))))
-                | (Calamity::Truncation, Some(Ended::Run(RunError::Refused(Refusal::LogEnds { .. }))))
-                | (Calamity::Recreation, Some(Ended::Run(RunError::Refused(Refusal::Recreated { .. }))))
-                | (Calamity::ForeignOffset, Some(Ended::Run(RunError::Refused(Refusal::ForeignCommit { .. }))))
-                | (
-                    Calamity::StoreForgot,
-                    Some(Ended::Run(RunError::Refused(Refusal::StoreForgot { .. } | Refusal::SpillMissing { .. })))
-                )
-        );
-        if !noticed {
-            self.world.lock().fail(format!("{calamity:?} was not noticed: {how:?}"));
-        }
-    }
-
-    /// False where there is nothing to spoil yet.
-    fn spoil(&mut self, calamity: Calamity) -> bool {
-        let mut state = self.world.lock();
-        state.deliver_all();
-        let started = |partition: &crate::world::Partition| partition.committed_offset() > partition.log_start;
-        let Some(number) =
-            state.partitions.iter().position(|one| one.exists && one.committed.is_some() && started(one))
-        else {
-            return false;
-        };
-        state.tell(|| format!("-- {calamity:?}"));
-        let partition = &mut state.partitions[number];
-        let committed = partition.committed_offset();
-        match calamity {
-            Calamity::Retention => {
-                partition.log_start = committed + 1;
-                partition.shown = partition.records.len();
-                return partition.log_end() > committed;
-            }
-            Calamity::Truncation => {
-                partition.shown = partition.records.iter().take_while(|record| record.offset + 1 < committed).count();
-                return partition.log_end() < committed;
-            }
-            Calamity::Recreation => partition.source.topic.0[0] = 99,
-            Calamity::ForeignOffset => {
-                let committed = partition.committed.as_mut().expect("it is there");
-                committed.offset.0 -= 1;
-            }
-            Calamity::StoreForgot => state.replicas.iter_mut().for_each(|replica| replica.forget_positions()),
-        }
-        true
-    }
-}
-
-/// An instance's life, as `etiage run` leads it: it finds its views, joins the group and runs.
-async fn instance(
-    world: Arc<World>,
-    id: u64,
-    inbox: mpsc::Receiver<etiage::source::SourceEvent>,
-    stop: watch::Receiver<Stop>,
-    until_end: bool,
-    rogue: bool,
-) -> Ended {
-    let plan = world.lock().plan.clone();
-    let setup = crate::meaning::setup(plan.variant, if rogue { 1 } else { 2 });
-    let doors = Arc::new(Doors { world: world.clone(), id });
-    let clock = Clock::simulated(&WALL_US, world.began);
-    let registry =
-        Registry { store: &*doors, source: &*doors, clock, config: &setup.config, compiled: &setup.compiled };
-    // Half of those that lack a view have come before it was there.
-    let bound = match rogue && id % 2 == 0 {
-        true => bind_alone(&world, &setup),
-        false => bind(registry).await,
-    };
-    let Bound { views, streams } = match bound {
-        Ok(bound) => bound,
-        Err(error) => return Ended::Setup(error),
-    };
-    doors.gate().await;
-    if let Some(member) = world.lock().members.get_mut(&id) {
-        member.leaving = *stop.borrow() != Stop::Running;
-    }
-    let settings = settings(&plan, setup.settings.clone(), until_end);
-    let health = Arc::new(Health::starting("starting"));
-    let engine = Engine::new(etiage::run::World {
-        store: doors.clone(),
-        source: doors.clone(),
-        outbox: doors.clone(),
-        clock,
-        health,
-        views,
-        streams,
-        settings,
-    });
-    match engine.expect("no thread is needed").run(inbox, stop).await {
-        Ok(_) => Ended::Well,
-        Err(error) => Ended::Run(error),
-    }
-}
-
-/// The first view alone, whatever else is live.
-fn bind_alone(world: &World, setup: &crate::meaning::Setup) -> Result<Bound, SetupError> {
-    let generations = world.lock().generations.clone();
-    let of_near = |record: &GenerationRecord| record.view == "near" && record.state == GenerationState::Live;
-    let generation = Arc::new(generations.into_iter().find(of_near).expect("both views are live"));
-    let view = setup.compiled.view("near", &setup.config, &generation)?;
-    let streams = setup.compiled.streams(&setup.config, &[(view.clone(), generation)])?;
-    Ok(Bound { views: vec![view], streams })
-}
-
-fn settings(plan: &Plan, base: Settings, until_end: bool) -> Settings {
-    Settings {
-        commit_lag_ms: plan.lag_ms,
-        commit_every_ms: plan.commit_every_ms,
-        parts_bytes: plan.parts_bytes,
-        stop_deadline_ms: plan.stop_deadline_ms,
-        decode_threads: 0,
-        pace: Pace {
-            tick: Duration::from_millis(plan.tick_ms),
-            retry: Duration::from_millis(100),
-            commit_pause_ms: 150,
-            keep_every_ms: plan.keep_every_ms,
-            idle_every_ms: plan.idle_every_ms,
-            sweep_every: Duration::from_millis(400),
-            beat_every: Duration::from_millis(500),
-            cold_ms: plan.cold_ms,
-            log_end_patience_ms: 1_000,
-        },
-        until_end,
-        ..base
     }
 }

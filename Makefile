@@ -3,12 +3,12 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test up down demo clean-services bench bench-kafka bench-wide chaos build docs fmt fmt-check lint
+.PHONY: help run test simulate mutations chaos up down demo clean-services bench bench-kafka bench-wide build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Settings by environment: CARGO_TARGET_DIR, ETIAGE_CACHE (~/.cache/etiage), KAFKA_PORT (9092),"
-	@echo "CASSANDRA_HOST (127.0.0.1), CASSANDRA_PORT (9042), SENSORS, HOURS, SEED, MINUTES."
+	@echo "CASSANDRA_HOST (127.0.0.1), CASSANDRA_PORT (9042), SENSORS, HOURS, SEED, FROM, SEEDS, NAME, MINUTES."
 
 run: build ## simulated sensors as files → engine → embedded store → the last hours per region; no server needed
 	@services/run.sh $(RELEASE)
@@ -16,6 +16,14 @@ run: build ## simulated sensors as files → engine → embedded store → the l
 test: ## everything, against a real Kafka and a real Cassandra that it starts and stops itself
 	@services/need.sh build servers python
 	@services/test.sh
+
+simulate: ## the engine in simulated worlds that do their worst: FROM=n SEEDS=n (from a drawn seed, 10000)
+	@services/need.sh build
+	@cargo test --quiet --release --features tls --test simulator -- $(if $(FROM),--from $(FROM)) --seeds $(or $(SEEDS),10000)
+
+mutations: ## mistakes on purpose, each of which the simulator must see: NAME=… (all), FROM=n SEEDS=n (1, 20000)
+	@services/need.sh build
+	@tests/mutations/run.sh $(NAME)
 
 up: ## start Kafka and Cassandra (docker compose where an engine runs, else from Maven Central)
 	@if services/servers.sh compose; then docker compose up --detach --wait; \

@@ -9,6 +9,8 @@ use crate::reading::Offset;
 use crate::view::View;
 use crate::window::{Width, Window};
 
+use super::Leaving;
+
 /// What an entry takes beside its part, with its place in the index; about.
 pub const ENTRY_BYTES: usize = std::mem::size_of::<Entry>() + 32;
 
@@ -196,15 +198,18 @@ impl Grain {
         self.entries.iter().flatten().filter_map(|entry| entry.durability.holds()).min()
     }
 
-    /// Forgets parts that are durable, below the committed position and long untouched; tells each
-    /// with its key.
-    pub fn evict(&mut self, committed: Offset, untouched_since: u64, mut gone: impl FnMut(u32, &Part)) -> usize {
+    /// Forgets parts that are durable; tells each with its key.
+    pub fn evict(&mut self, committed: Offset, leaving: Leaving, mut gone: impl FnMut(u32, &Part)) -> usize {
         let mut evicted = 0;
-        for (at, place) in self.entries.iter_mut().enumerate() {
-            let taken = place.take_if(|entry| {
+        let leaves = |entry: &Entry| match leaving {
+            Leaving::Committed { untouched_since } => {
                 let cold = entry.touched_at == u64::MAX || entry.touched_at <= untouched_since;
-                entry.durability.settled() && entry.part.next <= committed && cold
-            });
+                entry.part.next <= committed && cold
+            }
+            Leaving::Durable => true,
+        };
+        for (at, place) in self.entries.iter_mut().enumerate() {
+            let taken = place.take_if(|entry| entry.durability.settled() && leaves(entry));
             if let Some(entry) = taken {
                 self.index.remove(&(entry.key, entry.start_ms));
                 self.free.push(at as u32);

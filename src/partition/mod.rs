@@ -44,6 +44,16 @@ pub struct At {
     entry: u32,
 }
 
+/// Which durable parts leave memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Leaving {
+    /// Those that lie wholly below the committed position and that nothing has touched since.
+    Committed { untouched_since: u64 },
+    /// All. Who folds into one again reads it back and proves it anew, so this is for when nothing
+    /// else can go: parts that an earlier owner took further than it committed may fill the memory.
+    Durable,
+}
+
 /// A part that must be read back before the judged batch can be folded.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -351,6 +361,11 @@ impl Partition {
         None
     }
 
+    /// The store does not hold the spill that a commit would rely on.
+    pub fn spill_again(&mut self) {
+        self.spilled_at = None;
+    }
+
     /// The group has acknowledged a commit.
     pub fn commit_acked(&mut self, position: Offset) {
         self.committed = self.committed.max(position);
@@ -369,14 +384,14 @@ impl Partition {
         self.holds().is_none() && self.position() == self.committed && !self.judged
     }
 
-    /// Lets parts leave memory: those that are durable, lie wholly below the committed position
-    /// and have not been touched since `untouched_since`. Returns how many left.
-    pub fn evict(&mut self, untouched_since: u64) -> usize {
+    /// Lets parts leave memory: of those that are durable the ones that are asked for. Returns how
+    /// many left.
+    pub fn evict(&mut self, leaving: Leaving) -> usize {
         if self.judged {
             return 0;
         }
         let committed = self.committed;
-        self.views.iter_mut().map(|fold| fold.evict(committed, untouched_since)).sum()
+        self.views.iter_mut().map(|fold| fold.evict(committed, leaving)).sum()
     }
 
     pub fn parts_in_memory(&self) -> usize {
@@ -462,13 +477,13 @@ impl Fold {
         });
     }
 
-    fn evict(&mut self, committed: Offset, untouched_since: u64) -> usize {
+    fn evict(&mut self, committed: Offset, leaving: Leaving) -> usize {
         let (grains, book, metrics) = (&mut self.grains, &mut self.book, &mut self.metrics);
         let mut forget = |key: u32, part: &Part| {
             book.release(key);
             part.others.iter().for_each(|(number, _)| metrics.release(*number));
         };
-        grains.iter_mut().map(|grain| grain.evict(committed, untouched_since, &mut forget)).sum()
+        grains.iter_mut().map(|grain| grain.evict(committed, leaving, &mut forget)).sum()
     }
 
     fn bytes(&self) -> usize {

@@ -2,7 +2,6 @@
 //! source. A store that does not answer is asked until it does or the engine stops.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::commit::{Commit, Metadata};
 use crate::partition::Partition;
@@ -13,9 +12,8 @@ use crate::store::{PositionKind, StoreError};
 
 use super::owned::Owned;
 use super::stream::StreamRun;
-use super::{Engine, LOG_END_PATIENCE_MS, RunError, World, closer};
+use super::{Engine, RunError, World, closer};
 
-const RETRY: Duration = Duration::from_millis(500);
 /// Kept positions among which the one that a commit names is looked for; newer ones may have been
 /// kept by owners whose commits were refused.
 const KEPT_LOOKED_AT: usize = 1_000;
@@ -65,17 +63,17 @@ impl World {
                 Ok(plan) => return Ok(plan),
                 Err(RunError::Store(StoreError::Unavailable(why))) => {
                     tracing::warn!(why, "the store does not answer; asking again");
-                    tokio::time::sleep(RETRY).await;
+                    tokio::time::sleep(self.settings.pace.retry).await;
                     continue;
                 }
                 Err(RunError::Refused(refusal)) => refusal,
                 Err(error) => return Err(error),
             };
             let waited = self.clock.now() - since;
-            if !refusal.may_pass() || waited >= LOG_END_PATIENCE_MS {
+            if !refusal.may_pass() || waited >= self.settings.pace.log_end_patience_ms {
                 return Err(refusal.into());
             }
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(self.settings.pace.retry).await;
             if let Ok((log_start, log_end)) = self.source.log_bounds(&assignment.partition).await {
                 (assignment.log_start, assignment.log_end) = (log_start, log_end);
             }

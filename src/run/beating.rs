@@ -14,6 +14,7 @@ use crate::store::{PositionKind, StoredPosition};
 
 use super::{Engine, World};
 
+/// In production.
 pub const EVERY: Duration = Duration::from_secs(5);
 /// A short run is seen as well.
 const FIRST: Duration = Duration::from_secs(1);
@@ -47,16 +48,17 @@ impl Engine {
 /// Writes what the loop publishes, for as long as the engine runs.
 pub async fn run(world: Arc<World>, beats: watch::Receiver<Vec<Beat>>) {
     let mut writer = Writer { instance: instance(), started_ms: world.clock.wall_ms(), before: BTreeMap::new() };
-    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + FIRST, EVERY);
+    let each = world.settings.pace.beat_every;
+    let mut every = tokio::time::interval_at(tokio::time::Instant::now() + FIRST, each);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
         every.tick().await;
         let beats = beats.borrow().clone();
         let positions = writer.positions(&world, &beats);
-        let outcome = match tokio::time::timeout(EVERY, world.store.write_positions(&positions)).await {
+        let outcome = match tokio::time::timeout(each, world.store.write_positions(&positions)).await {
             Ok(outcome) => outcome.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("not within {} s", EVERY.as_secs())),
+            Err(_) => Err(format!("not within {} s", each.as_secs())),
         };
         // Once for each time of trouble: the writes that matter complain themselves.
         if let Err(why) = &outcome

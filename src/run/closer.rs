@@ -24,13 +24,12 @@ use crate::window::Width;
 use super::until_end::passes;
 use super::{RunError, World};
 
-const EVERY: Duration = Duration::from_secs(5);
 /// Spills among which the one of a commit is looked for: newer ones may never have been committed.
 const SPILLS_LOOKED_AT: usize = 1_000;
 /// Sweeps the views that are ours, now and then, for as long as the engine runs.
 pub async fn run(world: Arc<World>, ours: watch::Receiver<BTreeSet<usize>>) {
     loop {
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(world.settings.pace.sweep_every).await;
         let views = ours.borrow().clone();
         if let Err(error) = sweep_once(&world, &views).await {
             tracing::warn!(%error, "the closing sweep failed; it goes on from where it was");
@@ -45,7 +44,7 @@ pub async fn sweep_surely(world: Arc<World>, views: BTreeSet<usize>) -> Result<(
             Err(error) if passes(&error) => tracing::warn!(%error, "the last closing sweep is tried again"),
             outcome => return outcome,
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(world.settings.pace.sweep_every).await;
     }
 }
 

@@ -9,17 +9,11 @@ use crate::source::{CommitRequest, SourceError};
 use crate::store::{PositionKind, StoreError};
 
 use super::owned::Owned;
-use super::{Engine, RunError, World, progress};
+use super::{Engine, RunError, World, closer, progress};
 
-/// A committed position is kept in the store about this often.
-const KEEP_EVERY_MS: u64 = 60_000;
-/// An idle partition's clock watermark is renewed about this often.
-const IDLE_EVERY_MS: u64 = 10_000;
 /// Spilled metadata that is kept below the committed one.
 const SPILLS_KEPT: usize = 3;
 const SPILLS_LOOKED_AT: usize = 1_000;
-/// After a commit that failed.
-const PAUSE_MS: u64 = 1_000;
 
 pub struct Item {
     pub partition: TopicPartition,
@@ -28,6 +22,8 @@ pub struct Item {
     pub request: CommitRequest,
     /// Says only that the partition is idle: not to be sent unless its log ends where it stands.
     idle: bool,
+    /// Its metadata is not in the store as it should be: not sent, but spilled again.
+    lacking: bool,
 }
 
 pub type Done = (Vec<Item>, Result<(), RunError>);
@@ -64,6 +60,7 @@ impl Engine {
 
     pub(super) fn on_committed(&mut self, (items, outcome): Done) -> Result<(), RunError> {
         let now = self.world.clock.now();
+        let keep_every_ms = self.world.settings.pace.keep_every_ms;
         progress::committed(&outcome);
         match outcome {
             Ok(()) => {
@@ -71,7 +68,7 @@ impl Engine {
                     if let Some(owned) =
                         self.owned.get_mut(&item.partition).filter(|owned| owned.ownership == item.ownership)
                     {
-                        owned.commit_acked(item, now);
+                        owned.commit_done(item, keep_every_ms, now);
                     }
                 }
                 Ok(())
@@ -94,7 +91,7 @@ impl Engine {
     fn postpone(&mut self, items: &[Item], now: u64) {
         for item in items {
             if let Some(owned) = self.owned.get_mut(&item.partition) {
-                owned.commit_not_before = now + PAUSE_MS;
+                owned.commit_not_before = now + self.world.settings.pace.commit_pause_ms;
             }
         }
     }
@@ -106,7 +103,7 @@ impl Owned {
         if let Some((commit, metadata)) = self.core.committable(limit) {
             return Some(self.item(partition, commit, metadata, false));
         }
-        let idle = self.is_idle(now) && now >= self.committed_at + IDLE_EVERY_MS;
+        let idle = self.is_idle(now) && now >= self.committed_at + world.settings.pace.idle_every_ms;
         let watermark_ms = world.clock.wall_ms() - self.stream.out_of_orderness_ms;
         let (commit, metadata) = idle.then(|| self.core.idle_commit(watermark_ms, limit)).flatten()?;
         Some(self.item(partition, commit, metadata, true))
@@ -120,13 +117,17 @@ impl Owned {
             leader_epoch: commit.leader_epoch,
             metadata,
         };
-        Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle }
+        Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle, lacking: false }
     }
 
-    fn commit_acked(&mut self, item: &Item, now: u64) {
+    fn commit_done(&mut self, item: &Item, keep_every_ms: u64, now: u64) {
+        if item.lacking {
+            self.core.spill_again();
+            return;
+        }
         self.core.commit_acked(item.commit.position);
         self.committed_at = now;
-        if now >= self.kept_at + KEEP_EVERY_MS {
+        if now >= self.kept_at + keep_every_ms {
             self.kept_at = now;
             self.core.keep(&item.commit);
         }
@@ -150,14 +151,35 @@ impl World {
             }
         }
         items.retain(|item| !behind.contains(&item.partition));
-        let requests: Vec<CommitRequest> = items.iter().map(|item| item.request.clone()).collect();
+        self.look_for_spills(items).await?;
+        let sent = items.iter().filter(|item| !item.lacking);
+        let requests: Vec<CommitRequest> = sent.map(|item| item.request.clone()).collect();
         self.source.commit(&requests).await?;
-        for item in items.iter().filter(|item| item.commit.encode().len() > self.source.metadata_limit()) {
+        for item in items.iter().filter(|item| !item.lacking && self.is_spilled(item)) {
             if let Err(error) = self.trim_spills(item).await {
                 tracing::warn!(%error, "old commit metadata was not removed from the store");
             }
         }
         Ok(())
+    }
+
+    /// What a commit relies on is read before: somebody whose clock is ahead, or who lacks a view, may
+    /// have written over it. Then it is spilled again.
+    async fn look_for_spills(&self, items: &mut [Item]) -> Result<(), RunError> {
+        for item in items.iter_mut().filter(|item| self.is_spilled(item)) {
+            let head = Commit { views: Vec::new(), ..item.commit.clone() };
+            let found = closer::spilled(&*self.store, self.source.group(), item.commit.source, head).await?;
+            item.lacking = found.as_ref() != Some(&item.commit);
+            if item.lacking {
+                let (partition, position) = (&item.partition, item.commit.position.0);
+                tracing::warn!(%partition, position, "spilled metadata was written over; it is spilled again");
+            }
+        }
+        Ok(())
+    }
+
+    fn is_spilled(&self, item: &Item) -> bool {
+        item.commit.encode().len() > self.source.metadata_limit()
     }
 
     /// Removes spills below the committed one but the newest few.

@@ -44,10 +44,12 @@ pub struct Decoded {
 /// Threads that decode; they end when the pool is dropped.
 pub struct DecodePool {
     threads: Vec<std_mpsc::Sender<Job>>,
+    out: UnboundedSender<Decoded>,
 }
 
 impl DecodePool {
-    /// Starts `threads` threads; decoded batches come out of the receiver.
+    /// Starts `threads` threads; decoded batches come out of the receiver. Without any, whoever
+    /// sends a batch decodes it.
     pub fn start(threads: usize) -> std::io::Result<(DecodePool, UnboundedReceiver<Decoded>)> {
         let (out, decoded) = unbounded_channel();
         let start_one = |number: usize| {
@@ -57,12 +59,17 @@ impl DecodePool {
             std::thread::Builder::new().name(name).spawn(move || work(&inbox, &out))?;
             Ok(jobs)
         };
-        let threads = (0..threads.max(1)).map(start_one).collect::<std::io::Result<_>>()?;
-        Ok((DecodePool { threads }, decoded))
+        let threads = (0..threads).map(start_one).collect::<std::io::Result<_>>()?;
+        Ok((DecodePool { threads, out }, decoded))
     }
 
     /// `lane` is a number that a partition keeps: its batches stay in order.
     pub fn send(&self, lane: usize, job: Job) -> Result<(), RunError> {
+        if self.threads.is_empty() {
+            // The receiver is the loop itself.
+            let _ = self.out.send(decode(job));
+            return Ok(());
+        }
         let thread = &self.threads[lane % self.threads.len()];
         thread.send(job).map_err(|lost| {
             let first = lost.0.raw.records.first().map_or(0, |record| record.offset.0);
@@ -72,13 +79,17 @@ impl DecodePool {
 }
 
 fn work(inbox: &std_mpsc::Receiver<Job>, out: &UnboundedSender<Decoded>) {
-    while let Ok(Job { partition, ownership, stream, raw, permit }) = inbox.recv() {
-        let batch = stream.decode(&partition, raw);
-        let keyed = key(&stream.places, &stream.groupings, batch);
-        if out.send(Decoded { partition, ownership, keyed, permit }).is_err() {
+    while let Ok(job) = inbox.recv() {
+        if out.send(decode(job)).is_err() {
             return;
         }
     }
+}
+
+fn decode(Job { partition, ownership, stream, raw, permit }: Job) -> Decoded {
+    let batch = stream.decode(&partition, raw);
+    let keyed = key(&stream.places, &stream.groupings, batch);
+    Decoded { partition, ownership, keyed, permit }
 }
 
 /// Finds the region of every reading, in each set in use, and its key for each view.

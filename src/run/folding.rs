@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::partition::Judged;
+use crate::partition::{Judged, Leaving};
 use crate::reading::{Offset, RawBatch, TopicPartition};
 
 use super::decoding::{Decoded, Job};
@@ -139,24 +139,28 @@ impl Engine {
         self.owned.values().map(|owned| owned.core.memory_bytes()).sum()
     }
 
-    /// Cold parts leave memory after a while, and all that may leave when memory runs short.
+    /// Cold parts leave memory after a while, when memory runs short all below the committed
+    /// positions, and where that is not enough whatever is durable.
     pub(super) fn evict(&mut self) {
         let now = self.world.clock.now();
         let short = self.memory_bytes() > self.world.settings.parts_bytes / 4 * 3;
-        let untouched_since = if short { now } else { now.saturating_sub(COLD_MS) };
-        let evict_one = |owned: &mut Owned| owned.core.evict(untouched_since);
-        let evicted: usize = self.owned.values_mut().map(evict_one).sum();
+        let untouched_since = if short { now } else { now.saturating_sub(self.world.settings.pace.cold_ms) };
+        let mut evicted = self.evict_each(Leaving::Committed { untouched_since });
+        if !self.has_room() {
+            evicted += self.evict_each(Leaving::Durable);
+        }
         if evicted > 0 {
             tracing::debug!(evicted, short, "parts left memory");
         }
+    }
+
+    fn evict_each(&mut self, leaving: Leaving) -> usize {
+        self.owned.values_mut().map(|owned| owned.core.evict(leaving)).sum()
     }
 }
 
 /// Batches of a partition that are decoded, or being so, and not yet folded.
 const DECODED_AHEAD: usize = 2;
-
-/// A durable part that nothing has touched for this long leaves memory.
-const COLD_MS: u64 = 300_000;
 
 impl Owned {
     fn count(&mut self, keyed: &crate::keys::Keyed) {

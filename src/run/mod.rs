@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -36,6 +35,7 @@ pub mod decoding;
 mod flushing;
 mod folding;
 mod owned;
+pub mod pace;
 pub mod progress;
 mod read_back;
 mod stopping;
@@ -45,14 +45,9 @@ mod until_end;
 use cycle::{CycleError, Share};
 use decoding::{DecodePool, Decoded};
 use owned::Owned;
+use pace::Pace;
 use read_back::ReadBack;
 use stream::StreamRun;
-
-/// How often the loop looks at what is due.
-const TICK: Duration = Duration::from_millis(50);
-
-/// How long a position or a part beyond the log's end is asked again: a new leader may lag.
-const LOG_END_PATIENCE_MS: u64 = 30_000;
 
 /// What the loop and the tasks beside it share.
 pub struct World {
@@ -75,11 +70,13 @@ pub struct Settings {
     /// Bytes of parts in memory.
     pub parts_bytes: usize,
     pub stop_deadline_ms: u64,
+    /// 0: the loop decodes by itself.
     pub decode_threads: usize,
     /// Rejected and late readings carry their text.
     pub payload: bool,
     /// Stop at the ends that the partitions have when they are assigned.
     pub until_end: bool,
+    pub pace: Pace,
 }
 
 /// How to stop.
@@ -196,8 +193,9 @@ impl Engine {
         let closer = tokio::spawn(closer::run(self.world.clone(), self.closing.subscribe()));
         let beating = tokio::spawn(beating::run(self.world.clone(), self.beats.subscribe()));
         let outcome = tokio::select! {
-            outcome = self.walk(&mut events) => outcome,
+            biased;
             _ = stop.wait_for(|stop| *stop != Stop::Running) => Ok(()),
+            outcome = self.walk(&mut events) => outcome,
         };
         closer.abort();
         beating.abort();
@@ -205,16 +203,18 @@ impl Engine {
     }
 
     async fn walk(&mut self, events: &mut Receiver<SourceEvent>) -> Result<(), RunError> {
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval(self.world.settings.pace.tick);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            // What has come nearer to its end goes first: new batches wait until the others are through.
             tokio::select! {
-                event = events.recv() => self.on_event(event.ok_or(RunError::SourceGone)?).await?,
-                Some(decoded) = self.decoded.recv() => self.on_decoded(decoded)?,
-                Some(read) = self.reads.next(), if !self.reads.is_empty() => self.on_read(read??)?,
+                biased;
                 flushed = pending(&mut self.flushing) => self.on_flushed(flushed?)?,
                 done = pending(&mut self.committing) => self.on_committed(done?)?,
                 _ = tick.tick() => if self.on_tick().await? { return Ok(()) },
+                Some(read) = self.reads.next(), if !self.reads.is_empty() => self.on_read(read??)?,
+                Some(decoded) = self.decoded.recv() => self.on_decoded(decoded)?,
+                event = events.recv() => self.on_event(event.ok_or(RunError::SourceGone)?).await?,
             }
         }
     }

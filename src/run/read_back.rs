@@ -11,7 +11,7 @@ use crate::partition::{At, Judged};
 use crate::reading::{Offset, SourceId, TopicPartition};
 use crate::store::{Slot, StoreError};
 
-use super::{LOG_END_PATIENCE_MS, RunError, World};
+use super::{RunError, World};
 
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ impl World {
         loop {
             match self.source.log_bounds(partition).await {
                 Ok((_, end)) if end >= next => return Ok(()),
-                Ok((_, end)) if self.clock.now() - since >= LOG_END_PATIENCE_MS => {
+                Ok((_, end)) if self.clock.now() - since >= self.settings.pace.log_end_patience_ms => {
                     return Err(RunError::PartBeyondLog { partition: partition.clone(), next, end });
                 }
                 Ok(_) => {}

@@ -16,6 +16,7 @@ use crate::source::outlet::Budget;
 use crate::source::{Outbox, Source, SourceEvent};
 use crate::store::{self, Store, StoreError};
 use crate::telemetry::Health;
+use crate::view::View;
 
 use super::generations::{Registry, answered};
 use super::{Compiled, SetupError, settings};
@@ -31,16 +32,28 @@ pub async fn connect(
     let compiled = Compiled::new(config)?;
     let store = open_store(config).await?;
     let asked = observe(config, store.clone()).await?;
-    let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
+    let Bound { views, streams } =
+        bind(Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled }).await?;
+    drop(asked);
+    let (source, outbox, events) = join(&only(config, &streams), store.clone()).await?;
+    Ok((World { store, source, outbox, clock, health, views, streams, settings: settings(config, until_end) }, events))
+}
+
+/// The views in their live generations, and the streams that feed them.
+pub struct Bound {
+    pub views: Vec<Arc<View>>,
+    pub streams: BTreeMap<Arc<str>, Arc<StreamRun>>,
+}
+
+/// Asks for the live generations and binds the configuration's views to them.
+pub async fn bind(registry: Registry<'_>) -> Result<Bound, SetupError> {
+    let Registry { config, compiled, .. } = registry;
     let mut bound = Vec::new();
     for (name, generation) in registry.live().await? {
         bound.push((compiled.view(&name, config, &generation)?, generation));
     }
-    drop(asked);
     let streams = compiled.streams(config, &bound)?;
-    let (source, outbox, events) = join(&only(config, &streams), store.clone()).await?;
-    let views = bound.into_iter().map(|(view, _)| view).collect();
-    Ok((World { store, source, outbox, clock, health, views, streams, settings: settings(config, until_end) }, events))
+    Ok(Bound { views: bound.into_iter().map(|(view, _)| view).collect(), streams })
 }
 
 /// Opens the store; waits for one that does not answer.

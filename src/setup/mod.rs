@@ -122,7 +122,7 @@ impl Compiled {
     /// The streams as the loop runs them, each with the views that it feeds; without those that
     /// feed none.
     pub fn streams(
-        self,
+        &self,
         config: &Config,
         views: &[(Arc<View>, Arc<GenerationRecord>)],
     ) -> Result<BTreeMap<Arc<str>, Arc<StreamRun>>, SetupError> {
@@ -285,5 +285,6 @@ pub fn settings(config: &Config, until_end: bool) -> Settings {
         decode_threads: if engine.decode_threads == 0 { processors } else { engine.decode_threads },
         payload: config.rejects.payload,
         until_end,
+        pace: Default::default(),
     }
 }

@@ -14,6 +14,7 @@ mod configuration;
 mod contracts;
 mod examples;
 mod faults;
+mod guarantees;
 mod kafka_source;
 mod locate;
 mod mistakes;

@@ -2,7 +2,6 @@
 //! of parts, flushes or ownerships; it decodes what ends up in the store, and that is all that it
 //! takes from the core.
 
-mod histories;
 mod liveness;
 mod log;
 mod merging;
@@ -11,4 +10,3 @@ mod oracle;
 mod rational;
 mod read_back;
 mod splits;
-mod world;

@@ -3,13 +3,14 @@
 
 use crate::durability::WriteTimes;
 use crate::part::{Metrics, Part, Stored};
-use crate::partition::{At, FoldStart, Partition};
+use crate::partition::{At, FoldStart, Leaving, Partition};
 use crate::reading::Offset;
 use crate::store::PartWrite;
 
 use super::log::{self, Entry, HOUR_MS, Meaning, Reading};
 
 const LAG: u64 = 100;
+const COLD: Leaving = Leaving::Committed { untouched_since: u64::MAX - 1 };
 
 fn meaning() -> Meaning {
     Meaning { widths: vec!["1h"], ..log::meanings(None, None).remove(0) }
@@ -50,7 +51,7 @@ fn fold(core: &mut Partition, entry: Entry, found: Part) {
     let keyed = log::keyed(&[entry]);
     let judged = core.judge(&keyed);
     assert_eq!(judged.wanted.len(), 1);
-    assert_eq!(core.evict(u64::MAX - 1), 0, "a judged batch refers to its entries");
+    assert_eq!(core.evict(COLD), 0, "a judged batch refers to its entries");
     core.install(judged.wanted[0].at, Some(stored(&found))).unwrap();
     core.fold(&keyed, judged, 0);
 }
@@ -110,7 +111,7 @@ fn readings_without_a_value_write_nothing_and_hold_nothing_up() {
     assert_eq!(core.parts_in_memory(), 1);
     assert_eq!(committable(&mut core), Some(Offset(2)));
     assert_eq!(flush(&mut core, 0), []);
-    assert_eq!(core.evict(0), 1);
+    assert_eq!(core.evict(Leaving::Committed { untouched_since: 0 }), 1);
     assert_eq!(core.snapshot().views[0].tallies[0].1.missing, [2, 2]);
 }
 
@@ -122,9 +123,9 @@ fn an_entry_is_not_given_away_while_its_write_is_under_way() {
     let mut limit = usize::MAX;
     let flying = core.begin_flush(0, LAG, true, &mut limit);
     let places: Vec<At> = flying.writes.iter().map(|(at, _)| *at).collect();
-    assert_eq!(core.evict(u64::MAX - 1), 0, "in flight");
+    assert_eq!(core.evict(COLD), 0, "in flight");
     core.fail_flush(&places);
-    assert_eq!(core.evict(u64::MAX - 1), 0, "to be repeated");
+    assert_eq!(core.evict(COLD), 0, "to be repeated");
     assert_eq!(flush(&mut core, 1).len(), 1);
-    assert_eq!(core.evict(u64::MAX - 1), 1);
+    assert_eq!(core.evict(COLD), 1);
 }

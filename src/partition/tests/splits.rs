@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::commit::{Commit, Metadata};
 use crate::durability::WriteTimes;
 use crate::part::Stored;
-use crate::partition::{FoldStart, Partition};
+use crate::partition::{FoldStart, Leaving, Partition};
 use crate::reading::Offset;
 use crate::simulate::Random;
 use crate::store::{Slot, Stamp};
@@ -141,14 +141,15 @@ proptest! {
                 run.commit();
             }
             if random.chance(0.5) {
-                run.core.evict(if random.chance(0.5) { u64::MAX - 1 } else { at as u64 - random.below(9).min(at) as u64 });
+                let untouched_since = [u64::MAX - 1, at as u64 - random.below(9).min(at) as u64][random.below(2)];
+                run.core.evict(if random.chance(0.5) { Leaving::Durable } else { Leaving::Committed { untouched_since } });
             }
         }
         run.flush(usize::MAX);
         run.assert_parts();
         run.commit();
         prop_assert!(run.core.at_rest());
-        run.core.evict(u64::MAX - 1);
+        run.core.evict(Leaving::Committed { untouched_since: u64::MAX - 1 });
         prop_assert_eq!(run.core.parts_in_memory(), 0);
         prop_assert_eq!(&run.cells, &at_once(&log, &meanings, out_of_orderness_ms));
     }

@@ -13,6 +13,7 @@ use scylla::cluster::metadata::Strategy;
 use scylla::errors::NewSessionError;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::DefaultRetryPolicy;
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use super::error::{ASIDE, not_opened, tls_refused};
@@ -24,6 +25,10 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// All of them together: beyond it, somebody should be told.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A node that has not answered by then may be cut off or stand still: another one is asked, too. The first answer
+/// counts; every statement but the lightweight transactions can be executed twice.
+const SECOND_NODE_AFTER: Duration = Duration::from_secs(1);
 
 /// A session, and the data centre that it counts as local.
 pub async fn open(config: &CassandraConfig) -> Result<(Session, String), StoreError> {
@@ -107,11 +112,17 @@ fn profile(config: &CassandraConfig, local: Option<&str>) -> ExecutionProfile {
         Some(local) => policy.prefer_datacenter(local.to_owned()),
         None => policy,
     };
+    let request_timeout = Duration::from_millis(config.request_timeout_ms.max(1));
+    let second = SimpleSpeculativeExecutionPolicy {
+        max_retry_count: 1,
+        retry_interval: SECOND_NODE_AFTER.min(request_timeout / 4),
+    };
     ExecutionProfile::builder()
         .consistency(Consistency::LocalQuorum)
         .serial_consistency(Some(SerialConsistency::LocalSerial))
-        .request_timeout(Some(Duration::from_millis(config.request_timeout_ms.max(1))))
+        .request_timeout(Some(request_timeout))
         .retry_policy(Arc::new(DefaultRetryPolicy::new()))
+        .speculative_execution_policy(Some(Arc::new(second)))
         .load_balancing_policy(policy.build())
         .build()
 }

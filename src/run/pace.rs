@@ -1,0 +1,43 @@
+//! How often things are looked at that have no setting of their own.
+
+use std::time::Duration;
+
+use super::beating;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// The loop looks at what is due.
+    pub tick: Duration,
+    /// Something outside did not answer; it is asked again.
+    pub retry: Duration,
+    /// A commit failed; the next one waits, ms.
+    pub commit_pause_ms: u64,
+    /// A committed position is kept in the store, ms.
+    pub keep_every_ms: u64,
+    /// An idle partition's clock watermark is renewed, ms.
+    pub idle_every_ms: u64,
+    /// The closing sweep.
+    pub sweep_every: Duration,
+    /// Heartbeats.
+    pub beat_every: Duration,
+    /// A durable part that nothing has touched for this long leaves memory, ms.
+    pub cold_ms: u64,
+    /// How long a position or a part beyond the log's end is asked again, ms: a new leader may lag.
+    pub log_end_patience_ms: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Pace {
+        Pace {
+            tick: Duration::from_millis(50),
+            retry: Duration::from_millis(500),
+            commit_pause_ms: 1_000,
+            keep_every_ms: 60_000,
+            idle_every_ms: 10_000,
+            sweep_every: Duration::from_secs(5),
+            beat_every: beating::EVERY,
+            cold_ms: 300_000,
+            log_end_patience_ms: 30_000,
+        }
+    }
+}

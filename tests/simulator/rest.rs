@@ -1,0 +1,162 @@
+//! What must be true at rest: every part, row and position is what the whole log makes of it, and
+//! what is over is final.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use etiage::store::Slot;
+
+use crate::cells::{RowCells, RowPlace, RowView, TABLES};
+use crate::checks::{UNIT, deviation, mean, near};
+use crate::meaning::{HOUR_MS, MINUTE_MS};
+use crate::oracle::{Place, Sum, Sums, window};
+use crate::world::State;
+
+impl State {
+    pub fn check_rest(&mut self) {
+        self.check_all_commits();
+        for partition in 0..self.partitions.len() {
+            let of = &self.partitions[partition];
+            let end = of.log_end().max(crate::world::start_of(&self.plan, 1, &of.records, of.log_start, of.exists));
+            if of.exists && of.shown > 0 && of.committed_offset() < end {
+                let name = of.name.clone();
+                self.fail(format!(
+                    "{name} ends at {end} and is committed up to {}",
+                    self.partitions[partition].committed_offset()
+                ));
+            }
+        }
+        for view in 0..self.views.len() {
+            let mut merged: BTreeMap<Place, (i64, Sums)> = BTreeMap::new();
+            for partition in 0..self.partitions.len() {
+                self.check_parts(partition, view, &mut merged);
+            }
+            if let Err(why) = self.rows_are_right(view, &merged) {
+                self.fail(why);
+            }
+        }
+    }
+
+    /// Every part is what the whole log makes of it, on every quorum.
+    fn check_parts(&mut self, partition: usize, view: usize, merged: &mut BTreeMap<Place, (i64, Sums)>) {
+        let of = &self.partitions[partition];
+        let Some(truth) = of.truth[view].clone().filter(|_| of.exists) else { return };
+        for (place, chain) in &truth.parts {
+            let version = chain.last().expect("a part has a revision");
+            let (revision, sums) = merged.entry(place.clone()).or_default();
+            *revision += chain.len() as i64;
+            version.sums.iter().for_each(|(name, sum)| sums.entry(name).or_default().merge(sum));
+            let (slot, stamp) = (self.slot(view, place), self.epoch_us(view) + chain.len() as i64);
+            for quorum in self.quorums() {
+                let found = self.names.known(&slot).and_then(|slot| {
+                    quorum.iter().filter_map(|replica| self.replicas[*replica].part(slot, partition as u8)).max()
+                });
+                // That it is the right content, its writing has shown.
+                if found.as_ref().is_none_or(|(found, _)| *found != stamp) {
+                    let found = found.map(|(stamp, _)| stamp);
+                    return self
+                        .fail(format!("at rest part {slot:?} of source {partition} is at {found:?}, not {stamp}"));
+                }
+            }
+        }
+    }
+
+    fn rows_are_right(&self, view: usize, merged: &BTreeMap<Place, (i64, Sums)>) -> Result<(), String> {
+        let over_ms = self.surely_over(view);
+        for quorum in self.quorums() {
+            for table in 0..TABLES {
+                let mut there: BTreeSet<RowPlace> = quorum
+                    .iter()
+                    .flat_map(|replica| self.replicas[*replica].rows(table))
+                    .filter(|((slot, _), seen)| *seen && *self.names.slot_of(*slot).view == *self.views[view].name)
+                    .map(|(place, _)| place)
+                    .collect();
+                for (place, (revision, sums)) in merged {
+                    let slot = self.slot(view, place);
+                    for (metric, sum) in sums {
+                        let row = self.row(quorum, table, &slot, metric);
+                        let row = row.ok_or_else(|| format!("at rest there is no row {slot:?} {metric}"))?;
+                        self.row_is_right(view, place, &row, *revision, metric, sum, merged)
+                            .map_err(|why| format!("at rest row {slot:?} {metric}: {why}"))?;
+                        let (_, end_ms) = window(self.views[view].widths[place.0], place.3);
+                        if over_ms.is_some_and(|over_ms| end_ms <= over_ms) && !row.marked {
+                            return Err(format!("at rest row {slot:?} {metric} is not final"));
+                        }
+                        let known = self.names.known(&slot).zip(self.names.known_metric(metric));
+                        known.map(|place| there.remove(&place));
+                    }
+                }
+                if let Some((slot, metric)) = there.first() {
+                    let (slot, metric) = (self.names.slot_of(*slot), self.names.metric_of(*metric));
+                    return Err(format!("at rest row {slot:?} {metric} is explained by no reading"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a row, its place, and all that it must say")]
+    fn row_is_right(
+        &self,
+        view: usize,
+        place: &Place,
+        row: &RowView,
+        revision: i64,
+        metric: &str,
+        sum: &Sum,
+        merged: &BTreeMap<Place, (i64, Sums)>,
+    ) -> Result<(), String> {
+        let stamp = self.epoch_us(view) + revision;
+        if let Some(cell) = row.cells.iter().position(|cell| cell.is_none_or(|(found, _)| found != stamp)) {
+            return Err(format!("cell {cell} is {:?}, not of revision {revision}", row.cells[cell]));
+        }
+        let cell = |number: usize| row.cell(number).unwrap_or_default();
+        let double = |number: usize| f64::from_bits(cell(number) as u64);
+        let counts = [sum.count, sum.alarms, sum.active, sum.outliers].map(|count| count as i64);
+        let (_, end_ms) = window(self.views[view].widths[place.0], place.3);
+        let right = [cell(0), cell(5), cell(6), cell(7)] == counts
+            && double(1) == mean(sum)
+            && double(2) == sum.min as f64 / UNIT
+            && double(3) == sum.max as f64 / UNIT
+            && near(double(4), deviation(sum))
+            && cell(RowCells::REVISION) == revision
+            && cell(9) == end_ms;
+        if !right {
+            return Err(format!("says {row:?}, not {sum:?}"));
+        }
+        let hourly = self.views[view].widths[place.0] == "1h";
+        let earlier = (place.0, place.1.clone(), place.2.clone(), place.3 - 3 * HOUR_MS);
+        let before = merged.get(&earlier).filter(|_| hourly).and_then(|(_, sums)| sums.get(metric)).map(mean);
+        let found = row.before.map(|(_, mean)| f64::from_bits(mean as u64));
+        if found != before {
+            return Err(format!("has the mean {found:?} of three hours before, not {before:?}"));
+        }
+        Ok(())
+    }
+
+    /// Windows that end by this are final at rest: what all partitions have committed of their own readings says so.
+    fn surely_over(&self, view: usize) -> Option<i64> {
+        let meaning = &self.views[view];
+        let feeding = self.partitions.iter().filter(|partition| partition.exists);
+        let newest = feeding.filter_map(|partition| Some(partition.truth[view].as_ref()?.at(i64::MAX).max_ms));
+        let least_ms = newest.min()?? - self.plan.variant.out_of_orderness_ms();
+        let over_ms = least_ms - meaning.lateness_ms.unwrap_or(0);
+        // A sweep closes whole windows, and moves by the widest step that holds the watermark.
+        Some(over_ms - over_ms.rem_euclid(MINUTE_MS))
+    }
+
+    fn row(&self, quorum: [usize; 2], table: usize, slot: &Slot, metric: &str) -> Option<RowView> {
+        let place = (self.names.known(slot)?, self.names.known_metric(metric)?);
+        self.row_at(quorum, table, place)
+    }
+
+    fn row_at(&self, quorum: [usize; 2], table: usize, place: RowPlace) -> Option<RowView> {
+        let [one, other] = quorum.map(|replica| self.replicas[replica].row(table, place));
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.join(&other);
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
+}

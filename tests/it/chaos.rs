@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{ROOT, from_make_test, scratch, skip, wait_for};
+use crate::support::{ROOT, from_make_test, machine, scratch, skip, wait_for};
 
 /// As long as faults happen; starting, healing and recounting come on top of it.
 const SECONDS: &str = "75";
-/// For what is stuck: other tests run beside this one, on few processors.
+/// For what is stuck.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// The driver; told to end, and so to clear up, when dropped.
@@ -27,6 +27,7 @@ impl Drop for Driver {
 
 #[test]
 fn kafka_cassandra_chaos_leaves_every_row_equal_to_a_recount() {
+    let _alone = machine::alone();
     let directory = scratch("chaos");
     let (report, log) = (directory.join("report.txt"), directory.join("driver.log"));
     // Another seed every time; whoever wants one again says `make chaos SEED=…`.

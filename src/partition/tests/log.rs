@@ -47,8 +47,6 @@ pub struct Meaning {
     pub set: usize,
     pub widths: Vec<&'static str>,
     pub lateness_ms: Option<i64>,
-    /// First offset of its history: earlier records count for the maximum event time alone.
-    pub from: i64,
     /// Sorted names, and the stream's column of each; `None` is fed by another stream.
     pub metrics: Vec<(&'static str, Option<usize>)>,
     /// Takes those that nobody names, too.
@@ -102,16 +100,8 @@ pub fn meanings(first: Option<i64>, second: Option<i64>) -> Vec<Meaning> {
     let metrics = vec![("a", Some(0)), ("b", Some(1))];
     let wide = vec![("b", Some(2)), ("d", None), ("e", Some(1))];
     vec![
-        Meaning { name: "near", set: 0, widths: vec!["1h", "6h"], lateness_ms: first, from: 0, metrics, any: false },
-        Meaning {
-            name: "wide",
-            set: 1,
-            widths: vec!["2h", "1d"],
-            lateness_ms: second,
-            from: 0,
-            metrics: wide,
-            any: true,
-        },
+        Meaning { name: "near", set: 0, widths: vec!["1h", "6h"], lateness_ms: first, metrics, any: false },
+        Meaning { name: "wide", set: 1, widths: vec!["2h", "1d"], lateness_ms: second, metrics: wide, any: true },
     ]
 }
 
@@ -165,17 +155,6 @@ fn value(random: &mut Random) -> i64 {
         2 => 0,
         _ => random.below(80_000) as i64 - 30_000,
     }
-}
-
-/// Maximum event time of the records below an offset.
-pub fn max_below(log: &[Entry], offset: i64) -> Option<i64> {
-    let below = log.iter().filter(|entry| entry.offset < offset);
-    below.flat_map(|entry| &entry.readings).map(|reading| reading.time_ms).max()
-}
-
-/// The position after the log.
-pub fn end(log: &[Entry]) -> Offset {
-    log.last().map_or(Offset(0), |entry| Offset(entry.offset + 1))
 }
 
 /// What a reading is without a key: one set is of regions, the other of labels.

@@ -36,17 +36,6 @@ impl Sum {
         }
     }
 
-    pub fn merge(&mut self, other: &Sum) {
-        self.count += other.count;
-        self.sum += &other.sum;
-        self.squares += &other.squares;
-        self.min = [self.min, other.min].into_iter().flatten().min();
-        self.max = [self.max, other.max].into_iter().flatten().max();
-        for (count, more) in self.bits.iter_mut().zip(other.bits) {
-            *count += more;
-        }
-    }
-
     pub fn of(aggregate: &Aggregate) -> Sum {
         let (high, low) = aggregate.squares.words();
         let held = aggregate.count > 0;
@@ -92,9 +81,6 @@ pub struct Oracle {
     /// Per width.
     pub tallies: Vec<Tally>,
     pub max_ms: Option<i64>,
-    /// (offset, index of the reading, width): what must have left through the outbox.
-    pub late: Vec<(i64, usize, usize)>,
-    pub keyless: Vec<(i64, usize, &'static str)>,
 }
 
 /// Groups the records below `position`.
@@ -102,8 +88,7 @@ pub fn group(log: &[Entry], position: i64, meaning: &Meaning, out_of_orderness_m
     let tally = Tally { missing: vec![0; meaning.metrics.len()], ..Tally::default() };
     let mut oracle = Oracle { tallies: vec![tally; meaning.widths.len()], ..Oracle::default() };
     for entry in log.iter().filter(|entry| entry.offset < position) {
-        let mine = if entry.offset < meaning.from { 0 } else { meaning.widths.len() };
-        for number in 0..mine {
+        for number in 0..meaning.widths.len() {
             oracle.group_entry(entry, number, meaning, out_of_orderness_ms);
         }
         for reading in &entry.readings {
@@ -123,7 +108,7 @@ impl Oracle {
         let tally = &mut self.tallies[number];
         tally.seen += u64::from(entry.rejected) + entry.readings.len() as u64;
         tally.rejected += u64::from(entry.rejected);
-        for (index, reading) in entry.readings.iter().enumerate() {
+        for reading in &entry.readings {
             let start_ms = reading.time_ms.div_euclid(width_ms) * width_ms;
             let late = match (meaning.lateness_ms, self.max_ms) {
                 (Some(lateness_ms), Some(max_ms)) => start_ms + width_ms + lateness_ms <= max_ms - out_of_orderness_ms,
@@ -131,20 +116,9 @@ impl Oracle {
             };
             match reading.place[meaning.set] {
                 _ if reading.filtered => tally.filtered += 1,
-                None => {
-                    let (count, kind) = match meaning.set {
-                        0 => (&mut tally.outside, "Outside"),
-                        _ => (&mut tally.unkeyed, "Unkeyed"),
-                    };
-                    *count += 1;
-                    if number == 0 {
-                        self.keyless.push((entry.offset, index, kind));
-                    }
-                }
-                Some(_) if late => {
-                    tally.late += 1;
-                    self.late.push((entry.offset, index, number));
-                }
+                None if meaning.set == 0 => tally.outside += 1,
+                None => tally.unkeyed += 1,
+                Some(_) if late => tally.late += 1,
                 Some(key) => {
                     tally.folded += 1;
                     let parts = &mut self.parts;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod engine;
+pub mod machine;
 mod servers;
 
 pub use engine::Scenario;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::machine::{Shared, share};
 use super::{ROOT, from_make_test, scratch, succeed};
 
 pub struct Servers {
@@ -11,6 +12,7 @@ pub struct Servers {
     pub cassandra: String,
     /// Ours to break, and to remove.
     own: bool,
+    _machine: Shared,
 }
 
 impl Servers {
@@ -21,13 +23,19 @@ impl Servers {
             kafka: from_make_test("ETIAGE_TEST_KAFKA"),
             cassandra: from_make_test("ETIAGE_TEST_CASSANDRA"),
             own: false,
+            _machine: share(),
         }
+    }
+
+    /// None yet, and a directory for them.
+    fn new(test: &str) -> Servers {
+        let (kafka, cassandra) = (String::new(), String::new());
+        Servers { directory: scratch(test), kafka, cassandra, own: true, _machine: share() }
     }
 
     /// A pair of its own, on free ports.
     pub fn own(test: &str) -> Servers {
-        let directory = scratch(test);
-        let mut servers = Servers { directory, kafka: String::new(), cassandra: String::new(), own: true };
+        let mut servers = Servers::new(test);
         succeed(servers.script("servers.sh", "start", "").env("KAFKA_PORT", "free").env("CASSANDRA_PORT", "free"));
         servers.kafka = servers.tell("kafka.sh", "address", "kafka");
         servers.cassandra = servers.tell("cassandra.sh", "address", "cassandra");
@@ -36,8 +44,7 @@ impl Servers {
 
     /// A pair with TLS, users and passwords; what else they are told is in their scripts.
     pub fn secured(test: &str, settings: &[(&str, &str)]) -> Servers {
-        let directory = scratch(test);
-        let mut servers = Servers { directory, kafka: String::new(), cassandra: String::new(), own: true };
+        let mut servers = Servers::new(test);
         let mut start = servers.script("servers.sh", "start", "");
         start.envs([("KAFKA_PORT", "free"), ("CASSANDRA_PORT", "free")]);
         succeed(start.envs([("KAFKA_SECURITY", "1"), ("CASSANDRA_SECURITY", "tls")]).envs(settings.iter().copied()));
@@ -48,8 +55,7 @@ impl Servers {
 
     /// A Cassandra alone that asks its clients for certificates, too.
     pub fn cassandra_with_client_certificates(test: &str) -> Servers {
-        let directory = scratch(test);
-        let mut servers = Servers { directory, kafka: String::new(), cassandra: String::new(), own: true };
+        let mut servers = Servers::new(test);
         let mut start = servers.script("cassandra.sh", "start", "cassandra");
         servers.cassandra =
             succeed(start.env("CASSANDRA_PORT", "free").env("CASSANDRA_SECURITY", "mtls")).trim().to_owned();

@@ -18,12 +18,6 @@ const LAST_PAUSE_MS: u64 = 5_000;
 /// Without a lag, a flush should not take longer than this.
 const LONG_FLUSH_MS: u64 = 5_000;
 
-/// How many parts the store takes in the time that is aimed at, by what it took.
-fn next_limit(parts: usize, took_ms: u64, aim_ms: u64) -> usize {
-    let fits = parts as u64 * aim_ms / took_ms.max(1);
-    usize::try_from(fits).unwrap_or(MAX_PARTS).clamp(MIN_PARTS, MAX_PARTS)
-}
-
 impl Engine {
     /// Starts a flush of what is due, if none is under way. `force` ignores the flush intervals.
     pub(super) fn begin_flush(&mut self, force: bool) {
@@ -93,24 +87,25 @@ impl Engine {
             }
         }
         match outcome {
-            Ok(times) => self.flush_succeeded(times, shares.iter().map(|share| share.parts.len()).sum()),
+            Ok(times) => self.flush_succeeded(times),
             Err(error) => self.flush_failed(error)?,
         }
         Ok(())
     }
 
-    /// A second write counts only within two lags of the first (see `durability`): what is acknowledged together is due
-    /// together, so both flushes and what is due beside them must fit into one lag.
-    fn flush_succeeded(&mut self, times: WriteTimes, parts: usize) {
+    /// A second write counts only within two lags of the first (see `durability`): a flush must be
+    /// well shorter than a lag.
+    fn flush_succeeded(&mut self, times: WriteTimes) {
         let took = times.acked - times.issued;
         progress::flushed(took);
         self.flush_pause_ms = FIRST_PAUSE_MS;
         self.world.health.ready();
         let lag = self.world.settings.commit_lag_ms;
-        let aim = if lag == 0 { LONG_FLUSH_MS } else { lag / 4 };
-        // A small flush says little of a large one: most of its time is waiting, whatever its size.
-        if parts >= MIN_PARTS {
-            self.flush_limit = next_limit(parts, took, aim).min(self.flush_limit * 2);
+        let long = if lag == 0 { LONG_FLUSH_MS } else { lag / 8 };
+        if took > long {
+            self.flush_limit = (self.flush_limit / 2).max(MIN_PARTS);
+        } else if took < long / 2 {
+            self.flush_limit = (self.flush_limit * 2).min(MAX_PARTS);
         }
     }
 
@@ -123,18 +118,5 @@ impl Engine {
         self.flush_not_before = self.world.clock.now() + self.flush_pause_ms;
         self.flush_pause_ms = (self.flush_pause_ms * 2).min(LAST_PAUSE_MS);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn as_many_as_the_store_takes_in_the_time_aimed_at() {
-        assert_eq!(next_limit(800, 4_000, 2_500), 500, "a flush that was too long shrinks by its own size");
-        assert_eq!(next_limit(100, 500, 2_500), 500);
-        assert_eq!(next_limit(64, 60_000, 500), MIN_PARTS);
-        assert_eq!(next_limit(20_000, 0, 5_000), MAX_PARTS);
     }
 }

@@ -39,21 +39,6 @@ const MISSING_GRACE: Duration = Duration::from_secs(30);
 /// here and there, not everywhere at once.
 const DENIED_GRACE: Duration = Duration::from_secs(60);
 
-/// How far a partition has been handed over.
-pub(super) struct Next {
-    pub offset: i64,
-    /// Of the last record below; −1 where unknown.
-    pub leader_epoch: i32,
-    /// The log was said to be truncated, and is read on from here to see.
-    doubted: bool,
-}
-
-impl Next {
-    pub fn at(offset: i64, leader_epoch: i32) -> Next {
-        Next { offset, leader_epoch, doubted: false }
-    }
-}
-
 pub struct Reader {
     pub(super) client: Arc<Client>,
     pub(super) shared: Arc<Shared>,
@@ -62,7 +47,7 @@ pub struct Reader {
     headers: BTreeMap<String, CString>,
     pub(super) outlet: Outlet,
     /// Partitions being read, by topic, with the next offset of each: what comes below it has been handed over already.
-    pub(super) held: BTreeMap<Arc<str>, BTreeMap<i32, Next>>,
+    pub(super) held: BTreeMap<Arc<str>, BTreeMap<i32, i64>>,
     pub(super) rebalance: Option<Step>,
     pub(super) revoke_deadline: Duration,
     messages: Vec<Message>,
@@ -275,9 +260,7 @@ impl Reader {
                 }
             }
             (Some(topic), Nature::Gone) if held => {
-                if !(is_truncation(failure.code) && self.doubt(&topic, partition)) {
-                    self.fail(gone_text(&topic, partition, self.next_of(&topic, partition), &failure.text));
-                }
+                self.fail(gone_text(&topic, partition, message.offset(), &failure.text))
             }
             (Some(topic), Nature::Lasting) if held || partition < 0 => {
                 let remedy = trouble::remedy(failure.code);
@@ -382,35 +365,11 @@ impl Reader {
         }
     }
 
-    /// A new leader was asked where its log parts from what was read, but for the position that librdkafka holds us to be
-    /// at, which a reported end has moved one record too far: reading goes on at ours, by the epoch of our last record,
-    /// so the leader is asked again. False where that has been done: then the log was truncated.
-    fn doubt(&mut self, topic: &Arc<str>, partition: i32) -> bool {
-        let Some(next) = self.held.get_mut(topic).and_then(|held| held.get_mut(&partition)) else { return true };
-        if std::mem::replace(&mut next.doubted, true) {
-            return false;
-        }
-        let mut list = List::new();
-        list.add(topic, partition).offset(next.offset).leader_epoch(next.leader_epoch);
-        tracing::info!(%topic, partition, offset = next.offset, "kafka: was the log truncated? the leader is asked again");
-        if let Err(failure) = self.client.seek(&list, SEEK_TIMEOUT) {
-            self.fail(format!(
-                "kafka: reading on where the log may have been truncated: {}: start again",
-                failure.text
-            ));
-        }
-        true
-    }
-
-    fn next_of(&self, topic: &Arc<str>, partition: i32) -> i64 {
-        self.held.get(topic).and_then(|held| held.get(&partition)).map_or(-1, |next| next.offset)
-    }
-
     fn all_held(&self) -> List {
         let mut list = List::new();
         for (topic, partitions) in &self.held {
             for (partition, next) in partitions {
-                list.add(topic, *partition).offset(next.offset);
+                list.add(topic, *partition).offset(*next);
             }
         }
         list
@@ -430,11 +389,11 @@ impl Reader {
 }
 
 /// Copies the records at or after `next`, each with its value of `header`, and moves it past them.
-fn copy(run: &[Message], next: &mut Next, header: Option<&CStr>) -> RawBatch {
+fn copy(run: &[Message], next: &mut i64, header: Option<&CStr>) -> RawBatch {
     let bytes = run.iter().map(Message::size).sum();
     let mut raw =
         RawBatch { bytes: Vec::with_capacity(bytes), records: Vec::with_capacity(run.len()), leader_epoch: -1 };
-    for message in run.iter().filter(|message| message.offset() >= next.offset) {
+    for message in run.iter().filter(|message| message.offset() >= *next) {
         // Never `None`: that would set the files' bound on event times.
         raw.push(Offset(message.offset()), Some(message.timestamp_ms()), message.key(), message.payload());
         if let Some(value) = header.and_then(|header| message.header(header)) {
@@ -442,14 +401,10 @@ fn copy(run: &[Message], next: &mut Next, header: Option<&CStr>) -> RawBatch {
         }
     }
     if let (Some(last), Some(record)) = (run.last(), raw.records.last()) {
+        *next = record.offset.after().0;
         raw.leader_epoch = last.leader_epoch();
-        *next = Next::at(record.offset.after().0, raw.leader_epoch);
     }
     raw
-}
-
-fn is_truncation(code: Code) -> bool {
-    code.known() == Some(rdkafka_sys::RDKafkaErrorCode::LogTruncation)
 }
 
 fn is_end(code: Code) -> bool {

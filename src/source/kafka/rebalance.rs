@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
 use super::ffi::{List, Rebalance};
-use super::reader::{Next, Reader, now};
+use super::reader::{Reader, now};
 use super::topics;
 use super::trouble::{Nature, nature, request_error};
 use crate::reading::TopicPartition;
@@ -110,7 +110,7 @@ impl Reader {
                 Some(start) => {
                     entry.offset(start.offset.0).leader_epoch(start.leader_epoch.max(-1));
                     let held = self.held.entry(start.partition.topic.clone()).or_default();
-                    held.insert(element.partition, Next::at(start.offset.0, start.leader_epoch));
+                    held.insert(element.partition, start.offset.0);
                 }
                 None => {
                     entry.offset(END);

@@ -199,14 +199,19 @@ impl Grain {
     }
 
     /// Forgets parts that are durable; tells each with its key.
-    pub fn evict(&mut self, committed: Offset, leaving: Leaving, mut gone: impl FnMut(u32, &Part)) -> usize {
+    pub fn evict(
+        &mut self,
+        (committed, position): (Offset, Offset),
+        leaving: Leaving,
+        mut gone: impl FnMut(u32, &Part),
+    ) -> usize {
         let mut evicted = 0;
         let leaves = |entry: &Entry| match leaving {
             Leaving::Committed { untouched_since } => {
                 let cold = entry.touched_at == u64::MAX || entry.touched_at <= untouched_since;
                 entry.part.next <= committed && cold
             }
-            Leaving::Durable => true,
+            Leaving::Ahead => entry.part.next > position,
         };
         for (at, place) in self.entries.iter_mut().enumerate() {
             let taken = place.take_if(|entry| entry.durability.settled() && leaves(entry));

@@ -49,9 +49,10 @@ pub struct At {
 pub enum Leaving {
     /// Those that lie wholly below the committed position and that nothing has touched since.
     Committed { untouched_since: u64 },
-    /// All. Who folds into one again reads it back and proves it anew, so this is for when nothing
-    /// else can go: parts that an earlier owner took further than it committed may fill the memory.
-    Durable,
+    /// Those that hold records which have not come yet in this ownership: an earlier owner took them
+    /// further than it committed. They may fill the memory, and nothing could be committed that would let them
+    /// go. (The others can be committed when all are proven.) Who folds into one reads it back and proves it anew.
+    Ahead,
 }
 
 /// A part that must be read back before the judged batch can be folded.
@@ -483,7 +484,8 @@ impl Fold {
             book.release(key);
             part.others.iter().for_each(|(number, _)| metrics.release(*number));
         };
-        grains.iter_mut().map(|grain| grain.evict(committed, leaving, &mut forget)).sum()
+        let bounds = (committed, self.position);
+        grains.iter_mut().map(|grain| grain.evict(bounds, leaving, &mut forget)).sum()
     }
 
     fn bytes(&self) -> usize {

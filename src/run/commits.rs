@@ -9,6 +9,7 @@ use crate::source::{CommitRequest, SourceError};
 use crate::store::{PositionKind, StoreError};
 
 use super::owned::Owned;
+use super::pace::Pace;
 use super::{Engine, RunError, World, closer, progress};
 
 /// Spilled metadata that is kept below the committed one.
@@ -60,7 +61,7 @@ impl Engine {
 
     pub(super) fn on_committed(&mut self, (items, outcome): Done) -> Result<(), RunError> {
         let now = self.world.clock.now();
-        let keep_every_ms = self.world.settings.pace.keep_every_ms;
+        let pace = self.world.settings.pace;
         progress::committed(&outcome);
         match outcome {
             Ok(()) => {
@@ -68,7 +69,7 @@ impl Engine {
                     if let Some(owned) =
                         self.owned.get_mut(&item.partition).filter(|owned| owned.ownership == item.ownership)
                     {
-                        owned.commit_done(item, keep_every_ms, now);
+                        owned.commit_done(item, &pace, now);
                     }
                 }
                 Ok(())
@@ -120,14 +121,15 @@ impl Owned {
         Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle, lacking: false }
     }
 
-    fn commit_done(&mut self, item: &Item, keep_every_ms: u64, now: u64) {
+    fn commit_done(&mut self, item: &Item, pace: &Pace, now: u64) {
         if item.lacking {
             self.core.spill_again();
+            self.commit_not_before = now + pace.commit_pause_ms;
             return;
         }
         self.core.commit_acked(item.commit.position);
         self.committed_at = now;
-        if now >= self.kept_at + keep_every_ms {
+        if now >= self.kept_at + pace.keep_every_ms {
             self.kept_at = now;
             self.core.keep(&item.commit);
         }

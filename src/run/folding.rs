@@ -140,14 +140,14 @@ impl Engine {
     }
 
     /// Cold parts leave memory after a while, when memory runs short all below the committed
-    /// positions, and where that is not enough whatever is durable.
+    /// positions, and where that is not enough those that an earlier owner took further than we are.
     pub(super) fn evict(&mut self) {
         let now = self.world.clock.now();
         let short = self.memory_bytes() > self.world.settings.parts_bytes / 4 * 3;
         let untouched_since = if short { now } else { now.saturating_sub(self.world.settings.pace.cold_ms) };
         let mut evicted = self.evict_each(Leaving::Committed { untouched_since });
         if !self.has_room() {
-            evicted += self.evict_each(Leaving::Durable);
+            evicted += self.evict_each(Leaving::Ahead);
         }
         if evicted > 0 {
             tracing::debug!(evicted, short, "parts left memory");

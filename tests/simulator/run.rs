@@ -300,6 +300,7 @@ impl History {
                     state.replicas[replica].cut(since);
                 }
                 state.acked.clear();
+                state.cuts += 1;
                 state.check_all_commits();
             }
             Fault::Outage(ms) => state.outage_until = now + ms,

@@ -104,6 +104,8 @@ pub struct State {
     pub acked: FxHashMap<(u32, u8), i64>,
     /// The parts that a merge has last read, by slot: source and timestamp.
     pub reads: FxHashMap<u32, Vec<(u8, i64)>>,
+    /// Power cuts so far: what was acknowledged across one may be gone.
+    pub cuts: u64,
     pub rows_seen: FxHashSet<(RowPlace, i64, i64)>,
     /// Of each view: the furthest least watermark that the commits of its partitions have ever had, ms.
     pub proven_ms: [Option<i64>; 2],
@@ -166,6 +168,7 @@ impl State {
             sent: BTreeSet::new(),
             acked: FxHashMap::default(),
             reads: FxHashMap::default(),
+            cuts: 0,
             rows_seen: FxHashSet::default(),
             proven_ms: [None; 2],
             failure: None,

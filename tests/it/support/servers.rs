@@ -33,10 +33,23 @@ impl Servers {
         Servers { directory: scratch(test), kafka, cassandra, own: true, _machine: share() }
     }
 
+    /// Starts both on free ports; once more where somebody took a port between its choice and the start.
+    fn start(&self, settings: &[(&str, &str)]) {
+        let start = || {
+            let mut start = self.script("servers.sh", "start", "");
+            start.envs([("KAFKA_PORT", "free"), ("CASSANDRA_PORT", "free")]).envs(settings.iter().copied());
+            start
+        };
+        if !start().output().is_ok_and(|output| output.status.success()) {
+            succeed(&mut self.script("servers.sh", "wipe", ""));
+            succeed(&mut start());
+        }
+    }
+
     /// A pair of its own, on free ports.
     pub fn own(test: &str) -> Servers {
         let mut servers = Servers::new(test);
-        succeed(servers.script("servers.sh", "start", "").env("KAFKA_PORT", "free").env("CASSANDRA_PORT", "free"));
+        servers.start(&[]);
         servers.kafka = servers.tell("kafka.sh", "address", "kafka");
         servers.cassandra = servers.tell("cassandra.sh", "address", "cassandra");
         servers
@@ -45,9 +58,7 @@ impl Servers {
     /// A pair with TLS, users and passwords; what else they are told is in their scripts.
     pub fn secured(test: &str, settings: &[(&str, &str)]) -> Servers {
         let mut servers = Servers::new(test);
-        let mut start = servers.script("servers.sh", "start", "");
-        start.envs([("KAFKA_PORT", "free"), ("CASSANDRA_PORT", "free")]);
-        succeed(start.envs([("KAFKA_SECURITY", "1"), ("CASSANDRA_SECURITY", "tls")]).envs(settings.iter().copied()));
+        servers.start(&[&[("KAFKA_SECURITY", "1"), ("CASSANDRA_SECURITY", "tls")], settings].concat());
         servers.kafka = servers.tell("kafka.sh", "address", "kafka");
         servers.cassandra = servers.tell("cassandra.sh", "address", "cassandra");
         servers

@@ -120,6 +120,14 @@ impl State {
         if !owns && !self.random.chance(zombie_commits) {
             return false;
         }
+        // Where the log has gone, or the spill of so old a position, the next owner would stop, rightly.
+        let spills = self.plan.metadata_limit < 4_096;
+        let lost = |commit: &CommitRequest, of: &Partition| {
+            commit.offset.0 < of.log_start || (spills && commit.offset.0 < of.committed_offset())
+        };
+        if commits.iter().zip(&numbers).any(|(commit, of)| of.is_some_and(|of| lost(commit, &self.partitions[of]))) {
+            return false;
+        }
         for (commit, number) in commits.iter().zip(numbers) {
             let Some(number) = number else { return false };
             self.accept(id, number, Committed { offset: commit.offset, metadata: commit.metadata.clone() });

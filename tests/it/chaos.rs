@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::support::{ROOT, from_make_test, machine, scratch, skip, wait_for};
+use crate::support::{machine, scratch, script_at, skip, wait_for};
 
 /// As long as faults happen; starting, healing and recounting come on top of it.
 const SECONDS: &str = "75";
@@ -33,10 +32,8 @@ fn kafka_cassandra_chaos_leaves_every_row_equal_to_a_recount() {
     // Another seed every time; whoever wants one again says `make chaos SEED=…`.
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_secs() % 1_000_000;
     println!("seed {seed}");
-    let python = Path::new(&from_make_test("ETIAGE_TEST_VENV")).join("bin/python");
-    let mut run = Command::new(python);
-    run.arg("-B").arg(Path::new(ROOT).join("tests/chaos/main.py")).stdin(Stdio::null()).stdout(Stdio::piped());
-    run.stderr(File::create(&log).expect("a log can be written"));
+    let mut run = script_at("tests/chaos/main.py", &[]);
+    run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log).expect("a log can be written"));
     run.args(["--binary", env!("CARGO_BIN_EXE_etiage"), "--seconds", SECONDS, "--seed", &seed.to_string()]);
     run.arg("--report").arg(&report).arg("--directory").arg(&directory);
     let mut driver = Driver(run.spawn().expect("python starts"));

@@ -55,7 +55,7 @@ pub enum Write {
     Cursor { of: ClosingKey, ms: i64 },
     Closed { of: ClosingKey, ms: i64 },
     Position(Arc<StoredPosition>),
-    Trim { source: u8, kind: PositionKind, before: i64 },
+    Trim { source: SourceId, kind: PositionKind, before: i64 },
 }
 
 /// View, generation, width.
@@ -163,7 +163,7 @@ impl Replica {
         Replica { forgets, ..Replica::default() }
     }
 
-    pub fn apply(&mut self, write: &Write, sources: &[SourceId], now: u64) {
+    pub fn apply(&mut self, write: &Write, now: u64) {
         let forgets = self.forgets;
         match write {
             Write::Part { slot, source, stamp, blob } => {
@@ -184,7 +184,7 @@ impl Replica {
             Write::Closed { of, ms } => self.closed.entry(of.clone()).or_default().put(now, *ms, (), forgets),
             Write::Position(position) => self.positions.push((now, position.clone())),
             Write::Trim { source, kind, before } => self.positions.retain(|(_, position)| {
-                position.kind != *kind || position.source != sources[*source as usize] || position.offset.0 >= *before
+                position.kind != *kind || position.source != *source || position.offset.0 >= *before
             }),
         }
     }

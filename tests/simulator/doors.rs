@@ -388,10 +388,6 @@ impl Store for Doors {
         kind: PositionKind,
         before: Offset,
     ) -> Result<(), StoreError> {
-        self.write(|state| {
-            let source = state.source(source).unwrap_or_default() as u8;
-            vec![Write::Trim { source, kind, before: before.0 }]
-        })
-        .await
+        self.write(|_| vec![Write::Trim { source, kind, before: before.0 }]).await
     }
 }

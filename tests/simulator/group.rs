@@ -52,16 +52,15 @@ impl State {
         self.take(moves)
     }
 
-    /// Some of an instance's partitions, or of all, go to others.
-    pub fn shuffle(&mut self, of: Option<u64>, share: f64) -> Vec<Move> {
-        let takers: Vec<u64> = self.takers().into_iter().filter(|taker| Some(*taker) != of).collect();
+    /// Some partitions go to others.
+    pub fn shuffle(&mut self) -> Vec<Move> {
+        let takers = self.takers();
         let mut moves = Vec::new();
         for number in 0..self.partitions.len() {
             let partition = &self.partitions[number];
-            let owner = partition.owner.filter(|owner| of.is_none_or(|of| of == *owner));
-            let (Some(owner), false, false) = (owner, partition.moving, takers.is_empty()) else { continue };
+            let (Some(owner), false, false) = (partition.owner, partition.moving, takers.is_empty()) else { continue };
             let to = takers[self.random.below(takers.len())];
-            if to != owner && self.random.chance(share) {
+            if to != owner && self.random.chance(0.5) {
                 moves.push(Move { partition: number, from: Some(owner), to });
             }
         }

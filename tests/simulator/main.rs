@@ -2,9 +2,10 @@
 //! and on one thread, so that a seed replays exactly.
 //!
 //! What happens is drawn from the seed (`plan`): a configuration (`meaning`), logs (`log`), weather and
-//! faults. Instances run as `etiage run` does (`run`), behind a store of three replicas, a network and
-//! a group (`cells`, `world`, `doors`, `group`); every write, every commit and all that lies in the
-//! store at rest is held against an oracle that groups the records (`oracle`, `checks`).
+//! faults. It is then lived through (`run`, `calamity`): instances, as `etiage run` leads them
+//! (`instance`), before a store of three replicas, a network and a group (`cells`, `world`, `doors`,
+//! `sources`, `group`). Every write, every commit and all that lies in the store at rest is held
+//! against an oracle that groups the records (`oracle`, `checks`, `rest`).
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -139,17 +139,13 @@ impl Plan {
             commit_every_ms: random.below(300) as u64,
             parts_bytes: one_in(&mut random, 3, 1 << 20, 0) + 1_500 + random.below(12_000),
             batch: 1 + random.below(6),
-            metadata_limit: one_in(&mut random, 4, 60 + random_limit(seed), 4_096),
+            metadata_limit: one_in(&mut random, 4, 60 + (seed % 80) as usize, 4_096),
             cold_ms: one_in(&mut random, 2, 100, 5_000) as u64,
             keep_every_ms: 200 + random.below(3_000) as u64,
             idle_every_ms: 100 + random.below(1_000) as u64,
             stop_deadline_ms: 20 + random.below(2_000) as u64,
         }
     }
-}
-
-fn random_limit(seed: u64) -> usize {
-    (seed % 80) as usize
 }
 
 fn weather(random: &mut Random, cuts: bool) -> Weather {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use etiage::reading::SourceId;
+use etiage::reading::{Offset, SourceId};
 use etiage::run::{RunError, Stop};
 use etiage::setup::{SetupError, meaning};
 use etiage::store::{GenerationRecord, GenerationState, Start};
@@ -20,7 +20,7 @@ use crate::instance::{self, Ended};
 use crate::log::FIRST_MS;
 use crate::meaning::HOUR_MS;
 use crate::plan::{Fault, Plan, Weather};
-use crate::world::{Member, WALL_US, World, offset, start_of};
+use crate::world::{Member, WALL_US, World, start_of};
 
 /// How long an end may take once faults have stopped, virtual.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -133,7 +133,7 @@ impl History {
             .map(|partition| {
                 let from = start_of(&plan, 1, &partition.records, partition.log_start, true);
                 let truth = partition.truth[1].as_ref().expect("it takes the stream");
-                (partition.source, Start { offset: offset(from), max_ms: truth.at(from).max_ms })
+                (partition.source, Start { offset: Offset(from), max_ms: truth.at(from).max_ms })
             })
             .collect();
         let record = |generation, epoch_us, state, starts| GenerationRecord {
@@ -163,8 +163,7 @@ impl History {
                 for table in 0..TABLES {
                     let cells = Arc::new(RowCells([77; crate::cells::CELLS]));
                     let write = Write::Row { table, place: row, stamp: earlier_us + 77, mask: ALL_CELLS, cells };
-                    let sources = state.sources.clone();
-                    state.replicas.iter_mut().for_each(|replica| replica.apply(&write, &sources, 0));
+                    state.replicas.iter_mut().for_each(|replica| replica.apply(&write, 0));
                 }
             }
         }
@@ -256,7 +255,7 @@ impl History {
                 }
             }
             Fault::Rebalance => {
-                let moves = self.world.lock().shuffle(None, 0.5);
+                let moves = self.world.lock().shuffle();
                 carry_out(&self.world, moves, true);
             }
             Fault::Rogue => {

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use etiage::commit::Commit;
-use etiage::reading::{Offset, SourceId, TopicId, TopicPartition};
+use etiage::reading::{SourceId, TopicId, TopicPartition};
 use etiage::run::Stop;
 use etiage::simulate::Random;
 use etiage::source::{Committed, SourceEvent};
@@ -308,7 +308,7 @@ impl State {
         while let Some(entry) = self.deliveries.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), (replica, write)) = entry.remove_entry();
             if self.lost != Some(replica) {
-                self.replicas[replica].apply(&write, &self.sources, at);
+                self.replicas[replica].apply(&write, at);
             }
         }
     }
@@ -385,8 +385,4 @@ pub fn start_of(plan: &Plan, view: usize, records: &[Record], log_start: i64, th
 /// A stream's name.
 pub fn stream_of(partition: &Partition) -> Arc<str> {
     Arc::from(STREAMS[partition.topic])
-}
-
-pub fn offset(position: i64) -> Offset {
-    Offset(position)
 }

@@ -31,10 +31,14 @@ pub fn unique(what: &str) -> String {
 
 /// One of the scripts in `tests/it/scripts`, in the environment that `make test` made for them.
 pub fn python(script: &str, arguments: &[&str]) -> Command {
+    script_at(&format!("tests/it/scripts/{script}"), arguments)
+}
+
+/// The same for a script anywhere in the checkout.
+pub fn script_at(path: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(Path::new(&from_make_test("ETIAGE_TEST_VENV")).join("bin/python"));
-    let directory = Path::new(ROOT).join("tests/it/scripts");
     // Without bytecode files: the checkout stays as it was.
-    command.arg("-B").arg(directory.join(script)).args(arguments);
+    command.arg("-B").arg(Path::new(ROOT).join(path)).args(arguments);
     command
 }
 

@@ -28,6 +28,7 @@ use super::{CommitRequest, GroupPosition, Source, SourceError, SourceEvent};
 use crate::reading::{Offset, TopicId, TopicPartition};
 
 mod commit;
+mod doubted;
 mod ffi;
 pub mod inspect;
 mod observer;

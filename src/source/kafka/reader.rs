@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::doubted::{Doubted, Place};
 use super::ffi::{Client, Code, Failure, List, Message};
 use super::rebalance::Step;
 use super::topics::{self, Streams};
@@ -46,8 +47,9 @@ pub struct Reader {
     /// Of a topic: the header that goes along.
     headers: BTreeMap<String, CString>,
     pub(super) outlet: Outlet,
-    /// Partitions being read, by topic, with the next offset of each: what comes below it has been handed over already.
-    pub(super) held: BTreeMap<Arc<str>, BTreeMap<i32, i64>>,
+    /// Partitions being read, by topic, with the place of each: what comes below it has been handed over already.
+    pub(super) held: BTreeMap<Arc<str>, BTreeMap<i32, Place>>,
+    pub(super) doubted: Doubted,
     pub(super) rebalance: Option<Step>,
     pub(super) revoke_deadline: Duration,
     messages: Vec<Message>,
@@ -61,7 +63,7 @@ pub struct Reader {
     denied: Option<(Instant, String)>,
     pub(super) failed: bool,
     /// When leaving the group must have ended.
-    leaving: Option<Instant>,
+    pub(super) leaving: Option<Instant>,
     gone: bool,
 }
 
@@ -81,6 +83,7 @@ impl Reader {
             headers,
             outlet,
             held: BTreeMap::new(),
+            doubted: Doubted::default(),
             rebalance: None,
             revoke_deadline,
             messages: Vec::new(),
@@ -239,8 +242,8 @@ impl Reader {
     fn hand_on(&mut self, topic: &str, partition: i32, run: &[Message]) {
         let Some((name, _)) = self.streams.get_key_value(topic) else { return };
         // Of a partition that has been given up meanwhile.
-        let Some(next) = self.held.get_mut(topic).and_then(|held| held.get_mut(&partition)) else { return };
-        let raw = copy(run, next, self.headers.get(topic).map(|header| &**header));
+        let Some(place) = self.held.get_mut(topic).and_then(|held| held.get_mut(&partition)) else { return };
+        let raw = copy(run, place, self.headers.get(topic).map(|header| &**header));
         if !raw.records.is_empty() {
             self.voice.well();
             self.outlet.batch(TopicPartition { topic: name.clone(), partition }, raw);
@@ -256,11 +259,15 @@ impl Reader {
         match (name, nature(failure.code)) {
             (Some(topic), _) if is_end(failure.code) => {
                 if held && !self.failed {
-                    self.outlet.end(TopicPartition { topic, partition }, Offset(message.offset()));
+                    let one = TopicPartition { topic, partition };
+                    self.doubted.believe(&one);
+                    self.outlet.end(one, Offset(message.offset()));
                 }
             }
             (Some(topic), Nature::Gone) if held => {
-                self.fail(gone_text(&topic, partition, message.offset(), &failure.text))
+                if !self.doubt(TopicPartition { topic: topic.clone(), partition }, &failure) {
+                    self.fail(gone_text(&topic, partition, message.offset(), &failure.text));
+                }
             }
             (Some(topic), Nature::Lasting) if held || partition < 0 => {
                 let remedy = trouble::remedy(failure.code);
@@ -368,8 +375,8 @@ impl Reader {
     fn all_held(&self) -> List {
         let mut list = List::new();
         for (topic, partitions) in &self.held {
-            for (partition, next) in partitions {
-                list.add(topic, *partition).offset(*next);
+            for (partition, place) in partitions {
+                list.add(topic, *partition).offset(place.next).leader_epoch(place.leader_epoch);
             }
         }
         list
@@ -388,12 +395,12 @@ impl Reader {
     }
 }
 
-/// Copies the records at or after `next`, each with its value of `header`, and moves it past them.
-fn copy(run: &[Message], next: &mut i64, header: Option<&CStr>) -> RawBatch {
+/// Copies the records at or after `place`, each with its value of `header`, and moves it past them.
+fn copy(run: &[Message], place: &mut Place, header: Option<&CStr>) -> RawBatch {
     let bytes = run.iter().map(Message::size).sum();
     let mut raw =
         RawBatch { bytes: Vec::with_capacity(bytes), records: Vec::with_capacity(run.len()), leader_epoch: -1 };
-    for message in run.iter().filter(|message| message.offset() >= *next) {
+    for message in run.iter().filter(|message| message.offset() >= place.next) {
         // Never `None`: that would set the files' bound on event times.
         raw.push(Offset(message.offset()), Some(message.timestamp_ms()), message.key(), message.payload());
         if let Some(value) = header.and_then(|header| message.header(header)) {
@@ -401,8 +408,8 @@ fn copy(run: &[Message], next: &mut i64, header: Option<&CStr>) -> RawBatch {
         }
     }
     if let (Some(last), Some(record)) = (run.last(), raw.records.last()) {
-        *next = record.offset.after().0;
         raw.leader_epoch = last.leader_epoch();
+        *place = Place { next: record.offset.after().0, leader_epoch: raw.leader_epoch.max(-1) };
     }
     raw
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
+use super::doubted::Place;
 use super::ffi::{List, Rebalance};
 use super::reader::{Reader, now};
 use super::topics;
@@ -36,7 +37,7 @@ impl Reader {
             None => match self.client.notes.next_rebalance() {
                 Some(Rebalance::Assign(list)) => Step::Look { list, at: now() },
                 Some(Rebalance::Revoke(list)) => self.revoke(list),
-                None => return,
+                None => return self.resume_doubted(),
             },
             Some(step) => step,
         };
@@ -98,7 +99,7 @@ impl Reader {
     }
 
     /// Begins to read where the engine said; partitions it did not name are held paused.
-    fn assign(&mut self, list: &List, from: &[ReadFrom]) {
+    pub(super) fn assign(&mut self, list: &List, from: &[ReadFrom]) {
         self.say_positions_anew();
         let (mut assigned, mut unread) = (List::new(), List::new());
         for element in list.elements() {
@@ -108,9 +109,9 @@ impl Reader {
             };
             match from.iter().find(named) {
                 Some(start) => {
-                    entry.offset(start.offset.0).leader_epoch(start.leader_epoch.max(-1));
-                    let held = self.held.entry(start.partition.topic.clone()).or_default();
-                    held.insert(element.partition, start.offset.0);
+                    let place = Place { next: start.offset.0, leader_epoch: start.leader_epoch.max(-1) };
+                    entry.offset(place.next).leader_epoch(place.leader_epoch);
+                    self.held.entry(start.partition.topic.clone()).or_default().insert(element.partition, place);
                 }
                 None => {
                     entry.offset(END);
@@ -129,6 +130,7 @@ impl Reader {
         let given_up: BTreeSet<TopicPartition> = self.shared.owned_of(list.elements());
         for one in &given_up {
             self.held.get_mut(&one.topic).map(|held| held.remove(&one.partition));
+            self.doubted.believe(one);
         }
         self.outlet.forget(&given_up);
         let (sender, reply) = oneshot::channel();

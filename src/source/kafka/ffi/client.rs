@@ -95,7 +95,7 @@ impl Client {
         }
     }
 
-    fn is_cooperative(&self) -> bool {
+    pub fn is_cooperative(&self) -> bool {
         // SAFETY: the result is null or a static string.
         let protocol = unsafe { sys::rd_kafka_rebalance_protocol(self.rk) };
         text(protocol) == "COOPERATIVE"

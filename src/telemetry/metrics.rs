@@ -1,7 +1,10 @@
 //! The recorder behind the metrics, with their descriptions and the histograms' buckets.
 
+use std::time::Duration;
+
 use ::metrics::{describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_util::MetricKindMask;
 
 use super::{TelemetryError, names};
 
@@ -9,6 +12,10 @@ use super::{TelemetryError, names};
 const FRESHNESS: [f64; 14] = [0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
 /// Seconds: from one local write to a request that timed out.
 const REQUEST: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// The loop renews its gauges all the time: what it does not is a partition that has been given up, and must not be
+/// taken for one that lags.
+const GAUGES_STAY: Duration = Duration::from_secs(60);
 
 /// Installs the process's recorder. Until then, and without it, metrics cost next to nothing and go nowhere.
 pub fn install() -> Result<PrometheusHandle, TelemetryError> {
@@ -23,7 +30,8 @@ pub(super) fn recorder() -> Result<PrometheusRecorder, BuildError> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(names::APPEND_TO_ROW.into()), &FRESHNESS)?
         .set_buckets_for_metric(Matcher::Full(names::STORE.into()), &REQUEST)?
-        .set_buckets_for_metric(Matcher::Full(names::FLUSH.into()), &REQUEST)?;
+        .set_buckets_for_metric(Matcher::Full(names::FLUSH.into()), &REQUEST)?
+        .idle_timeout(MetricKindMask::GAUGE, Some(GAUGES_STAY));
     Ok(builder.build_recorder())
 }
 

@@ -102,15 +102,16 @@ impl Owned {
     fn commit_due(&mut self, partition: &TopicPartition, world: &World, now: u64) -> Option<Item> {
         let limit = world.source.metadata_limit();
         if let Some((commit, metadata)) = self.core.committable(limit) {
-            return Some(self.item(partition, commit, metadata, false));
+            return Some(self.item(partition, commit, metadata));
         }
         let idle = self.is_idle(now) && now >= self.committed_at + world.settings.pace.idle_every_ms;
         let watermark_ms = world.clock.wall_ms() - self.stream.out_of_orderness_ms;
         let (commit, metadata) = idle.then(|| self.core.idle_commit(watermark_ms, limit)).flatten()?;
-        Some(self.item(partition, commit, metadata, true))
+        Some(self.item(partition, commit, metadata))
     }
 
-    fn item(&self, partition: &TopicPartition, commit: Commit, metadata: Vec<u8>, idle: bool) -> Item {
+    fn item(&self, partition: &TopicPartition, commit: Commit, metadata: Vec<u8>) -> Item {
+        let idle = commit.idle_ms.is_some();
         let request = CommitRequest {
             partition: partition.clone(),
             source: commit.source,

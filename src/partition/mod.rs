@@ -12,14 +12,15 @@ use std::sync::Arc;
 
 use crate::bytes::DecodeError;
 use crate::commit::{Commit, Tally, ViewCommit};
-use crate::durability::{Durability, WriteTimes};
+use crate::durability::Durability;
 use crate::keys::Keyed;
 use crate::part::{self, Metrics, Part};
 use crate::reading::{Offset, SourceId};
 use crate::source::Outgoing;
-use crate::store::{PartWrite, PositionKind, Slot};
+use crate::store::Slot;
 use crate::view::View;
 
+mod flush;
 mod fold;
 mod grain;
 mod judge;
@@ -28,7 +29,8 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 
-use grain::{Grain, Pass};
+pub use flush::Flush;
+use grain::Grain;
 pub use judge::{Judged, Verdict, VerdictKind};
 use keybook::KeyBook;
 use outbox::Outbox;
@@ -87,14 +89,6 @@ pub struct FoldStart {
     pub max_ms: Option<i64>,
     /// Per width of the view; zeros where there is no commit.
     pub tallies: Vec<Tally>,
-}
-
-/// What goes out in one flush.
-pub struct Flush {
-    pub writes: Vec<(At, PartWrite)>,
-    /// Positions that the store must hold before a commit relies on them.
-    pub positions: Vec<(PositionKind, Commit)>,
-    pub outgoing: Vec<Arc<Outgoing>>,
 }
 
 /// A position on its way into the store.
@@ -213,82 +207,6 @@ impl Partition {
         self.outbox.push(record, reading);
     }
 
-    /// Everything that should be written now, marked as on its way. `force` ignores the views'
-    /// flush intervals; `limit` bounds the parts, and is lowered by those taken.
-    pub fn begin_flush(&mut self, now: u64, lag: u64, force: bool, limit: &mut usize) -> Flush {
-        self.remember();
-        let writes = self.issue(now, lag, force, limit);
-        let anchor = self.anchor.issue(now, lag).map(|commit| (PositionKind::Kept, commit));
-        let spill =
-            self.spill.as_mut().and_then(|spill| spill.issue(now, lag)).map(|commit| (PositionKind::Spill, commit));
-        let positions = anchor.into_iter().chain(spill).collect();
-        Flush { writes, positions, outgoing: self.outbox.send() }
-    }
-
-    /// Second writes go out when they are due, whatever the flush intervals: they count only within
-    /// two lags of the first. A view that the limit cut short stays due.
-    fn issue(&mut self, now: u64, lag: u64, force: bool, limit: &mut usize) -> Vec<(At, PartWrite)> {
-        let views = self.views.iter().enumerate();
-        let mut grains: Vec<(usize, usize)> =
-            views.flat_map(|(view, fold)| (0..fold.grains.len()).map(move |grain| (view, grain))).collect();
-        let first = self.turn % grains.len().max(1);
-        grains.rotate_left(first);
-        let mut writes = Vec::new();
-        for pass in [Pass::Second, Pass::First] {
-            for (view, grain) in &grains {
-                let fold = &mut self.views[*view];
-                if pass == Pass::Second || force || now >= fold.flushed_at + fold.view.flush_ms {
-                    fold.issue(pass, *view, *grain, self.source, now, lag, limit, &mut writes);
-                }
-            }
-        }
-        if *limit == 0 {
-            self.turn += 1;
-            return writes;
-        }
-        for fold in self.views.iter_mut().filter(|fold| force || now >= fold.flushed_at + fold.view.flush_ms) {
-            fold.flushed_at = now;
-        }
-        writes
-    }
-
-    /// The parts and their rows, the positions and the outgoing readings are acknowledged.
-    pub fn finish_flush(&mut self, flush: &[At], times: WriteTimes, lag: u64) {
-        for at in flush {
-            self.durability(*at).acked(times, lag);
-        }
-        self.stored().for_each(|stored| stored.durability.acked(times, lag));
-        if self.anchor.unproven && self.anchor.durability.settled() {
-            self.anchor.unproven = false;
-            self.kept = Some(self.anchor.commit.position);
-        }
-        self.outbox.acked();
-    }
-
-    /// Outcome unknown: all of it must be repeated.
-    pub fn fail_flush(&mut self, flush: &[At]) {
-        for at in flush {
-            self.durability(*at).failed();
-        }
-        self.stored().for_each(|stored| stored.durability.failed());
-        self.outbox.failed();
-    }
-
-    /// Whoever drove the last flush has dropped it: its outcome is unknown.
-    pub fn abandon_flush(&mut self) {
-        let grains = self.views.iter_mut().flat_map(|fold| &mut fold.grains);
-        grains.for_each(Grain::abandon);
-        self.fail_flush(&[]);
-    }
-
-    fn stored(&mut self) -> impl Iterator<Item = &mut Stored> {
-        std::iter::once(&mut self.anchor).chain(&mut self.spill)
-    }
-
-    fn durability(&mut self, at: At) -> &mut Durability {
-        self.views[at.view].grains[at.grain].durability(at.entry)
-    }
-
     /// Takes a snapshot for a later commit.
     fn remember(&mut self) {
         let newest = self.snapshots.back().map_or(self.committed, |commit| commit.position);
@@ -315,6 +233,8 @@ impl Partition {
     /// metadata in at most `limit` bytes: what does not fit is spilled into the store first, by
     /// the next flushes, and committed when it is there for good.
     pub fn committable(&mut self, limit: usize) -> Option<(Commit, Vec<u8>)> {
+        // One below the last commit (written again, or overtaken) has nothing to say any more.
+        self.spill.take_if(|spill| spill.commit.position < self.committed);
         if let Some(mut spill) = self.spill.take_if(|spill| spill.durability.settled()) {
             spill.commit.kept = self.kept;
             let metadata = spill.commit.encode_spilled();
@@ -451,31 +371,6 @@ impl Fold {
             max_ms: self.max_ms,
             tallies: self.grains.iter().map(|grain| (grain.width, grain.tally.clone())).collect(),
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "whose parts, which of them, and where they go")]
-    fn issue(
-        &mut self,
-        pass: Pass,
-        view: usize,
-        number: usize,
-        source: SourceId,
-        now: u64,
-        lag: u64,
-        limit: &mut usize,
-        writes: &mut Vec<(At, PartWrite)>,
-    ) {
-        let grain = &mut self.grains[number];
-        let width = grain.width;
-        grain.issue(pass, now, lag, limit, |entry, key, start_ms, part| {
-            let write = PartWrite {
-                slot: self.view.slot(width, self.book.key(key), start_ms),
-                source,
-                state: part.encode(&self.metrics),
-                stamp: self.view.stamp(part.revision),
-            };
-            writes.push((At { view, grain: number, entry }, write));
-        });
     }
 
     fn evict(&mut self, committed: Offset, leaving: Leaving) -> usize {

@@ -49,6 +49,16 @@ pub struct Work {
 }
 
 impl Work {
+    /// What one partition writes.
+    pub fn add(&mut self, partition: &TopicPartition, ownership: u64, writes: Vec<(At, PartWrite)>) {
+        let (mut places, parts): (Vec<_>, Vec<_>) = writes.into_iter().unzip();
+        self.parts.extend(parts);
+        match self.shares.iter_mut().find(|share| share.partition == *partition) {
+            Some(share) => share.parts.append(&mut places),
+            None => self.shares.push(Share { partition: partition.clone(), ownership, parts: places }),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.positions.is_empty() && self.outgoing.is_empty()
     }

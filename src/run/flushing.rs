@@ -8,15 +8,8 @@ use crate::reading::TopicPartition;
 use super::cycle::{CycleError, Share, Work};
 use super::{Engine, Flushed, RunError, progress};
 
-/// Parts in one flush: bounds its memory and its duration.
-pub(super) const MAX_PARTS: usize = 20_000;
-const MIN_PARTS: usize = 64;
-/// Until it is known what the store takes.
-pub(super) const FIRST_PARTS: usize = 1_000;
 pub(super) const FIRST_PAUSE_MS: u64 = 100;
 const LAST_PAUSE_MS: u64 = 5_000;
-/// Without a lag, a flush should not take longer than this.
-const LONG_FLUSH_MS: u64 = 5_000;
 
 impl Engine {
     /// Starts a flush of what is due, if none is under way. `force` ignores the flush intervals.
@@ -45,17 +38,21 @@ impl Engine {
     /// What is due in these partitions, marked as on its way.
     pub(super) fn take_work(&mut self, partitions: &[TopicPartition], force: bool) -> Work {
         let (now, lag) = (self.world.clock.now(), self.world.settings.commit_lag_ms);
-        let mut limit = self.flush_limit;
+        let mut limit = self.flush_size.limit();
         let mut work = Work::default();
+        // Second writes have a deadline: those of all partitions go before the first ones of any.
+        for partition in partitions.iter().filter(|_| lag > 0) {
+            let Some(owned) = self.owned.get_mut(partition) else { continue };
+            work.add(partition, owned.ownership, owned.core.begin_second_writes(now, lag, &mut limit));
+        }
         for partition in partitions {
             let Some(owned) = self.owned.get_mut(partition) else { continue };
             let flush = owned.core.begin_flush(now, lag, force, &mut limit);
-            let (places, parts): (Vec<_>, Vec<_>) = flush.writes.into_iter().unzip();
-            work.shares.push(Share { partition: partition.clone(), ownership: owned.ownership, parts: places });
-            work.parts.extend(parts);
+            work.add(partition, owned.ownership, flush.writes);
             work.positions.extend(flush.positions);
             work.outgoing.extend(flush.outgoing);
         }
+        self.flush_size.begun(limit);
         work
     }
 
@@ -93,20 +90,12 @@ impl Engine {
         Ok(())
     }
 
-    /// A second write counts only within two lags of the first (see `durability`): a flush must be
-    /// well shorter than a lag.
     fn flush_succeeded(&mut self, times: WriteTimes) {
         let took = times.acked - times.issued;
         progress::flushed(took);
         self.flush_pause_ms = FIRST_PAUSE_MS;
         self.world.health.ready();
-        let lag = self.world.settings.commit_lag_ms;
-        let long = if lag == 0 { LONG_FLUSH_MS } else { lag / 8 };
-        if took > long {
-            self.flush_limit = (self.flush_limit / 2).max(MIN_PARTS);
-        } else if took < long / 2 {
-            self.flush_limit = (self.flush_limit * 2).min(MAX_PARTS);
-        }
+        self.flush_size.ended(took, self.world.settings.commit_lag_ms);
     }
 
     fn flush_failed(&mut self, error: CycleError) -> Result<(), RunError> {

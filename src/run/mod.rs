@@ -38,6 +38,7 @@ mod owned;
 pub mod pace;
 pub mod progress;
 mod read_back;
+mod sizing;
 mod stopping;
 pub mod stream;
 mod until_end;
@@ -47,6 +48,7 @@ use decoding::{DecodePool, Decoded};
 use owned::Owned;
 use pace::Pace;
 use read_back::ReadBack;
+use sizing::Sizing;
 use stream::StreamRun;
 
 /// What the loop and the tasks beside it share.
@@ -148,7 +150,7 @@ pub struct Engine {
     flush_not_before: u64,
     flush_pause_ms: u64,
     /// Parts a flush may write at most; adapts to what the store takes.
-    flush_limit: usize,
+    flush_size: Sizing,
     flush_turn: usize,
     /// Which views' closing sweep is ours.
     closing: watch::Sender<BTreeSet<usize>>,
@@ -174,7 +176,7 @@ impl Engine {
             committing: None,
             flush_not_before: 0,
             flush_pause_ms: flushing::FIRST_PAUSE_MS,
-            flush_limit: flushing::FIRST_PARTS,
+            flush_size: Sizing::default(),
             flush_turn: 0,
             closing: watch::channel(BTreeSet::new()).0,
             beats: watch::channel(Vec::new()).0,

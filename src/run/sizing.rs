@@ -1,0 +1,102 @@
+//! How many parts go into one flush: as many as the store takes within a fraction of the commit lag. Pure.
+//!
+//! A second write counts only within two lags of the first (`durability`). With flushes of a third of a lag it is just
+//! in time: it waits for one flush, and takes one. A quarter leaves room for what the store does beside it. What a flush
+//! takes without any part (some round trips) is no reason to make it smaller, so there is a floor.
+
+/// Bounds the memory and the duration of a flush.
+const MOST: usize = 20_000;
+const LEAST: usize = 256;
+/// Until it is known what the store takes.
+const FIRST: usize = 1_000;
+/// Without a lag, a flush should not take longer than this.
+const LONG_MS: u64 = 5_000;
+
+#[derive(Debug)]
+pub struct Sizing {
+    limit: usize,
+    /// Of the flush that is under way.
+    spent: usize,
+}
+
+impl Default for Sizing {
+    fn default() -> Sizing {
+        Sizing { limit: FIRST, spent: 0 }
+    }
+}
+
+impl Sizing {
+    /// Parts of the next flush, at most; one with many metrics counts as several.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// A flush begins that has this much of the limit left.
+    pub fn begun(&mut self, left: usize) {
+        self.spent = self.limit - left;
+    }
+
+    /// It took so long, ms.
+    pub fn ended(&mut self, took: u64, lag: u64) {
+        let long = if lag == 0 { LONG_MS } else { lag / 4 };
+        if took > long {
+            // A small flush that was slow says nothing of larger ones.
+            if self.spent > LEAST {
+                self.limit = (self.spent / 2).max(LEAST);
+            }
+        } else if took < long / 2 && self.spent > self.limit / 2 {
+            self.limit = (self.limit * 2).min(MOST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAG: u64 = 2_000;
+
+    /// Flushes of a store that needs `fixed` ms for each and takes `rate` parts a ms, with `waiting` parts to be written;
+    /// the longest of the last ten, and the limit after them.
+    fn flushes(sizing: &mut Sizing, fixed: u64, rate: usize, waiting: usize) -> (u64, usize) {
+        let mut longest = 0;
+        for number in 0..50 {
+            let parts = waiting.min(sizing.limit());
+            sizing.begun(sizing.limit() - parts);
+            let took = fixed + (parts / rate) as u64;
+            sizing.ended(took, LAG);
+            longest = if number >= 40 { longest.max(took) } else { longest };
+        }
+        (longest, sizing.limit())
+    }
+
+    #[test]
+    fn a_flush_takes_no_more_than_a_quarter_of_the_lag_and_not_much_less() {
+        for rate in [1, 5, 20] {
+            let (took, limit) = flushes(&mut Sizing::default(), 50, rate, 1_000_000);
+            assert!(took <= LAG / 4 && limit * 8 >= (LAG as usize / 4 - 50) * rate, "{rate}: {took} ms, {limit} parts");
+        }
+    }
+
+    #[test]
+    fn small_flushes_do_not_raise_the_limit() {
+        let mut sizing = Sizing::default();
+        assert_eq!(flushes(&mut sizing, 5, 10, 100).1, FIRST);
+    }
+
+    #[test]
+    fn what_is_slow_whatever_its_size_does_not_shrink_to_nothing() {
+        let (_, limit) = flushes(&mut Sizing::default(), 600, 10, 1_000_000);
+        assert!(limit >= LEAST, "{limit}");
+        let mut sizing = Sizing::default();
+        assert_eq!(flushes(&mut sizing, 600, 10, 0).1, FIRST, "positions alone");
+    }
+
+    #[test]
+    fn a_store_that_was_slow_for_a_while_is_used_in_full_again() {
+        let mut sizing = Sizing::default();
+        let (_, before) = flushes(&mut sizing, 50, 20, 1_000_000);
+        flushes(&mut sizing, 1_000, 1, 1_000_000);
+        assert!(flushes(&mut sizing, 50, 20, 1_000_000).1 * 2 >= before);
+    }
+}

@@ -33,7 +33,7 @@ const PAUSE_AFTER: Duration = Duration::from_secs(1);
 /// How long the brokers have to take note that this member leaves.
 const LEAVE_MARGIN: Duration = Duration::from_secs(2);
 /// A matter of librdkafka's own threads, not of the brokers'.
-const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 /// A topic may be absent for so long: at start, or because it is being made anew.
 const MISSING_GRACE: Duration = Duration::from_secs(30);
 /// Brokers may refuse certificates or credentials for so long once they have let this member in: they are renewed
@@ -55,6 +55,8 @@ pub struct Reader {
     messages: Vec<Message>,
     /// Messages of the next poll: so many that they have about `POLL_BYTES`.
     limit: usize,
+    /// The last poll took all that there was, calls for a rebalance included.
+    pub(super) drained: bool,
     stalled: Option<Instant>,
     pub(super) paused: bool,
     pub(super) voice: Voice,
@@ -88,6 +90,7 @@ impl Reader {
             revoke_deadline,
             messages: Vec::new(),
             limit: POLL_MESSAGES,
+            drained: false,
             stalled: None,
             paused: false,
             voice: Voice::default(),
@@ -192,6 +195,7 @@ impl Reader {
     /// Polls once, unless the engine has no room and has had none only briefly.
     fn read(&mut self) {
         let waiting = self.stalled.is_some() && !self.paused && self.leaving.is_none();
+        self.drained = false;
         if waiting {
             thread::sleep(SHORT_WAIT);
             return;
@@ -204,6 +208,7 @@ impl Reader {
                 self.client.consume(Duration::ZERO, self.limit, &mut self.messages);
             }
         }
+        self.drained = self.messages.len() < self.limit;
         self.sort_out();
     }
 
@@ -241,6 +246,9 @@ impl Reader {
 
     fn hand_on(&mut self, topic: &str, partition: i32, run: &[Message]) {
         let Some((name, _)) = self.streams.get_key_value(topic) else { return };
+        if self.doubted.holds_up(topic, partition) {
+            return;
+        }
         // Of a partition that has been given up meanwhile.
         let Some(place) = self.held.get_mut(topic).and_then(|held| held.get_mut(&partition)) else { return };
         let raw = copy(run, place, self.headers.get(topic).map(|header| &**header));
@@ -258,10 +266,8 @@ impl Reader {
         let name = self.streams.get_key_value(topic.as_str()).map(|(name, _)| name.clone());
         match (name, nature(failure.code)) {
             (Some(topic), _) if is_end(failure.code) => {
-                if held && !self.failed {
-                    let one = TopicPartition { topic, partition };
-                    self.doubted.believe(&one);
-                    self.outlet.end(one, Offset(message.offset()));
+                if held && !self.failed && !self.doubted.holds_up(&topic, partition) {
+                    self.outlet.end(TopicPartition { topic, partition }, Offset(message.offset()));
                 }
             }
             (Some(topic), Nature::Gone) if held => {
@@ -376,7 +382,7 @@ impl Reader {
         let mut list = List::new();
         for (topic, partitions) in &self.held {
             for (partition, place) in partitions {
-                list.add(topic, *partition).offset(place.next).leader_epoch(place.leader_epoch);
+                list.add(topic, *partition).offset(place.next);
             }
         }
         list

@@ -130,7 +130,7 @@ impl Reader {
         let given_up: BTreeSet<TopicPartition> = self.shared.owned_of(list.elements());
         for one in &given_up {
             self.held.get_mut(&one.topic).map(|held| held.remove(&one.partition));
-            self.doubted.believe(one);
+            self.doubted.forget(one);
         }
         self.outlet.forget(&given_up);
         let (sender, reply) = oneshot::channel();

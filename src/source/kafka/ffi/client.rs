@@ -117,15 +117,20 @@ impl Client {
         unsafe { sys::rd_kafka_resume_partitions(self.rk, list.0) };
     }
 
-    /// Reads on at the list's offsets.
-    pub fn seek(&self, list: &List, timeout: Duration) -> Result<(), Failure> {
+    /// Reads on at the list's offsets; with an epoch, once the log has been asked whether it ends before.
+    /// False where one of them could not be told: not begun yet, so it begins where it was assigned; or being stopped; or
+    /// its topic has gone.
+    pub fn seek(&self, list: &List, timeout: Duration) -> Result<bool, Failure> {
         // SAFETY: both pointers are live.
         unsafe { take_error(sys::rd_kafka_seek_partitions(self.rk, list.0, millis(timeout))) }?;
-        list.answers().into_iter().try_for_each(|(_, code)| match code.known() {
-            // Not begun yet, so it begins where it was assigned; or being stopped; or its topic has gone.
-            Some(E::State | E::PreviousInProgress | E::UnknownPartition) => Ok(()),
-            _ => code.check(),
-        })
+        let mut all = true;
+        for (_, code) in list.answers() {
+            match code.known() {
+                Some(E::State | E::PreviousInProgress | E::UnknownPartition) => all = false,
+                _ => code.check()?,
+            }
+        }
+        Ok(all)
     }
 
     /// Fills in offsets and metadata of the group's commits; elements without one keep a negative offset.

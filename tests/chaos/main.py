@@ -1,8 +1,8 @@
 """`make chaos`: real brokers, real store nodes, real engines, sensors, faults drawn from a seed; then every row against a recount.
 
 The last line on the standard output is `chaos seed=S faults=F readings=R rows=N differences=D`; all else goes to the
-standard error and into the report. The exit status is zero only where nothing differs, nobody died by itself (but
-for what docs/proof.md knows of: the report counts it) and nothing got stuck.
+standard error and into the report. The exit status is zero only where nothing differs, nobody died by itself
+and nothing got stuck.
 """
 import argparse
 import os

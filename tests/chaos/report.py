@@ -52,7 +52,7 @@ class Report:
 
     def measured(self, faults, watch, engines, rate, began, ended):
         samples = watch.samples
-        self.add(f"engines that stopped for a truncation that was none, and were started again: {engines.restarts}")
+        self.add(f"logs that were said to be truncated, were asked again, and were not: {engines.asked_again}")
         longest, at = measure.longest_without_progress(samples, began, ended)
         self.add(f"longest time without progress: {longest:.1f} s from {at - began:.1f} s on (no partition's commit advanced)")
         longest, at, partition = measure.longest_of_a_partition(samples, began, ended)

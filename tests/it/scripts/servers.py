@@ -15,14 +15,14 @@ def create_topic(kafka, topic, partitions):
     admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
 
 
-def producer(kafka):
+def producer(kafka, linger_ms=20):
     # Idempotent, so that a broker's restart neither loses nor reorders what was written.
     return Producer(
         {
             "bootstrap.servers": kafka,
             "enable.idempotence": True,
             "message.timeout.ms": 180000,
-            "linger.ms": 20,
+            "linger.ms": linger_ms,
             "queue.buffering.max.messages": 1000000,
         }
     )

@@ -64,12 +64,14 @@ impl Durability {
 
     /// Whether a write should be issued now.
     pub fn due(&self, now: u64, lag: u64) -> bool {
-        self.flying.is_none() && (self.dirty || self.second_due(now, lag))
+        let second = self.once.is_some_and(|once| now >= once.times.acked + lag);
+        self.flying.is_none() && (self.dirty || second)
     }
 
-    /// Whether the second write is due: it has a deadline, so it goes before first ones.
+    /// Whether a write that is issued now can be the second: it has a deadline, so it goes before first ones.
     pub fn second_due(&self, now: u64, lag: u64) -> bool {
-        self.flying.is_none() && self.once.is_some_and(|once| now >= once.times.acked + lag)
+        let in_time = |once: Once| now >= once.times.acked + lag && now <= once.times.issued + 2 * lag;
+        self.flying.is_none() && self.once.is_some_and(in_time)
     }
 
     /// A write of the present state is on its way.

@@ -1,4 +1,4 @@
-//! What a partition writes, and what becomes of it. Pure.
+//! What a partition writes and sends, and what becomes of it. Pure.
 
 use std::sync::Arc;
 
@@ -16,12 +16,11 @@ pub struct Flush {
     pub writes: Vec<(At, PartWrite)>,
     /// Positions that the store must hold before a commit relies on them.
     pub positions: Vec<(PositionKind, Commit)>,
-    pub outgoing: Vec<Arc<Outgoing>>,
 }
 
 impl Partition {
-    /// Everything that should be written now, marked as on its way. `force` ignores the views'
-    /// flush intervals; `limit` bounds the parts, and is lowered by those taken.
+    /// Everything that should be written now, marked as on its way; with a lag `begin_second_writes` goes before. `force`
+    /// ignores the views' flush intervals; `limit` bounds the parts, and is lowered by those taken.
     pub fn begin_flush(&mut self, now: u64, lag: u64, force: bool, limit: &mut usize) -> Flush {
         self.remember();
         let writes = self.issue(now, lag, force, limit);
@@ -29,7 +28,7 @@ impl Partition {
         let spill =
             self.spill.as_mut().and_then(|spill| spill.issue(now, lag)).map(|commit| (PositionKind::Spill, commit));
         let positions = anchor.into_iter().chain(spill).collect();
-        Flush { writes, positions, outgoing: self.outbox.send() }
+        Flush { writes, positions }
     }
 
     /// The parts whose second write is due, whatever the flush intervals: it counts only within two lags of the first.
@@ -52,7 +51,7 @@ impl Partition {
 
     /// A view that the limit cut short stays due.
     fn issue(&mut self, now: u64, lag: u64, force: bool, limit: &mut usize) -> Vec<(At, PartWrite)> {
-        let mut writes = self.begin_second_writes(now, lag, limit);
+        let mut writes = Vec::new();
         for (view, grain) in self.grains_in_turn() {
             let fold = &mut self.views[view];
             if force || now >= fold.flushed_at + fold.view.flush_ms {
@@ -69,7 +68,7 @@ impl Partition {
         writes
     }
 
-    /// The parts and their rows, the positions and the outgoing readings are acknowledged.
+    /// The parts and their rows, and the positions are acknowledged.
     pub fn finish_flush(&mut self, flush: &[At], times: WriteTimes, lag: u64) {
         for at in flush {
             self.durability(*at).acked(times, lag);
@@ -79,7 +78,6 @@ impl Partition {
             self.anchor.unproven = false;
             self.kept = Some(self.anchor.commit.position);
         }
-        self.outbox.acked();
     }
 
     /// Outcome unknown: all of it must be repeated.
@@ -88,7 +86,6 @@ impl Partition {
             self.durability(*at).failed();
         }
         self.stored().for_each(|stored| stored.durability.failed());
-        self.outbox.failed();
     }
 
     /// Whoever drove the last flush has dropped it: its outcome is unknown.
@@ -96,6 +93,16 @@ impl Partition {
         let grains = self.views.iter_mut().flat_map(|fold| &mut fold.grains);
         grains.for_each(Grain::abandon);
         self.fail_flush(&[]);
+    }
+
+    /// Rejected and late readings that wait, as on their way; what nobody has heard of since goes again.
+    pub fn begin_send(&mut self) -> Vec<Arc<Outgoing>> {
+        self.outbox.send()
+    }
+
+    /// They are acknowledged, or must be sent again.
+    pub fn finish_send(&mut self, acked: bool) {
+        if acked { self.outbox.acked() } else { self.outbox.failed() }
     }
 
     fn stored(&mut self) -> impl Iterator<Item = &mut Stored> {

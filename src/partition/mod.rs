@@ -187,9 +187,12 @@ impl Partition {
     }
 
     /// The log has no record between the last one folded and `position` (transaction markers,
-    /// compacted-away records): go on from there.
+    /// compacted-away records): go on from there. In which epoch they were written is not known.
     pub fn advance_to(&mut self, position: Offset) {
         debug_assert!(!self.judged);
+        if position > self.position() {
+            self.leader_epoch = -1;
+        }
         self.views.iter_mut().for_each(|fold| fold.position = fold.position.max(position));
     }
 

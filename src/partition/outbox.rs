@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::reading::Offset;
 use crate::source::Outgoing;
 
-/// Readings in one flush, at most: a flood of rejects must not hold up the parts.
+/// Readings sent at a time, at most.
 const MAX_SENDING: usize = 10_000;
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ impl Outbox {
         self.waiting.push_back((record, Arc::new(reading)));
     }
 
-    /// What goes with the next flush. What a flush that nobody has settled carried goes again.
+    /// What goes next. What nobody has settled goes again.
     pub fn send(&mut self) -> Vec<Arc<Outgoing>> {
         self.failed();
         let count = self.waiting.len().min(MAX_SENDING);

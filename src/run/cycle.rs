@@ -1,7 +1,6 @@
 //! One flush of this instance, in the order of durability (invariant I4): parts → rows, by merges
-//! whose reads are issued after the parts' acknowledgement → positions → rejected and late
-//! readings. All partitions share it, so that a slot that several of them touched is merged once.
-//! An error leaves the outcome unknown, and all of it is done again.
+//! whose reads are issued after the parts' acknowledgement → positions. All partitions share it, so that a slot that
+//! several of them touched is merged once. An error leaves the outcome unknown, and all of it is done again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +10,6 @@ use crate::durability::WriteTimes;
 use crate::merge::{self, Merged};
 use crate::partition::At;
 use crate::reading::TopicPartition;
-use crate::source::{Outgoing, SourceError};
 use crate::store::{BeforeWrite, PartWrite, PositionKind, RowId, RowWrite, Slot, StoreError, StoredPosition};
 use crate::view::View;
 
@@ -45,7 +43,6 @@ pub struct Work {
     pub shares: Vec<Share>,
     pub parts: Vec<PartWrite>,
     pub positions: Vec<(PositionKind, Commit)>,
-    pub outgoing: Vec<Arc<Outgoing>>,
 }
 
 impl Work {
@@ -60,7 +57,7 @@ impl Work {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty() && self.positions.is_empty() && self.outgoing.is_empty()
+        self.parts.is_empty() && self.positions.is_empty()
     }
 }
 
@@ -68,8 +65,6 @@ impl Work {
 pub enum CycleError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Outbox(#[from] SourceError),
     #[error("slot {slot:?}: {error}")]
     Corrupt { slot: Slot, error: crate::bytes::DecodeError },
 }
@@ -79,7 +74,6 @@ impl CycleError {
     pub fn is_fatal(&self) -> bool {
         match self {
             CycleError::Store(error) => matches!(error, StoreError::Refused(_)),
-            CycleError::Outbox(error) => matches!(error, SourceError::Fatal(_)),
             CycleError::Corrupt { .. } => true,
         }
     }
@@ -93,17 +87,7 @@ impl World {
         self.publish(&work.parts).await?;
         self.store_positions(&work.positions).await?;
         let acked = self.clock.now();
-        if !work.outgoing.is_empty() {
-            self.outbox.send(&work.outgoing).await?;
-        }
-        tracing::debug!(
-            parts = work.parts.len(),
-            store_ms = acked - issued,
-            outgoing = work.outgoing.len(),
-            outbox_ms = self.clock.now() - acked,
-            "flushed"
-        );
-        // Neither part nor position waits for the outbox: it has no deadline, their second writes have.
+        tracing::debug!(parts = work.parts.len(), store_ms = acked - issued, "flushed");
         Ok(WriteTimes { issued, acked })
     }
 

@@ -8,14 +8,11 @@ use crate::reading::TopicPartition;
 use super::cycle::{CycleError, Share, Work};
 use super::{Engine, Flushed, RunError, progress};
 
-pub(super) const FIRST_PAUSE_MS: u64 = 100;
-const LAST_PAUSE_MS: u64 = 5_000;
-
 impl Engine {
     /// Starts a flush of what is due, if none is under way. `force` ignores the flush intervals.
     pub(super) fn begin_flush(&mut self, force: bool) {
         let now = self.world.clock.now();
-        if self.flushing.is_some() || now < self.flush_not_before {
+        if self.flushing.is_some() || !self.flush_backoff.over(now) {
             return;
         }
         let mut all: Vec<TopicPartition> = self.owned.keys().cloned().collect();
@@ -38,19 +35,19 @@ impl Engine {
     /// What is due in these partitions, marked as on its way.
     pub(super) fn take_work(&mut self, partitions: &[TopicPartition], force: bool) -> Work {
         let (now, lag) = (self.world.clock.now(), self.world.settings.commit_lag_ms);
-        let mut limit = self.flush_size.limit();
         let mut work = Work::default();
-        // Second writes have a deadline: those of all partitions go before the first ones of any.
+        // Second writes have a deadline: those of all partitions go before the first ones of any. But these go on, too.
+        let (mut seconds, firsts) = self.flush_size.shares();
         for partition in partitions.iter().filter(|_| lag > 0) {
             let Some(owned) = self.owned.get_mut(partition) else { continue };
-            work.add(partition, owned.ownership, owned.core.begin_second_writes(now, lag, &mut limit));
+            work.add(partition, owned.ownership, owned.core.begin_second_writes(now, lag, &mut seconds));
         }
+        let mut limit = firsts + seconds;
         for partition in partitions {
             let Some(owned) = self.owned.get_mut(partition) else { continue };
             let flush = owned.core.begin_flush(now, lag, force, &mut limit);
             work.add(partition, owned.ownership, flush.writes);
             work.positions.extend(flush.positions);
-            work.outgoing.extend(flush.outgoing);
         }
         self.flush_size.begun(limit);
         work
@@ -93,8 +90,8 @@ impl Engine {
     fn flush_succeeded(&mut self, times: WriteTimes) {
         let took = times.acked - times.issued;
         progress::flushed(took);
-        self.flush_pause_ms = FIRST_PAUSE_MS;
-        self.world.health.ready();
+        self.flush_backoff.ended();
+        self.ready_again();
         self.flush_size.ended(took, self.world.settings.commit_lag_ms);
     }
 
@@ -102,10 +99,16 @@ impl Engine {
         if error.is_fatal() {
             return Err(error.into());
         }
-        tracing::warn!(%error, again_in_ms = self.flush_pause_ms, "flush failed; all of it is written again");
+        let again_in_ms = self.flush_backoff.failed(self.world.clock.now());
+        tracing::warn!(%error, again_in_ms, "flush failed; all of it is written again");
         self.world.health.not_ready(&error.to_string());
-        self.flush_not_before = self.world.clock.now() + self.flush_pause_ms;
-        self.flush_pause_ms = (self.flush_pause_ms * 2).min(LAST_PAUSE_MS);
         Ok(())
+    }
+
+    /// One of the two ways out works (again).
+    pub(super) fn ready_again(&self) {
+        if !self.flush_backoff.failing() && !self.send_backoff.failing() {
+            self.world.health.ready();
+        }
     }
 }

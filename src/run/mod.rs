@@ -2,8 +2,8 @@
 //! path; every decision is made in the pure core and carried out here.
 //!
 //! One task owns all partitions of this instance. Beside it: threads that decode, reads of parts
-//! that a batch needs, one flush at a time, one commit at a time, and the closing sweep. Nothing
-//! of these holds up the folding of other partitions.
+//! that a batch needs, the closing sweep, and one at a time of flushes, of parcels of outgoing readings
+//! and of commits. Nothing of these holds up the folding of other partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,6 +27,7 @@ use crate::telemetry::Health;
 use crate::view::View;
 
 mod assign;
+mod backoff;
 pub mod beating;
 pub mod closer;
 mod commits;
@@ -38,16 +39,19 @@ mod owned;
 pub mod pace;
 pub mod progress;
 mod read_back;
+mod sending;
 mod sizing;
 mod stopping;
 pub mod stream;
 mod until_end;
 
+use backoff::Backoff;
 use cycle::{CycleError, Share};
 use decoding::{DecodePool, Decoded};
 use owned::Owned;
 use pace::Pace;
 use read_back::ReadBack;
+use sending::Sent;
 use sizing::Sizing;
 use stream::StreamRun;
 
@@ -145,10 +149,10 @@ pub struct Engine {
     reads: FuturesUnordered<JoinHandle<Read>>,
     /// At most one of each is under way.
     flushing: Option<JoinHandle<Flushed>>,
+    sending: Option<JoinHandle<Sent>>,
     committing: Option<JoinHandle<commits::Done>>,
-    /// After a failure: not before this, monotonic ms; and how long to wait after the next.
-    flush_not_before: u64,
-    flush_pause_ms: u64,
+    flush_backoff: Backoff,
+    send_backoff: Backoff,
     /// Parts a flush may write at most; adapts to what the store takes.
     flush_size: Sizing,
     flush_turn: usize,
@@ -173,9 +177,10 @@ impl Engine {
             decoded,
             reads: FuturesUnordered::new(),
             flushing: None,
+            sending: None,
             committing: None,
-            flush_not_before: 0,
-            flush_pause_ms: flushing::FIRST_PAUSE_MS,
+            flush_backoff: Backoff::default(),
+            send_backoff: Backoff::default(),
             flush_size: Sizing::default(),
             flush_turn: 0,
             closing: watch::channel(BTreeSet::new()).0,
@@ -212,6 +217,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 flushed = pending(&mut self.flushing) => self.on_flushed(flushed?)?,
+                sent = pending(&mut self.sending) => self.on_sent(sent?)?,
                 done = pending(&mut self.committing) => self.on_committed(done?)?,
                 _ = tick.tick() => {
                     if self.on_tick().await? {
@@ -251,6 +257,7 @@ impl Engine {
     /// Looks at everything that is due; true when a run until the end is over.
     async fn on_tick(&mut self) -> Result<bool, RunError> {
         self.begin_flush(false);
+        self.begin_send();
         self.begin_commit();
         self.evict();
         self.fold_waiting()?;

@@ -2,11 +2,12 @@
 //!
 //! A second write counts only within two lags of the first (`durability`). With flushes of a third of a lag it is just
 //! in time: it waits for one flush, and takes one. A quarter leaves room for what the store does beside it. What a flush
-//! takes without any part (some round trips) is no reason to make it smaller, so there is a floor.
+//! takes without any part (some round trips) is no reason to make it smaller, so there is a floor: what any store takes
+//! in an eighth of a lag.
 
 /// Bounds the memory and the duration of a flush.
 const MOST: usize = 20_000;
-const LEAST: usize = 256;
+const LEAST: std::ops::RangeInclusive<usize> = 64..=256;
 /// Until it is known what the store takes.
 const FIRST: usize = 1_000;
 /// Without a lag, a flush should not take longer than this.
@@ -26,12 +27,14 @@ impl Default for Sizing {
 }
 
 impl Sizing {
-    /// Parts of the next flush, at most; one with many metrics counts as several.
-    pub fn limit(&self) -> usize {
-        self.limit
+    /// Parts of the next flush, at most: second writes, and first ones. One with many metrics counts as several. What
+    /// second writes leave, first ones may use.
+    pub fn shares(&self) -> (usize, usize) {
+        let firsts = self.limit / 4;
+        (self.limit - firsts, firsts)
     }
 
-    /// A flush begins that has this much of the limit left.
+    /// A flush begins that has this much left.
     pub fn begun(&mut self, left: usize) {
         self.spent = self.limit - left;
     }
@@ -39,10 +42,11 @@ impl Sizing {
     /// It took so long, ms.
     pub fn ended(&mut self, took: u64, lag: u64) {
         let long = if lag == 0 { LONG_MS } else { lag / 4 };
+        let least = if lag == 0 { *LEAST.end() } else { (lag as usize / 8).clamp(*LEAST.start(), *LEAST.end()) };
         if took > long {
             // A small flush that was slow says nothing of larger ones.
-            if self.spent > LEAST {
-                self.limit = (self.spent / 2).max(LEAST);
+            if self.spent > least {
+                self.limit = (self.spent / 2).max(least);
             }
         } else if took < long / 2 && self.spent > self.limit / 2 {
             self.limit = (self.limit * 2).min(MOST);
@@ -61,13 +65,13 @@ mod tests {
     fn flushes(sizing: &mut Sizing, fixed: u64, rate: usize, waiting: usize) -> (u64, usize) {
         let mut longest = 0;
         for number in 0..50 {
-            let parts = waiting.min(sizing.limit());
-            sizing.begun(sizing.limit() - parts);
+            let parts = waiting.min(sizing.limit);
+            sizing.begun(sizing.limit - parts);
             let took = fixed + (parts / rate) as u64;
             sizing.ended(took, LAG);
             longest = if number >= 40 { longest.max(took) } else { longest };
         }
-        (longest, sizing.limit())
+        (longest, sizing.limit)
     }
 
     #[test]
@@ -87,7 +91,7 @@ mod tests {
     #[test]
     fn what_is_slow_whatever_its_size_does_not_shrink_to_nothing() {
         let (_, limit) = flushes(&mut Sizing::default(), 600, 10, 1_000_000);
-        assert!(limit >= LEAST, "{limit}");
+        assert!(limit >= *LEAST.start(), "{limit}");
         let mut sizing = Sizing::default();
         assert_eq!(flushes(&mut sizing, 600, 10, 0).1, FIRST, "positions alone");
     }

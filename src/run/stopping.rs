@@ -60,6 +60,7 @@ impl Engine {
         let work = self.take_work(partitions, true);
         let outcome = self.world.flush(&work).await;
         self.settle_flush(&work.shares, outcome)?;
+        self.last_send(partitions).await?;
         let items = self.commits_due(partitions, true);
         if !items.is_empty() {
             let done = self.world.commit(items).await;

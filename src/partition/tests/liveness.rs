@@ -48,8 +48,9 @@ impl Steady {
         }
         if self.flushing.is_none() {
             let mut limit = self.limit;
-            let flush = self.core.begin_flush(self.now, self.lag, false, &mut limit);
-            let (places, writes): (Vec<At>, Vec<_>) = flush.writes.into_iter().unzip();
+            let mut all = self.core.begin_second_writes(self.now, self.lag, &mut limit);
+            all.extend(self.core.begin_flush(self.now, self.lag, false, &mut limit).writes);
+            let (places, writes): (Vec<At>, Vec<_>) = all.into_iter().unzip();
             self.written.extend(writes.into_iter().map(|write| write.slot));
             self.flushing = Some((self.now + self.flush_takes, self.now, places));
         }

@@ -30,6 +30,9 @@ mod world;
 use arguments::Arguments;
 use plan::Plan;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::read() else { return ExitCode::SUCCESS };
     run::note_panics();

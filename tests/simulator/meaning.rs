@@ -45,8 +45,8 @@ pub struct Variant {
 pub const LATENESS_MS: [Option<i64>; 4] = [None, Some(0), Some(HOUR_MS / 2), Some(4 * HOUR_MS)];
 pub const WIDTHS: [&[&str]; 4] = [&["1h"], &["1h", "12h"], &["30m", "1d", "1w"], &["2h", "1d"]];
 
-/// How many configurations there are: each is compiled once.
-const VARIANTS: usize = 1_000;
+/// How many configurations there are: each is compiled once, and kept.
+const VARIANTS: usize = 250;
 
 impl Variant {
     pub fn draw(random: &mut Random) -> Variant {

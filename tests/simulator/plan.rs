@@ -119,7 +119,7 @@ impl Plan {
         let mut random = Random::new(seed ^ 0x00e7_1a6e);
         let lag_ms = if random.chance(0.5) { 0 } else { 200 + random.below(300) as u64 };
         let cuts = lag_ms > 0 && random.chance(0.7);
-        let duration_ms = 1_000 + random.below(2_500) as u64 + 2 * lag_ms;
+        let duration_ms = 800 + random.below(2_000) as u64 + 2 * lag_ms;
         let weather = weather(&mut random, cuts);
         let faults = faults(&mut random, duration_ms, lag_ms, cuts);
         let one_in =

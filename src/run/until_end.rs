@@ -109,8 +109,14 @@ async fn find_ends(world: Arc<World>) -> Result<Answer, RunError> {
     let mut ends = BTreeMap::new();
     for position in world.source.group_positions().await? {
         let (start, end) = world.source.log_bounds(&position.partition).await?;
-        // There is nothing to wait for where nothing was written.
-        if end > start {
+        let committed = position.committed.map(|committed| committed.offset);
+        // A new leader lags, or the log was truncated: its owner, we perhaps, finds out which, and stops.
+        if committed > Some(end) {
+            let why = format!("{} ends at {end}, before what was committed", position.partition);
+            return Err(SourceError::Unavailable(why).into());
+        }
+        // There is nothing to wait for where nothing was written. (What has gone since the commit was.)
+        if end > start || committed.is_some_and(|offset| offset < start) {
             ends.insert(position.partition, end);
         }
     }

@@ -135,7 +135,7 @@ impl Plan {
             calamity: (random.below(25) == 0).then(|| calamity(&mut random)),
             lag_ms,
             sync_ms: if cuts { 1 + random.below(lag_ms as usize / 2) as u64 } else { 0 },
-            tick_ms: 20 + random.below(80) as u64,
+            tick_ms: 25 + random.below(90) as u64,
             commit_every_ms: random.below(300) as u64,
             parts_bytes: one_in(&mut random, 3, 1 << 20, 0) + 1_500 + random.below(12_000),
             batch: 1 + random.below(6),

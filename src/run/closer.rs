@@ -15,9 +15,9 @@ use tokio::sync::{mpsc, watch};
 use crate::closing;
 use crate::commit::{Commit, Metadata};
 use crate::decode::RANGE_MS;
-use crate::reading::SourceId;
+use crate::reading::{Offset, SourceId};
 use crate::source::GroupPosition;
-use crate::store::{PositionKind, RowId, Store, StoreError};
+use crate::store::{PositionKind, RowId, Store, StoreError, StoredPosition};
 use crate::view::View;
 use crate::window::Width;
 
@@ -98,12 +98,27 @@ pub async fn spilled(
     source: SourceId,
     head: Commit,
 ) -> Result<Option<Commit>, StoreError> {
+    let found = spill(store, group, source, head.position).await?;
+    Ok(found.and_then(|position| whole(head, &position)))
+}
+
+/// What the store holds of the commit with this position that was too large for the group.
+pub async fn spill(
+    store: &dyn Store,
+    group: &str,
+    source: SourceId,
+    position: Offset,
+) -> Result<Option<StoredPosition>, StoreError> {
     let stored = store.positions(group, source, PositionKind::Spill, SPILLS_LOOKED_AT).await?;
-    let found = stored.into_iter().find(|position| position.offset == head.position);
-    Ok(found.and_then(|position| match Commit::decode(&position.metadata) {
+    Ok(stored.into_iter().find(|spill| spill.offset == position))
+}
+
+/// The head and its rest, if they belong together.
+pub fn whole(head: Commit, spill: &StoredPosition) -> Option<Commit> {
+    match Commit::decode(&spill.metadata) {
         Ok(Metadata::Whole(commit)) => head.join(&commit),
         _ => None,
-    }))
+    }
 }
 
 impl World {

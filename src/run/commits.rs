@@ -24,7 +24,12 @@ pub struct Item {
     /// Says only that the partition is idle: not to be sent unless its log ends where it stands.
     idle: bool,
     /// Its metadata is not in the store as it should be: not sent, but spilled again.
-    lacking: bool,
+    lacking: Option<Lacking>,
+}
+
+struct Lacking {
+    /// When somebody wrote what lies in its place, by his clock, ms.
+    written_at_ms: Option<i64>,
 }
 
 pub type Done = (Vec<Item>, Result<(), RunError>);
@@ -71,6 +76,8 @@ impl Engine {
                     {
                         owned.commit_done(item, &pace, now);
                     }
+                    let written_over = item.lacking.as_ref().and_then(|lacking| lacking.written_at_ms);
+                    self.positions_after_ms = self.positions_after_ms.max(written_over);
                 }
                 Ok(())
             }
@@ -119,11 +126,11 @@ impl Owned {
             leader_epoch: commit.leader_epoch,
             metadata,
         };
-        Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle, lacking: false }
+        Item { partition: partition.clone(), ownership: self.ownership, commit, request, idle, lacking: None }
     }
 
     fn commit_done(&mut self, item: &Item, pace: &Pace, now: u64) {
-        if item.lacking {
+        if item.lacking.is_some() {
             self.core.spill_again();
             self.commit_not_before = now + pace.commit_pause_ms;
             return;
@@ -155,10 +162,10 @@ impl World {
         }
         items.retain(|item| !behind.contains(&item.partition));
         self.look_for_spills(items).await?;
-        let sent = items.iter().filter(|item| !item.lacking);
+        let sent = items.iter().filter(|item| item.lacking.is_none());
         let requests: Vec<CommitRequest> = sent.map(|item| item.request.clone()).collect();
         self.source.commit(&requests).await?;
-        for item in items.iter().filter(|item| !item.lacking && self.is_spilled(item)) {
+        for item in items.iter().filter(|item| item.lacking.is_none() && self.is_spilled(item)) {
             if let Err(error) = self.trim_spills(item).await {
                 tracing::warn!(%error, "old commit metadata was not removed from the store");
             }
@@ -167,13 +174,14 @@ impl World {
     }
 
     /// What a commit relies on is read before: somebody whose clock is ahead, or who lacks a view, may
-    /// have written over it. Then it is spilled again.
+    /// have written over it. Then it is spilled again, as later than that.
     async fn look_for_spills(&self, items: &mut [Item]) -> Result<(), RunError> {
         for item in items.iter_mut().filter(|item| self.is_spilled(item)) {
             let head = Commit { views: Vec::new(), ..item.commit.clone() };
-            let found = closer::spilled(&*self.store, self.source.group(), item.commit.source, head).await?;
-            item.lacking = found.as_ref() != Some(&item.commit);
-            if item.lacking {
+            let (group, position) = (self.source.group(), item.commit.position);
+            let found = closer::spill(&*self.store, group, item.commit.source, position).await?;
+            if found.as_ref().and_then(|found| closer::whole(head, found)).as_ref() != Some(&item.commit) {
+                item.lacking = Some(Lacking { written_at_ms: found.map(|found| found.written_at_ms) });
                 let (partition, position) = (&item.partition, item.commit.position.0);
                 tracing::warn!(%partition, position, "spilled metadata was written over; it is spilled again");
             }

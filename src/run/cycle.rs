@@ -43,6 +43,8 @@ pub struct Work {
     pub shares: Vec<Share>,
     pub parts: Vec<PartWrite>,
     pub positions: Vec<(PositionKind, Commit)>,
+    /// They are written as later than this, wall clock ms, whatever our clock says.
+    pub positions_after_ms: Option<i64>,
 }
 
 impl Work {
@@ -85,7 +87,7 @@ impl World {
         let issued = self.clock.now();
         self.timed("write_parts", self.store.write_parts(&work.parts)).await?;
         self.publish(&work.parts).await?;
-        self.store_positions(&work.positions).await?;
+        self.store_positions(work).await?;
         let acked = self.clock.now();
         tracing::debug!(parts = work.parts.len(), store_ms = acked - issued, "flushed");
         Ok(WriteTimes { issued, acked })
@@ -162,11 +164,12 @@ impl World {
         Ok(())
     }
 
-    pub async fn store_positions(&self, positions: &[(PositionKind, Commit)]) -> Result<(), StoreError> {
-        if positions.is_empty() {
+    async fn store_positions(&self, work: &Work) -> Result<(), StoreError> {
+        if work.positions.is_empty() {
             return Ok(());
         }
-        let written_at_ms = self.clock.wall_ms();
+        let after_ms = work.positions_after_ms.map(|after_ms| after_ms.saturating_add(1));
+        let written_at_ms = after_ms.max(Some(self.clock.wall_ms())).unwrap_or_default();
         let stored = |(kind, commit): &(PositionKind, Commit)| StoredPosition {
             group: self.source.group().to_owned(),
             source: commit.source,
@@ -175,7 +178,7 @@ impl World {
             metadata: commit.encode(),
             written_at_ms,
         };
-        let positions: Vec<StoredPosition> = positions.iter().map(stored).collect();
+        let positions: Vec<StoredPosition> = work.positions.iter().map(stored).collect();
         self.timed("write_positions", self.store.write_positions(&positions)).await
     }
 

@@ -156,6 +156,8 @@ pub struct Engine {
     /// Parts a flush may write at most; adapts to what the store takes.
     flush_size: Sizing,
     flush_turn: usize,
+    /// Somebody whose clock is ahead of ours wrote positions that had to be ours, so late, wall clock ms.
+    positions_after_ms: Option<i64>,
     /// Which views' closing sweep is ours.
     closing: watch::Sender<BTreeSet<usize>>,
     /// What the heartbeats say.
@@ -183,6 +185,7 @@ impl Engine {
             send_backoff: Backoff::default(),
             flush_size: Sizing::default(),
             flush_turn: 0,
+            positions_after_ms: None,
             closing: watch::channel(BTreeSet::new()).0,
             beats: watch::channel(Vec::new()).0,
             progress,
@@ -239,7 +242,7 @@ impl Engine {
             SourceEvent::End { partition, position } => self.on_end(&partition, position),
             SourceEvent::Assigned { partitions, reply } => {
                 let answer = self.assigned(partitions).await?;
-                self.world.health.ready();
+                self.ready_again();
                 self.claim_closing();
                 // A source that has gone says so by closing the channel.
                 let _ = reply.send(answer);

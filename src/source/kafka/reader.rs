@@ -254,7 +254,9 @@ impl Reader {
         let raw = copy(run, place, self.headers.get(topic).map(|header| &**header));
         if !raw.records.is_empty() {
             self.voice.well();
-            self.outlet.batch(TopicPartition { topic: name.clone(), partition }, raw);
+            let one = TopicPartition { topic: name.clone(), partition };
+            self.doubted.forget(&one);
+            self.outlet.batch(one, raw);
         }
     }
 
@@ -262,12 +264,14 @@ impl Reader {
     fn heed(&mut self, message: &Message) -> usize {
         let (topic, partition) = (message.topic(), message.partition());
         let failure = Failure { code: message.code(), text: message.error_text() };
-        let held = self.held.get(topic.as_str()).is_some_and(|held| held.contains_key(&partition));
+        let held = self.place(&topic, partition).is_some();
         let name = self.streams.get_key_value(topic.as_str()).map(|(name, _)| name.clone());
         match (name, nature(failure.code)) {
             (Some(topic), _) if is_end(failure.code) => {
                 if held && !self.failed && !self.doubted.holds_up(&topic, partition) {
-                    self.outlet.end(TopicPartition { topic, partition }, Offset(message.offset()));
+                    let one = TopicPartition { topic, partition };
+                    self.doubted.forget(&one);
+                    self.outlet.end(one, Offset(message.offset()));
                 }
             }
             (Some(topic), Nature::Gone) if held => {
@@ -344,24 +348,26 @@ impl Reader {
     }
 
     fn hand_over(&mut self) {
-        match self.outlet.pump() {
-            Flow::Gone => self.gone = true,
+        let stalled = match self.outlet.pump() {
+            Flow::Gone => return self.gone = true,
             Flow::Full => {
                 let since = *self.stalled.get_or_insert_with(now);
-                if !self.paused && now().duration_since(since) > PAUSE_AFTER {
-                    self.client.pause(&self.all_held());
-                    self.paused = true;
-                    tracing::debug!("kafka: paused, the engine has no room");
-                }
+                now().duration_since(since) > PAUSE_AFTER
             }
             Flow::Open => {
                 self.stalled = None;
-                if std::mem::replace(&mut self.paused, false) {
-                    self.say_positions_anew();
-                    self.client.resume(&self.all_held());
-                    tracing::debug!("kafka: resumed");
-                }
+                false
             }
+        };
+        if !self.paused && (stalled || self.doubted.needs_pause(now())) {
+            self.client.pause(&self.all_held());
+            self.paused = true;
+            tracing::debug!(stalled, "kafka: paused");
+        } else if self.paused && self.stalled.is_none() && !self.doubted.needs_pause(now()) {
+            self.paused = false;
+            self.say_positions_anew();
+            self.client.resume(&self.all_held());
+            tracing::debug!("kafka: resumed");
         }
     }
 
@@ -373,9 +379,14 @@ impl Reader {
         if list.is_empty() {
             return;
         }
+        self.doubted.seeks();
         if let Err(failure) = self.client.seek(&list, SEEK_TIMEOUT) {
             self.fail(format!("kafka: reading on after a pause: {}: start again", failure.text));
         }
+    }
+
+    pub(super) fn place(&self, topic: &str, partition: i32) -> Option<Place> {
+        self.held.get(topic).and_then(|held| held.get(&partition)).copied()
     }
 
     fn all_held(&self) -> List {

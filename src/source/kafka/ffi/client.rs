@@ -126,7 +126,7 @@ impl Client {
         let mut all = true;
         for (_, code) in list.answers() {
             match code.known() {
-                Some(E::State | E::PreviousInProgress | E::UnknownPartition) => all = false,
+                Some(E::State | E::PreviousInProgress | E::UnknownPartition | E::Outdated) => all = false,
                 _ => code.check()?,
             }
         }

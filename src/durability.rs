@@ -74,6 +74,11 @@ impl Durability {
         self.flying.is_none() && self.once.is_some_and(in_time)
     }
 
+    /// Whether the second write has come too late: the next one counts as a first.
+    pub fn overdue(&self, now: u64, lag: u64) -> bool {
+        self.flying.is_none() && self.once.is_some_and(|once| now > once.times.issued + 2 * lag)
+    }
+
     /// A write of the present state is on its way.
     pub fn issue(&mut self) {
         debug_assert!(self.flying.is_none(), "one write in flight at a time");

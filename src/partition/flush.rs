@@ -20,7 +20,8 @@ pub struct Flush {
 
 impl Partition {
     /// Everything that should be written now, marked as on its way; with a lag `begin_second_writes` goes before. `force`
-    /// ignores the views' flush intervals; `limit` bounds the parts, and is lowered by those taken.
+    /// ignores the views' flush intervals, for which second writes that came too late do not wait either; `limit` bounds
+    /// the parts, and is lowered by those taken.
     pub fn begin_flush(&mut self, now: u64, lag: u64, force: bool, limit: &mut usize) -> Flush {
         self.remember();
         let writes = self.issue(now, lag, force, limit);
@@ -54,9 +55,9 @@ impl Partition {
         let mut writes = Vec::new();
         for (view, grain) in self.grains_in_turn() {
             let fold = &mut self.views[view];
-            if force || now >= fold.flushed_at + fold.view.flush_ms {
-                fold.issue(Pass::First, view, grain, self.source, now, lag, limit, &mut writes);
-            }
+            let due = force || now >= fold.flushed_at + fold.view.flush_ms;
+            let pass = if due { Pass::First } else { Pass::Overdue };
+            fold.issue(pass, view, grain, self.source, now, lag, limit, &mut writes);
         }
         if *limit == 0 {
             self.turn += 1;

@@ -33,10 +33,12 @@ pub enum Found {
     ReadBack,
 }
 
-/// Which writes are looked for: second ones have a deadline and go first.
+/// Which writes are looked for: second ones have a deadline and go first. Those that have missed it count as first
+/// ones, and have waited long enough.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
     Second,
+    Overdue,
     First,
 }
 
@@ -44,6 +46,7 @@ impl Pass {
     fn due(self, durability: &Durability, now: u64, lag: u64) -> bool {
         match self {
             Pass::Second => durability.second_due(now, lag),
+            Pass::Overdue => durability.overdue(now, lag),
             Pass::First => durability.due(now, lag),
         }
     }
@@ -61,6 +64,8 @@ pub struct Grain {
     index: FxHashMap<(u32, i64), u32>,
     /// Where the next flush begins to look.
     turn: usize,
+    /// Second writes have been seen to be too late.
+    overdue: bool,
     /// The latest start of a window whose part has left memory in this ownership: from here on
     /// down, what is not in memory must be read back.
     evicted_to_ms: Option<i64>,
@@ -77,6 +82,7 @@ impl Grain {
             free: Vec::new(),
             index: FxHashMap::default(),
             turn: 0,
+            overdue: false,
             evicted_to_ms: None,
         }
     }
@@ -173,18 +179,24 @@ impl Grain {
         mut write: impl FnMut(u32, u32, i64, &Part),
     ) {
         let (count, turn) = (self.entries.len(), self.turn);
+        match pass {
+            Pass::Second => self.overdue = false,
+            Pass::Overdue if !self.overdue => return,
+            Pass::Overdue | Pass::First => {}
+        }
         for step in 0..count {
             if *limit == 0 {
                 return;
             }
             let at = (turn + step) % count;
             let Some(entry) = &mut self.entries[at] else { continue };
+            self.overdue |= pass == Pass::Second && entry.durability.overdue(now, lag);
             if pass.due(&entry.durability, now, lag) {
                 entry.durability.issue();
                 // A part with many metrics is as much work as many parts.
                 *limit = limit.saturating_sub(1 + entry.part.others.len());
                 write(at as u32, entry.key, entry.start_ms, &entry.part);
-                self.turn = if pass == Pass::First { (at + 1) % count } else { self.turn };
+                self.turn = if pass == Pass::Second { self.turn } else { (at + 1) % count };
             }
         }
     }

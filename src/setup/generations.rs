@@ -30,8 +30,7 @@ impl Registry<'_> {
     pub async fn live(&self) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
         let mut live = BTreeMap::new();
         for view in self.config.views.keys() {
-            let meaning = meaning::of(view, self.config, self.compiled);
-            if let Some(record) = self.live_one(view, &meaning).await? {
+            if let Some(record) = self.live_one(view, &self.compiled.meanings[view]).await? {
                 live.insert(view.clone(), Arc::new(record));
             }
         }

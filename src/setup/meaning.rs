@@ -25,7 +25,7 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 /// The meaning of a view under this configuration.
-pub fn of(view: &str, config: &Config, compiled: &Compiled) -> Meaning {
+pub(super) fn of(view: &str, config: &Config, compiled: &Compiled) -> Meaning {
     let settings = &config.views[view];
     let mut streams = serde_json::Map::new();
     for (name, stream) in config.feeding(settings) {

@@ -23,6 +23,8 @@ pub mod connect;
 pub mod generations;
 pub mod meaning;
 
+use meaning::Meaning;
+
 /// Largest region set or station registry that is read, bytes.
 const MAX_FILE: u64 = 256 << 20;
 
@@ -70,11 +72,18 @@ pub struct Compiled {
     pub regions: Vec<Regions>,
     /// Which of them a view uses, if it groups by regions.
     region_of_view: BTreeMap<String, usize>,
+    /// Of each view.
+    pub meanings: BTreeMap<String, Meaning>,
 }
 
 impl Compiled {
     pub fn new(config: &Config) -> Result<Compiled, SetupError> {
-        let mut compiled = Compiled { inputs: BTreeMap::new(), regions: Vec::new(), region_of_view: BTreeMap::new() };
+        let mut compiled = Compiled {
+            inputs: BTreeMap::new(),
+            regions: Vec::new(),
+            region_of_view: BTreeMap::new(),
+            meanings: BTreeMap::new(),
+        };
         for (name, stream) in &config.streams {
             compiled.inputs.insert(name.clone(), input(name, stream)?);
         }
@@ -91,6 +100,8 @@ impl Compiled {
             };
             compiled.region_of_view.insert(name.clone(), number);
         }
+        compiled.meanings =
+            config.views.keys().map(|name| (name.clone(), meaning::of(name, config, &compiled))).collect();
         Ok(compiled)
     }
 

@@ -48,6 +48,24 @@ pub fn to_f64(value: i64, exponent: i32) -> f64 {
 
 /// The double nearest to `sum / count · 10^exponent`. `count` is at least 1.
 pub fn mean(sum: i128, count: u64, exponent: i32) -> f64 {
+    small_mean(sum, count, exponent).unwrap_or_else(|| large_mean(sum, count, exponent))
+}
+
+/// Integers up to here, and all below, are doubles: one division rounds once.
+const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
+
+/// The mean where a fraction of doubles says it exactly, as in nearly every window.
+fn small_mean(sum: i128, count: u64, exponent: i32) -> Option<f64> {
+    let factor = 10u64.checked_pow(exponent.unsigned_abs())?;
+    let (by, over) = if exponent < 0 { (1, factor) } else { (factor, 1) };
+    let numerator =
+        sum.unsigned_abs().checked_mul(u128::from(by)).filter(|numerator| *numerator <= u128::from(EXACT))?;
+    let denominator = count.checked_mul(over).filter(|denominator| *denominator <= EXACT)?;
+    let magnitude = numerator as f64 / denominator as f64;
+    Some(if sum < 0 { -magnitude } else { magnitude })
+}
+
+fn large_mean(sum: i128, count: u64, exponent: i32) -> f64 {
     let (mut numerator, mut denominator) = (BigUint::from(sum.unsigned_abs()), BigUint::from(count));
     scale(&mut numerator, &mut denominator, exponent, 1);
     let magnitude = nearest_quotient(&numerator, &denominator);
@@ -169,7 +187,21 @@ mod tests {
         /// Where everything is a small integer, doubles divide correctly rounded.
         #[test]
         fn small_quotients_equal_the_processor(sum in -(1i128 << 52)..(1i128 << 52), count in 1u64..(1 << 50)) {
-            prop_assert_eq!(mean(sum, count, 0), sum as f64 / count as f64);
+            prop_assert_eq!(large_mean(sum, count, 0), sum as f64 / count as f64);
+        }
+
+        /// The short way says what the long one says, up to the largest that it takes.
+        #[test]
+        fn the_short_way_is_the_long_one(
+            (sum_bits, count_bits) in (0u32..70, 0u32..60),
+            (sum, count) in any::<(i128, u64)>(),
+            exponent in -18i32..19,
+        ) {
+            let (sum, count) = (sum >> (127 - sum_bits), (count >> (63 - count_bits)).max(1));
+            let short = small_mean(sum, count, exponent);
+            prop_assert!(short.is_none_or(|short| short == large_mean(sum, count, exponent)));
+            let fits = sum.unsigned_abs() <= u128::from(EXACT) && count <= EXACT;
+            prop_assert!(exponent != 0 || fits == short.is_some());
         }
 
         /// √(k²/n²) for a two-point distribution is exactly half the distance.

@@ -49,8 +49,7 @@ pub fn near(found: f64, expected: f64) -> bool {
 
 impl State {
     fn width_number(&self, view: usize, width: Width) -> Option<usize> {
-        let name = width.to_string();
-        self.views[view].widths.iter().position(|known| *known == name)
+        self.known[view].1.iter().position(|known| *known == width)
     }
 
     fn place(&self, slot: &Slot) -> Option<(usize, Place)> {
@@ -103,23 +102,24 @@ impl State {
     }
 
     /// Some choice of one prefix of each part has this sum of revisions, and fits.
-    fn some_merge(&self, view: usize, place: &Place, metric: &str, revision: i64, fits: &dyn Fn(&Sum) -> bool) -> bool {
+    fn some_merge(&self, slot: &Slot, metric: &str, revision: i64, fits: &dyn Fn(&Sum) -> bool) -> bool {
+        let Some((view, place)) = self.place(slot) else { return false };
         // What was read last is mostly what was merged.
-        if let Some(sum) = self.last_read(view, place, metric, revision)
+        if let Some(sum) = self.last_read(slot, (view, &place), metric, revision)
             && fits(&sum)
         {
             return true;
         }
         let chains: Vec<&[Version]> = (0..self.partitions.len())
-            .map(|partition| self.chain(partition, view, place))
+            .map(|partition| self.chain(partition, view, &place))
             .filter(|chain| !chain.is_empty())
             .collect();
         choose(&chains, metric, revision, &Sum::default(), fits)
     }
 
     /// The merge of the parts that were last read for the place, if they have so many revisions in all.
-    fn last_read(&self, view: usize, place: &Place, metric: &str, revision: i64) -> Option<Sum> {
-        let read = self.reads.get(&self.names.known(&self.slot(view, place))?)?;
+    fn last_read(&self, slot: &Slot, (view, place): (usize, &Place), metric: &str, revision: i64) -> Option<Sum> {
+        let read = self.reads.get(&self.names.known(slot)?)?;
         let epoch_us = self.epoch_us(view);
         let (mut sum, mut left) = (Sum::default(), revision);
         for (source, stamp) in read {
@@ -136,24 +136,24 @@ impl State {
         if !self.rows_seen.insert((place, row.revision, row.count)) {
             return;
         }
-        let Some((view, at)) = self.place(&row.slot) else {
+        let Some(view) = self.view(&row.slot.view) else {
             return self.fail(format!("row {:?} of nothing", row.slot));
         };
         let fits = |sum: &Sum| says(row, sum);
         if row.stamp.0 != self.epoch_us(view) + row.revision {
             self.fail(format!("row {:?} of revision {} is written at {}", row.slot, row.revision, row.stamp.0));
         }
-        if !self.some_merge(view, &at, &row.metric, row.revision, &fits) {
+        if !self.some_merge(&row.slot, &row.metric, row.revision, &fits) {
             self.fail(format!("row {row:?} is no merge of prefixes"));
         }
     }
 
     pub fn check_before(&mut self, row: &BeforeWrite) {
-        let Some((view, place)) = self.place(&row.slot) else { return self.fail(format!("{row:?} of nothing")) };
-        let earlier = (place.0, place.1, place.2, place.3 - 3 * HOUR_MS);
+        let Some(view) = self.view(&row.slot.view) else { return self.fail(format!("{row:?} of nothing")) };
+        let earlier = Slot { start_ms: row.slot.start_ms - 3 * HOUR_MS, ..row.slot.clone() };
         let revision = row.stamp.0 - self.epoch_us(view);
         let fits = |sum: &Sum| sum.count > 0 && mean(sum) == row.mean_before;
-        if !self.some_merge(view, &earlier, &row.metric, revision, &fits) {
+        if !self.some_merge(&earlier, &row.metric, revision, &fits) {
             self.fail(format!("{row:?} is the mean of no merge of prefixes"));
         }
     }
@@ -356,12 +356,12 @@ impl State {
     }
 
     pub fn slot(&self, view: usize, place: &Place) -> Slot {
-        let meaning = &self.views[view];
-        let live = self.generations.iter().filter(|record| record.view == meaning.name);
+        let (name, widths) = &self.known[view];
+        let live = self.generations.iter().filter(|record| *record.view == **name);
         Slot {
-            view: meaning.name.into(),
+            view: name.clone(),
             generation: live.map(|record| record.generation).max().unwrap_or(1),
-            width: meaning.widths[place.0].parse().expect("a width"),
+            width: widths[place.0],
             tenant: place.1.as_str().into(),
             key: place.2.as_str().into(),
             start_ms: place.3,

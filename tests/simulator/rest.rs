@@ -62,6 +62,7 @@ impl State {
 
     fn rows_are_right(&self, view: usize, merged: &BTreeMap<Place, (i64, Sums)>) -> Result<(), String> {
         let over_ms = self.surely_over(view);
+        let slots: Vec<Slot> = merged.keys().map(|place| self.slot(view, place)).collect();
         // Mostly all quorums and both tables have the same row.
         let mut right: BTreeMap<RowPlace, RowView> = BTreeMap::new();
         for quorum in self.quorums() {
@@ -72,12 +73,12 @@ impl State {
                     .filter(|((slot, _), seen)| *seen && *self.names.slot_of(*slot).view == *self.views[view].name)
                     .map(|(place, _)| place)
                     .collect();
-                for (place, (revision, sums)) in merged {
-                    let slot = self.slot(view, place);
+                for ((place, (revision, sums)), slot) in merged.iter().zip(&slots) {
+                    let number = self.names.known(slot);
                     for (metric, sum) in sums {
-                        let row = self.row(quorum, table, &slot, metric);
+                        let known = number.zip(self.names.known_metric(metric));
+                        let row = known.and_then(|known| self.row_at(quorum, table, known));
                         let row = row.ok_or_else(|| format!("at rest there is no row {slot:?} {metric}"))?;
-                        let known = self.names.known(&slot).zip(self.names.known_metric(metric));
                         if known.and_then(|known| right.get(&known)) != Some(&row) {
                             self.row_is_right(view, place, &row, *revision, metric, sum, merged)
                                 .map_err(|why| format!("at rest row {slot:?} {metric}: {why}"))?;
@@ -149,11 +150,6 @@ impl State {
         let over_ms = least_ms - meaning.lateness_ms.unwrap_or(0);
         // A sweep closes whole windows, and moves by the widest step that holds the watermark.
         Some(over_ms - over_ms.rem_euclid(MINUTE_MS))
-    }
-
-    fn row(&self, quorum: [usize; 2], table: usize, slot: &Slot, metric: &str) -> Option<RowView> {
-        let place = (self.names.known(slot)?, self.names.known_metric(metric)?);
-        self.row_at(quorum, table, place)
     }
 
     fn row_at(&self, quorum: [usize; 2], table: usize, place: RowPlace) -> Option<RowView> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use etiage::reading::{Offset, SourceId};
 use etiage::run::{RunError, Stop};
-use etiage::setup::{SetupError, meaning};
+use etiage::setup::SetupError;
 use etiage::store::{GenerationRecord, GenerationState, Start};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -124,7 +124,7 @@ impl History {
         }
         let plan = state.plan.clone();
         let setup = crate::meaning::setup(plan.variant, 2);
-        let meaning = meaning::of("wide", &setup.config, &setup.compiled);
+        let meaning = &setup.compiled.meanings["wide"];
         let epoch_us = (FIRST_MS + 10 * HOUR_MS) * 1_000;
         let starts: BTreeMap<SourceId, Start> = state
             .partitions

@@ -12,6 +12,7 @@ use etiage::run::Stop;
 use etiage::simulate::Random;
 use etiage::source::{Committed, SourceEvent};
 use etiage::store::GenerationRecord;
+use etiage::window::Width;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -84,6 +85,8 @@ pub struct Member {
 pub struct State {
     pub plan: Plan,
     pub views: [Meaning; 2],
+    /// Names and widths of the views as the engine has them.
+    pub known: [(Arc<str>, Vec<Width>); 2],
     pub random: Random,
     pub weather: Weather,
     pub names: Names,
@@ -151,6 +154,7 @@ impl State {
         let replica = || Replica::new(plan.sync_ms > 0);
         let mut state = State {
             plan: plan.clone(),
+            known: std::array::from_fn(|view| known(&views[view])),
             views,
             random: Random::new(plan.seed ^ 0x5eed),
             weather: plan.weather.clone(),
@@ -332,6 +336,10 @@ impl State {
 
 fn others(left_out: usize) -> [usize; 2] {
     [(left_out + 1) % REPLICAS, (left_out + 2) % REPLICAS]
+}
+
+fn known(view: &Meaning) -> (Arc<str>, Vec<Width>) {
+    (view.name.into(), view.widths.iter().map(|width| width.parse().expect("a width")).collect())
 }
 
 fn partition(plan: &Plan, views: &[Meaning; 2], topic: usize, number: usize, exists: bool) -> Partition {

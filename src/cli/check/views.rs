@@ -8,7 +8,7 @@ use etiage::commit::{Commit, Metadata};
 use etiage::config::Config;
 use etiage::run::closer::spilled;
 use etiage::run::stream::StreamRun;
-use etiage::setup::{Compiled, SetupError, connect, meaning};
+use etiage::setup::{Compiled, SetupError, connect};
 use etiage::source::{Assignment, GroupPosition, Source};
 use etiage::start;
 use etiage::store::{PositionKind, Store, StoreError};
@@ -32,7 +32,7 @@ async fn ask(config: &Config, store: Arc<dyn Store>, report: &mut Report) -> Res
     for name in config.views.keys() {
         let mut read = positions.iter().filter(|one| config.views[name].takes(&one.stream));
         let is_read = read.any(|one| one.committed.is_some());
-        report.extend([configured(name, &meaning::of(name, config, &compiled), &records, is_read)]);
+        report.extend([configured(name, &compiled.meanings[name], &records, is_read)]);
     }
     report.extend(strangers(|view| config.views.contains_key(view), &records));
     let mut bound = Vec::new();

@@ -2,12 +2,12 @@
 //!
 //! A second write counts only within two lags of the first (`durability`). With flushes of a third of a lag it is just
 //! in time: it waits for one flush, and takes one. A quarter leaves room for what the store does beside it. What a flush
-//! takes without any part (some round trips) is no reason to make it smaller, so there is a floor: what any store takes
-//! in an eighth of a lag.
+//! takes without any part (some round trips) is no reason to make it smaller, so there is a floor; it is low, because
+//! with flushes of half a lag no second write would ever be in time, and nothing be committed.
 
 /// Bounds the memory and the duration of a flush.
 const MOST: usize = 20_000;
-const LEAST: std::ops::RangeInclusive<usize> = 64..=256;
+const LEAST: usize = 32;
 /// Until it is known what the store takes.
 const FIRST: usize = 1_000;
 /// Without a lag, a flush should not take longer than this.
@@ -42,11 +42,10 @@ impl Sizing {
     /// It took so long, ms.
     pub fn ended(&mut self, took: u64, lag: u64) {
         let long = if lag == 0 { LONG_MS } else { lag / 4 };
-        let least = if lag == 0 { *LEAST.end() } else { (lag as usize / 8).clamp(*LEAST.start(), *LEAST.end()) };
         if took > long {
             // A small flush that was slow says nothing of larger ones.
-            if self.spent > least {
-                self.limit = (self.spent / 2).max(least);
+            if self.spent > LEAST {
+                self.limit = (self.spent / 2).max(LEAST);
             }
         } else if took < long / 2 && self.spent > self.limit / 2 {
             self.limit = (self.limit * 2).min(MOST);
@@ -60,14 +59,14 @@ mod tests {
 
     const LAG: u64 = 2_000;
 
-    /// Flushes of a store that needs `fixed` ms for each and takes `rate` parts a ms, with `waiting` parts to be written;
+    /// Flushes of a store that needs `fixed` ms for each and takes `rate` parts a second, with `waiting` parts to be written;
     /// the longest of the last ten, and the limit after them.
     fn flushes(sizing: &mut Sizing, fixed: u64, rate: usize, waiting: usize) -> (u64, usize) {
         let mut longest = 0;
         for number in 0..50 {
             let parts = waiting.min(sizing.limit);
             sizing.begun(sizing.limit - parts);
-            let took = fixed + (parts / rate) as u64;
+            let took = fixed + (parts * 1_000 / rate) as u64;
             sizing.ended(took, LAG);
             longest = if number >= 40 { longest.max(took) } else { longest };
         }
@@ -76,31 +75,34 @@ mod tests {
 
     #[test]
     fn a_flush_takes_no_more_than_a_quarter_of_the_lag_and_not_much_less() {
-        for rate in [1, 5, 20] {
+        for rate in [100, 1_000, 5_000, 20_000] {
             let (took, limit) = flushes(&mut Sizing::default(), 50, rate, 1_000_000);
-            assert!(took <= LAG / 4 && limit * 8 >= (LAG as usize / 4 - 50) * rate, "{rate}: {took} ms, {limit} parts");
+            assert!(
+                took <= LAG / 4 && limit * 8_000 >= (LAG as usize / 4 - 50) * rate,
+                "{rate}: {took} ms, {limit} parts"
+            );
         }
     }
 
     #[test]
     fn small_flushes_do_not_raise_the_limit() {
         let mut sizing = Sizing::default();
-        assert_eq!(flushes(&mut sizing, 5, 10, 100).1, FIRST);
+        assert_eq!(flushes(&mut sizing, 5, 10_000, 100).1, FIRST);
     }
 
     #[test]
     fn what_is_slow_whatever_its_size_does_not_shrink_to_nothing() {
-        let (_, limit) = flushes(&mut Sizing::default(), 600, 10, 1_000_000);
-        assert!(limit >= *LEAST.start(), "{limit}");
+        let (_, limit) = flushes(&mut Sizing::default(), 600, 10_000, 1_000_000);
+        assert!(limit >= LEAST, "{limit}");
         let mut sizing = Sizing::default();
-        assert_eq!(flushes(&mut sizing, 600, 10, 0).1, FIRST, "positions alone");
+        assert_eq!(flushes(&mut sizing, 600, 10_000, 0).1, FIRST, "positions alone");
     }
 
     #[test]
     fn a_store_that_was_slow_for_a_while_is_used_in_full_again() {
         let mut sizing = Sizing::default();
-        let (_, before) = flushes(&mut sizing, 50, 20, 1_000_000);
-        flushes(&mut sizing, 1_000, 1, 1_000_000);
-        assert!(flushes(&mut sizing, 50, 20, 1_000_000).1 * 2 >= before);
+        let (_, before) = flushes(&mut sizing, 50, 20_000, 1_000_000);
+        flushes(&mut sizing, 1_000, 1_000, 1_000_000);
+        assert!(flushes(&mut sizing, 50, 20_000, 1_000_000).1 * 2 >= before);
     }
 }

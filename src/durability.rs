@@ -76,7 +76,8 @@ impl Durability {
 
     /// Whether the second write has come too late: the next one counts as a first.
     pub fn overdue(&self, now: u64, lag: u64) -> bool {
-        self.flying.is_none() && self.once.is_some_and(|once| now > once.times.issued + 2 * lag)
+        let too_late = |once: Once| now > once.times.issued + 2 * lag && now >= once.times.acked + lag;
+        self.flying.is_none() && self.once.is_some_and(too_late)
     }
 
     /// A write of the present state is on its way.
@@ -174,6 +175,19 @@ mod tests {
         write(&mut durability, 211, 211);
         assert_eq!(durability.holds(), Some(Offset(5)));
         write(&mut durability, 311, 320);
+        assert!(durability.settled());
+    }
+
+    #[test]
+    fn after_a_write_that_took_longer_than_two_lags_the_next_one_waits_for_a_lag_too() {
+        let mut durability = Durability::default();
+        durability.changed(Offset(5));
+        write(&mut durability, 0, 250);
+        assert!(!durability.overdue(349, LAG) && durability.overdue(350, LAG));
+        assert!((0..1_000).all(|now| !durability.second_due(now, LAG)));
+        write(&mut durability, 350, 360);
+        assert!(!durability.overdue(460, LAG) && durability.second_due(460, LAG));
+        write(&mut durability, 460, 470);
         assert!(durability.settled());
     }
 

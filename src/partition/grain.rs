@@ -196,7 +196,7 @@ impl Grain {
                 // A part with many metrics is as much work as many parts.
                 *limit = limit.saturating_sub(1 + entry.part.others.len());
                 write(at as u32, entry.key, entry.start_ms, &entry.part);
-                self.turn = if pass == Pass::Second { self.turn } else { (at + 1) % count };
+                self.turn = if pass == Pass::First { (at + 1) % count } else { self.turn };
             }
         }
     }

@@ -68,6 +68,8 @@ impl Engine {
         let now = self.world.clock.now();
         let pace = self.world.settings.pace;
         progress::committed(&outcome);
+        let written_over = items.iter().filter_map(|item| item.lacking.as_ref()?.written_at_ms).max();
+        self.spills_after_ms = self.spills_after_ms.max(written_over);
         match outcome {
             Ok(()) => {
                 for item in &items {
@@ -76,8 +78,6 @@ impl Engine {
                     {
                         owned.commit_done(item, &pace, now);
                     }
-                    let written_over = item.lacking.as_ref().and_then(|lacking| lacking.written_at_ms);
-                    self.positions_after_ms = self.positions_after_ms.max(written_over);
                 }
                 Ok(())
             }
@@ -174,7 +174,8 @@ impl World {
     }
 
     /// What a commit relies on is read before: somebody whose clock is ahead, or who lacks a view, may
-    /// have written over it. Then it is spilled again, as later than that.
+    /// have written over it. Then it is spilled again, as later than that. (Where he has removed it since, nobody can
+    /// know how late: then it is there when our clock is, or the next record has come.)
     async fn look_for_spills(&self, items: &mut [Item]) -> Result<(), RunError> {
         for item in items.iter_mut().filter(|item| self.is_spilled(item)) {
             let head = Commit { views: Vec::new(), ..item.commit.clone() };

@@ -43,8 +43,8 @@ pub struct Work {
     pub shares: Vec<Share>,
     pub parts: Vec<PartWrite>,
     pub positions: Vec<(PositionKind, Commit)>,
-    /// They are written as later than this, wall clock ms, whatever our clock says.
-    pub positions_after_ms: Option<i64>,
+    /// Spills are written as later than this, wall clock ms, whatever our clock says.
+    pub spills_after_ms: Option<i64>,
 }
 
 impl Work {
@@ -168,15 +168,15 @@ impl World {
         if work.positions.is_empty() {
             return Ok(());
         }
-        let after_ms = work.positions_after_ms.map(|after_ms| after_ms.saturating_add(1));
-        let written_at_ms = after_ms.max(Some(self.clock.wall_ms())).unwrap_or_default();
+        let wall_ms = self.clock.wall_ms();
+        let later_ms = work.spills_after_ms.map_or(wall_ms, |after_ms| wall_ms.max(after_ms.saturating_add(1)));
         let stored = |(kind, commit): &(PositionKind, Commit)| StoredPosition {
             group: self.source.group().to_owned(),
             source: commit.source,
             kind: *kind,
             offset: commit.position,
             metadata: commit.encode(),
-            written_at_ms,
+            written_at_ms: if *kind == PositionKind::Spill { later_ms } else { wall_ms },
         };
         let positions: Vec<StoredPosition> = work.positions.iter().map(stored).collect();
         self.timed("write_positions", self.store.write_positions(&positions)).await

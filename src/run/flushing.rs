@@ -35,7 +35,7 @@ impl Engine {
     /// What is due in these partitions, marked as on its way.
     pub(super) fn take_work(&mut self, partitions: &[TopicPartition], force: bool) -> Work {
         let (now, lag) = (self.world.clock.now(), self.world.settings.commit_lag_ms);
-        let mut work = Work { positions_after_ms: self.positions_after_ms, ..Work::default() };
+        let mut work = Work { spills_after_ms: self.spills_after_ms, ..Work::default() };
         // Second writes have a deadline: those of all partitions go before the first ones of any. But these go on, too.
         let (mut seconds, firsts) = self.flush_size.shares();
         for partition in partitions.iter().filter(|_| lag > 0) {

@@ -156,8 +156,8 @@ pub struct Engine {
     /// Parts a flush may write at most; adapts to what the store takes.
     flush_size: Sizing,
     flush_turn: usize,
-    /// Somebody whose clock is ahead of ours wrote positions that had to be ours, so late, wall clock ms.
-    positions_after_ms: Option<i64>,
+    /// The latest time, wall clock ms, at which somebody whose clock is ahead of ours wrote over a spill of ours.
+    spills_after_ms: Option<i64>,
     /// Which views' closing sweep is ours.
     closing: watch::Sender<BTreeSet<usize>>,
     /// What the heartbeats say.
@@ -185,7 +185,7 @@ impl Engine {
             send_backoff: Backoff::default(),
             flush_size: Sizing::default(),
             flush_turn: 0,
-            positions_after_ms: None,
+            spills_after_ms: None,
             closing: watch::channel(BTreeSet::new()).0,
             beats: watch::channel(Vec::new()).0,
             progress,
@@ -250,6 +250,12 @@ impl Engine {
             SourceEvent::Revoked { partitions, lost, reply } => {
                 self.revoked(&partitions, lost).await?;
                 self.claim_closing();
+                if self.owned.is_empty() {
+                    // What could not be written or sent is their next owners' now.
+                    self.flush_backoff.ended();
+                    self.send_backoff.ended();
+                    self.ready_again();
+                }
                 let _ = reply.send(());
             }
             SourceEvent::Failed(error) => return Err(error.into()),

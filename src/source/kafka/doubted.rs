@@ -120,7 +120,7 @@ impl Reader {
         self.assign(&list, &from);
     }
 
-    /// Only a seek asks, and only once reading has begun: until then false. Without an epoch there is nothing to ask with.
+    /// Only a seek asks, and only once reading has begun: until then false. Without an epoch nothing has been read yet.
     fn ask_for_place(&mut self, one: &TopicPartition) -> bool {
         let place = self.place(&one.topic, one.partition).filter(|place| place.leader_epoch >= 0);
         let Some(Place { next, leader_epoch }) = place else { return true };

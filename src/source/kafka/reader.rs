@@ -375,11 +375,11 @@ impl Reader {
     /// has told it one record too many (in 2.12 a batch's every message counts, an "end of partition" too): it would
     /// skip a record, or ask for one that is not there yet.
     pub(super) fn say_positions_anew(&mut self) {
+        self.doubted.seeks();
         let list = self.all_held();
         if list.is_empty() {
             return;
         }
-        self.doubted.seeks();
         if let Err(failure) = self.client.seek(&list, SEEK_TIMEOUT) {
             self.fail(format!("kafka: reading on after a pause: {}: start again", failure.text));
         }
@@ -393,7 +393,11 @@ impl Reader {
         let mut list = List::new();
         for (topic, partitions) in &self.held {
             for (partition, place) in partitions {
-                list.add(topic, *partition).offset(place.next);
+                let entry = list.add(topic, *partition).offset(place.next);
+                if self.doubted.holds_up(topic, *partition) {
+                    // Else it would be read on in whatever log there is, and the answer be one for that.
+                    entry.leader_epoch(place.leader_epoch);
+                }
             }
         }
         list

@@ -152,6 +152,8 @@ impl Reader {
         }
         self.shared.disown(&self.shared.owned_of(list.elements()));
         self.say_positions_anew();
+        // librdkafka would still hold them paused when they come back. (Now it holds them paused itself.)
+        self.client.resume(&list);
         if let Err(failure) = self.client.unassign(&list) {
             self.fail(format!("kafka: giving partitions up: {}: start again", failure.text));
         }

@@ -119,7 +119,7 @@ impl Client {
 
     /// Reads on at the list's offsets; with an epoch, once the log has been asked whether it ends before.
     /// False where one of them could not be told: not begun yet, so it begins where it was assigned; or being stopped; or
-    /// its topic has gone.
+    /// overtaken by a pause of the library's own; or its topic has gone.
     pub fn seek(&self, list: &List, timeout: Duration) -> Result<bool, Failure> {
         // SAFETY: both pointers are live.
         unsafe { take_error(sys::rd_kafka_seek_partitions(self.rk, list.0, millis(timeout))) }?;

@@ -13,7 +13,7 @@ use crate::reading::TopicPartition;
 use crate::store::{BeforeWrite, PartWrite, PositionKind, RowId, RowWrite, Slot, StoreError, StoredPosition};
 use crate::view::View;
 
-use super::World;
+use super::{RunError, World};
 
 /// Slots merged at a time, and bytes of their parts: bounds the memory of a merge. (A metric takes a
 /// few tens of bytes in a part, and a row of its own beside it.)
@@ -83,7 +83,7 @@ impl CycleError {
 
 impl World {
     /// Writes all of it and waits for the acknowledgements.
-    pub async fn flush(&self, work: &Work) -> Result<WriteTimes, CycleError> {
+    pub async fn flush(&self, work: &Work) -> Result<WriteTimes, RunError> {
         let issued = self.clock.now();
         self.timed("write_parts", self.store.write_parts(&work.parts)).await?;
         self.publish(&work.parts).await?;
@@ -164,10 +164,12 @@ impl World {
         Ok(())
     }
 
-    async fn store_positions(&self, work: &Work) -> Result<(), StoreError> {
+    /// Whoever lacks a live view writes none: it would lie over what others rely on, and not say where that view stands.
+    async fn store_positions(&self, work: &Work) -> Result<(), RunError> {
         if work.positions.is_empty() {
             return Ok(());
         }
+        self.no_view_is_missing().await?;
         let wall_ms = self.clock.wall_ms();
         let later_ms = work.spills_after_ms.map_or(wall_ms, |after_ms| wall_ms.max(after_ms.saturating_add(1)));
         let stored = |(kind, commit): &(PositionKind, Commit)| StoredPosition {
@@ -179,7 +181,7 @@ impl World {
             written_at_ms: if *kind == PositionKind::Spill { later_ms } else { wall_ms },
         };
         let positions: Vec<StoredPosition> = work.positions.iter().map(stored).collect();
-        self.timed("write_positions", self.store.write_positions(&positions)).await
+        Ok(self.timed("write_positions", self.store.write_positions(&positions)).await?)
     }
 
     /// The view of a slot: slots come from views, so it is there.

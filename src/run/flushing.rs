@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::durability::WriteTimes;
 use crate::reading::TopicPartition;
 
-use super::cycle::{CycleError, Share, Work};
+use super::cycle::{Share, Work};
+use super::until_end::passes;
 use super::{Engine, Flushed, RunError, progress};
 
 impl Engine {
@@ -63,7 +64,7 @@ impl Engine {
     pub(super) fn settle_flush(
         &mut self,
         shares: &[Share],
-        outcome: Result<WriteTimes, CycleError>,
+        outcome: Result<WriteTimes, RunError>,
     ) -> Result<(), RunError> {
         let lag = self.world.settings.commit_lag_ms;
         let wall_ms = self.world.clock.wall_ms();
@@ -95,9 +96,9 @@ impl Engine {
         self.flush_size.ended(took, self.world.settings.commit_lag_ms);
     }
 
-    fn flush_failed(&mut self, error: CycleError) -> Result<(), RunError> {
-        if error.is_fatal() {
-            return Err(error.into());
+    fn flush_failed(&mut self, error: RunError) -> Result<(), RunError> {
+        if !passes(&error) {
+            return Err(error);
         }
         let again_in_ms = self.flush_backoff.failed(self.world.clock.now());
         tracing::warn!(%error, again_in_ms, "flush failed; all of it is written again");

@@ -137,7 +137,7 @@ pub enum RunError {
 }
 
 type Read = Result<ReadBack, RunError>;
-type Flushed = (Vec<Share>, Result<WriteTimes, CycleError>);
+type Flushed = (Vec<Share>, Result<WriteTimes, RunError>);
 
 pub struct Engine {
     world: Arc<World>,

@@ -131,11 +131,12 @@ async fn committed(world: Arc<World>) -> Result<Answer, RunError> {
 
 /// Trying again may help.
 pub(super) fn passes(error: &RunError) -> bool {
-    matches!(
-        error,
-        RunError::Source(SourceError::Unavailable(_) | SourceError::Fenced(_))
-            | RunError::Store(StoreError::Unavailable(_))
-    )
+    match error {
+        RunError::Source(error) => matches!(error, SourceError::Unavailable(_) | SourceError::Fenced(_)),
+        RunError::Store(error) => matches!(error, StoreError::Unavailable(_)),
+        RunError::Cycle(error) => !error.is_fatal(),
+        _ => false,
+    }
 }
 
 impl Owned {

@@ -30,6 +30,18 @@ struct Once {
     times: WriteTimes,
 }
 
+impl Once {
+    /// The second is issued no sooner: a lag after the first was acknowledged.
+    fn second_from(&self, lag: u64) -> u64 {
+        self.times.acked + lag
+    }
+
+    /// The second is acknowledged no later: two lags after the first was issued.
+    fn second_until(&self, lag: u64) -> u64 {
+        self.times.issued + 2 * lag
+    }
+}
+
 /// How far the records in one written thing are proven: each field holds the lowest record that
 /// has got no further.
 #[derive(Clone, Debug, Default)]
@@ -64,19 +76,19 @@ impl Durability {
 
     /// Whether a write should be issued now.
     pub fn due(&self, now: u64, lag: u64) -> bool {
-        let second = self.once.is_some_and(|once| now >= once.times.acked + lag);
+        let second = self.once.is_some_and(|once| now >= once.second_from(lag));
         self.flying.is_none() && (self.dirty || second)
     }
 
     /// Whether a write that is issued now can be the second: it has a deadline, so it goes before first ones.
     pub fn second_due(&self, now: u64, lag: u64) -> bool {
-        let in_time = |once: Once| now >= once.times.acked + lag && now <= once.times.issued + 2 * lag;
+        let in_time = |once: Once| now >= once.second_from(lag) && now <= once.second_until(lag);
         self.flying.is_none() && self.once.is_some_and(in_time)
     }
 
     /// Whether the second write has come too late: the next one counts as a first.
     pub fn overdue(&self, now: u64, lag: u64) -> bool {
-        let too_late = |once: Once| now > once.times.issued + 2 * lag && now >= once.times.acked + lag;
+        let too_late = |once: Once| now >= once.second_from(lag) && now > once.second_until(lag);
         self.flying.is_none() && self.once.is_some_and(too_late)
     }
 
@@ -109,8 +121,8 @@ impl Durability {
         let first = |low: Option<Offset>| low.map(|low| Once { low, times: at });
         match self.once {
             None => self.once = first(low),
-            Some(once) if at.issued < once.times.acked + lag => self.fresh = least(self.fresh, low),
-            Some(once) if at.acked <= once.times.issued + 2 * lag => self.once = first(low),
+            Some(once) if at.issued < once.second_from(lag) => self.fresh = least(self.fresh, low),
+            Some(once) if at.acked <= once.second_until(lag) => self.once = first(low),
             // Too late to be the second: it counts as a first for all that it carries.
             Some(once) => self.once = first(least(low, Some(once.low))),
         }

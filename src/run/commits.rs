@@ -40,7 +40,7 @@ impl Engine {
         if self.committing.is_some() {
             return;
         }
-        let partitions: Vec<TopicPartition> = self.owned.keys().cloned().collect();
+        let partitions = self.owned_partitions();
         let items = self.commits_due(&partitions, false);
         if items.is_empty() {
             return;

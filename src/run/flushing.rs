@@ -16,7 +16,7 @@ impl Engine {
         if self.flushing.is_some() || !self.flush_backoff.over(now) {
             return;
         }
-        let mut all: Vec<TopicPartition> = self.owned.keys().cloned().collect();
+        let mut all = self.owned_partitions();
         // They take turns at the front, so that the limit starves none.
         self.flush_turn += 1;
         let first = self.flush_turn % all.len().max(1);

@@ -281,6 +281,10 @@ impl Engine {
         self.closing.send_replace(ours);
     }
 
+    fn owned_partitions(&self) -> Vec<TopicPartition> {
+        self.owned.keys().cloned().collect()
+    }
+
     fn owns_first_partition(&self, view: &View) -> bool {
         let first = self.world.first_topic(view);
         self.owned.keys().any(|owned| owned.partition == 0 && Some(&*owned.topic) == first)

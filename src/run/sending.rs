@@ -17,8 +17,7 @@ impl Engine {
         if self.sending.is_some() || !self.send_backoff.over(self.world.clock.now()) {
             return;
         }
-        let all: Vec<TopicPartition> = self.owned.keys().cloned().collect();
-        let (shares, readings) = self.take_outgoing(&all);
+        let (shares, readings) = self.take_outgoing(&self.owned_partitions());
         if readings.is_empty() {
             // What could not be sent has gone with its partition: their next owner sends it.
             if self.send_backoff.failing() {

@@ -75,7 +75,7 @@ impl Engine {
         events: Receiver<SourceEvent>,
         outcome: Result<(), RunError>,
     ) -> Result<Summary, RunError> {
-        let all: Vec<TopicPartition> = self.owned.keys().cloned().collect();
+        let all = self.owned_partitions();
         let outcome = match outcome {
             Ok(()) => self.revoked(&all, false).await,
             error => error,

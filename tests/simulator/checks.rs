@@ -55,7 +55,8 @@ impl State {
     fn place(&self, slot: &Slot) -> Option<(usize, Place)> {
         let view = self.view(&slot.view)?;
         let width = self.width_number(view, slot.width)?;
-        Some((view, (width, slot.tenant.to_string(), slot.key.to_string(), slot.start_ms)))
+        let (key, tenant) = (slot.key.to_string(), slot.tenant.to_string());
+        Some((view, Place { start_ms: slot.start_ms, width, key, tenant }))
     }
 
     fn chain(&self, partition: usize, view: usize, place: &Place) -> &[Version] {
@@ -162,7 +163,7 @@ impl State {
     pub fn check_final(&mut self, row: &RowId) {
         let Some((view, place)) = self.place(&row.slot) else { return self.fail(format!("{row:?} of nothing")) };
         let meaning = &self.views[view];
-        let (_, end_ms) = window(meaning.widths[place.0], row.slot.start_ms);
+        let (_, end_ms) = window(meaning.widths[place.width], row.slot.start_ms);
         let over_ms = end_ms + meaning.lateness_ms.unwrap_or(0);
         if self.proven_ms[view].is_none_or(|proven_ms| proven_ms < over_ms) {
             let proven_ms = self.proven_ms[view];
@@ -361,10 +362,10 @@ impl State {
         Slot {
             view: name.clone(),
             generation: live.map(|record| record.generation).max().unwrap_or(1),
-            width: widths[place.0],
-            tenant: place.1.as_str().into(),
-            key: place.2.as_str().into(),
-            start_ms: place.3,
+            width: widths[place.width],
+            tenant: place.tenant.as_str().into(),
+            key: place.key.as_str().into(),
+            start_ms: place.start_ms,
         }
     }
 

@@ -61,8 +61,15 @@ pub struct Version {
     pub sums: Sums,
 }
 
-/// (width's index, tenant, key, start of the window).
-pub type Place = (usize, String, String, i64);
+/// Where parts meet. What tells two places apart soonest is compared first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub start_ms: i64,
+    /// The width's index.
+    pub width: usize,
+    pub key: String,
+    pub tenant: String,
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -178,7 +185,7 @@ impl Grouper<'_> {
                     tally.folded += 1;
                     let tenant = if self.tenants { record.key.clone() } else { String::new() };
                     // A slash within a field is told from the one between two.
-                    let place = (width, tenant, key.replace("/", "%2F"), start_ms);
+                    let place = Place { start_ms, width, key: key.replace("/", "%2F"), tenant };
                     self.fold(record.offset, reading, tally, history.parts.entry(place).or_default());
                 }
             }

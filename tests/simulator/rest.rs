@@ -83,7 +83,7 @@ impl State {
                             self.row_is_right(view, place, &row, *revision, metric, sum, merged)
                                 .map_err(|why| format!("at rest row {slot:?} {metric}: {why}"))?;
                         }
-                        let (_, end_ms) = window(self.views[view].widths[place.0], place.3);
+                        let (_, end_ms) = window(self.views[view].widths[place.width], place.start_ms);
                         if over_ms.is_some_and(|over_ms| end_ms <= over_ms) && !row.marked {
                             return Err(format!("at rest row {slot:?} {metric} is not final"));
                         }
@@ -120,7 +120,7 @@ impl State {
         let cell = |number: usize| row.cell(number).unwrap_or_default();
         let double = |number: usize| f64::from_bits(cell(number) as u64);
         let counts = [sum.count, sum.alarms, sum.active, sum.outliers].map(|count| count as i64);
-        let (_, end_ms) = window(self.views[view].widths[place.0], place.3);
+        let (_, end_ms) = window(self.views[view].widths[place.width], place.start_ms);
         let right = [cell(0), cell(5), cell(6), cell(7)] == counts
             && double(1) == mean(sum)
             && double(2) == sum.min as f64 / UNIT
@@ -131,8 +131,8 @@ impl State {
         if !right {
             return Err(format!("says {row:?}, not {sum:?}"));
         }
-        let hourly = self.views[view].widths[place.0] == "1h";
-        let earlier = (place.0, place.1.clone(), place.2.clone(), place.3 - 3 * HOUR_MS);
+        let hourly = self.views[view].widths[place.width] == "1h";
+        let earlier = Place { start_ms: place.start_ms - 3 * HOUR_MS, ..place.clone() };
         let before = merged.get(&earlier).filter(|_| hourly).and_then(|(_, sums)| sums.get(metric)).map(mean);
         let found = row.before.map(|(_, mean)| f64::from_bits(mean as u64));
         if found != before {

@@ -107,22 +107,33 @@ pub fn cursor_stamp(cursor_ms: i64) -> Result<i64, StoreError> {
     Ok(checked_time(cursor_ms)? - TIMES_MS.start() + 1)
 }
 
-pub fn state_name(state: GenerationState) -> &'static str {
-    match state {
-        GenerationState::Live => "live",
-        GenerationState::Replaying => "replaying",
-        GenerationState::Draining => "draining",
-        GenerationState::Promoting => "promoting",
-        GenerationState::Superseded => "superseded",
-    }
+/// `live`, `draining until 2019-02-19T14:00:00.000Z`, …
+pub fn state_text(state: GenerationState) -> Result<String, StoreError> {
+    Ok(match state {
+        GenerationState::Live => "live".to_owned(),
+        GenerationState::Replaying => "replaying".to_owned(),
+        GenerationState::Draining { until_ms } => format!("{DRAINING}{}", millis_text(until_ms)?),
+        GenerationState::Promoting => "promoting".to_owned(),
+        GenerationState::Superseded => "superseded".to_owned(),
+    })
 }
 
-pub fn state_named(name: &str) -> Result<GenerationState, StoreError> {
-    use GenerationState::{Draining, Live, Promoting, Replaying, Superseded};
-    [Live, Replaying, Draining, Promoting, Superseded]
-        .into_iter()
-        .find(|state| state_name(*state) == name)
-        .ok_or_else(|| StoreError::Refused(format!("the store has a generation in state {name:?}: use a newer etiage")))
+const DRAINING: &str = "draining until ";
+
+pub fn state_of(text: &str) -> Result<GenerationState, StoreError> {
+    Ok(match text {
+        "live" => GenerationState::Live,
+        "replaying" => GenerationState::Replaying,
+        "promoting" => GenerationState::Promoting,
+        "superseded" => GenerationState::Superseded,
+        other => match other.strip_prefix(DRAINING) {
+            Some(until) => GenerationState::Draining { until_ms: time_of(until)? },
+            None => {
+                let text = format!("the store has a generation in state {other:?}: use a newer etiage");
+                return Err(StoreError::Refused(text));
+            }
+        },
+    })
 }
 
 pub fn kind_name(kind: PositionKind) -> &'static str {
@@ -254,8 +265,11 @@ mod tests {
         for bad in ["", "[]", r#"{"00/0":{"offset":0,"max_ms":null}}"#, r#"{"x":{"offset":0,"max_ms":null}}"#] {
             assert!(starts_of(bad).is_err(), "{bad}");
         }
-        assert_eq!(state_named("draining").unwrap(), GenerationState::Draining);
-        assert!(state_named("asleep").is_err());
+        use GenerationState::{Draining, Live, Promoting, Replaying, Superseded};
+        for state in [Live, Replaying, Draining { until_ms: 1_550_584_800_007 }, Promoting, Superseded] {
+            assert_eq!(state_of(&state_text(state).unwrap()).unwrap(), state);
+        }
+        assert!(state_of("asleep").is_err() && state_of("draining until dawn").is_err());
         assert!(topic_of_bytes(&[0; 15]).is_err());
     }
 }

@@ -34,8 +34,14 @@ pub const ROLES: &[Migration] = &[Migration {
 }];
 
 /// In order, numbered from 1 without gaps.
-pub const SQLITE: &[Migration] =
-    &[Migration { version: 1, name: "0001_tables.sql", text: include_str!("../../migrations/sqlite/0001_tables.sql") }];
+pub const SQLITE: &[Migration] = &[
+    Migration { version: 1, name: "0001_tables.sql", text: include_str!("../../migrations/sqlite/0001_tables.sql") },
+    Migration {
+        version: 2,
+        name: "0002_final_stamp.sql",
+        text: include_str!("../../migrations/sqlite/0002_final_stamp.sql"),
+    },
+];
 
 impl Migration {
     /// SHA-256 of the file, in hexadecimal.

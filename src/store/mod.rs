@@ -137,8 +137,9 @@ pub enum GenerationState {
     Live,
     /// Being computed by a replay: parts only.
     Replaying,
-    /// Its publication is paused while its successor takes over.
-    Draining,
+    /// Its publication is paused while its successor takes over, and goes on at this time (wall clock, ms) if
+    /// that one has not.
+    Draining { until_ms: i64 },
     /// Passed the point of no return; its rows are being swept in.
     Promoting,
     /// Replaced by a later generation, aborted or removed.
@@ -168,6 +169,22 @@ pub struct GenerationRecord {
     /// The consumer group that computes it.
     pub group: String,
     pub starts: BTreeMap<SourceId, Start>,
+}
+
+impl GenerationRecord {
+    /// Whether its rows are what people read now: of each view, one generation at most.
+    pub fn serves(&self) -> bool {
+        matches!(self.state, GenerationState::Live | GenerationState::Draining { .. } | GenerationState::Promoting)
+    }
+}
+
+/// A step of a view's generation from one state to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerationChange {
+    pub view: String,
+    pub generation: u32,
+    pub from: GenerationState,
+    pub to: GenerationState,
 }
 
 /// How far the closing sweep of a view's generation has come. Both are exclusive: windows whose
@@ -243,7 +260,10 @@ pub async fn open(config: &StoreConfig) -> Result<Arc<dyn Store>, StoreError> {
 /// Where listed rows go, a piece at a time: there may be more of them than fit into memory.
 pub type Pieces = tokio::sync::mpsc::Sender<Vec<RowId>>;
 
-/// Rows in one piece, at most.
+/// Where listed slots go.
+pub type SlotPieces = tokio::sync::mpsc::Sender<Vec<Slot>>;
+
+/// Rows or slots in one piece, at most.
 const PIECE: usize = 1_000;
 
 /// What was done, or would be done, by `migrate`.
@@ -318,6 +338,15 @@ pub trait Store: Send + Sync {
     async fn generations(&self) -> Result<Vec<GenerationRecord>, StoreError>;
     /// Creates a generation unless it exists (a lightweight transaction); false where it does.
     async fn create_generation(&self, record: &GenerationRecord) -> Result<bool, StoreError>;
+    /// Takes all of these steps or none (one lightweight transaction); false where a generation is not in the
+    /// state that its step starts from.
+    async fn change_generations(&self, changes: &[GenerationChange]) -> Result<bool, StoreError>;
+
+    /// Tells the slots of a view's generation that have parts, each once, in pieces. Whoever has heard enough drops
+    /// the other end.
+    async fn list_slots(&self, view: &str, generation: u32, pieces: SlotPieces) -> Result<(), StoreError>;
+    /// Removes what was written of a view's rows at or below a stamp, wherever it lies.
+    async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError>;
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError>;
     /// Cursors only move forward: their timestamp is derived from their value.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use etiage::heartbeat::Heartbeat;
 use etiage::reading::{Offset, SourceId};
 use etiage::store::{
-    BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, Pieces, PositionKind, Row, RowId, RowQuery,
-    RowWrite, Slot, Stamp, Store, StoreError, StoredPosition,
+    BeforeWrite, Closing, GenerationChange, GenerationRecord, MigrationStep, PartWrite, Pieces, PositionKind, Row,
+    RowId, RowQuery, RowWrite, Slot, SlotPieces, Stamp, Store, StoreError, StoredPosition,
 };
 use etiage::window::Width;
 
@@ -322,6 +322,18 @@ impl Store for Doors {
             true => Err(StoreError::Unavailable("outcome unknown".to_owned())),
             false => Ok(made),
         }
+    }
+
+    async fn change_generations(&self, changes: &[GenerationChange]) -> Result<bool, StoreError> {
+        Err(StoreError::Refused(format!("nothing is replayed here: {changes:?}")))
+    }
+
+    async fn list_slots(&self, _: &str, _: u32, _: SlotPieces) -> Result<(), StoreError> {
+        Err(StoreError::Refused("nothing is replayed here".to_owned()))
+    }
+
+    async fn remove_rows(&self, _: &str, _: Stamp) -> Result<(), StoreError> {
+        Err(StoreError::Refused("nothing is replayed here".to_owned()))
     }
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {

@@ -56,6 +56,15 @@ impl Store for Positions {
     async fn create_generation(&self, _: &GenerationRecord) -> Result<bool, StoreError> {
         unused()
     }
+    async fn change_generations(&self, _: &[GenerationChange]) -> Result<bool, StoreError> {
+        unused()
+    }
+    async fn list_slots(&self, _: &str, _: u32, _: SlotPieces) -> Result<(), StoreError> {
+        unused()
+    }
+    async fn remove_rows(&self, _: &str, _: Stamp) -> Result<(), StoreError> {
+        unused()
+    }
     async fn closing(&self, _: &str, _: u32, _: Width) -> Result<Closing, StoreError> {
         unused()
     }

@@ -7,9 +7,9 @@ use super::Cassandra;
 use super::flight::{applied, rows_of};
 use crate::reading::{Offset, SourceId};
 use crate::store::layout::{
-    checked_time, cursor_stamp, generation_int, kind_name, starts_json, starts_of, state_name, state_named,
+    checked_time, cursor_stamp, generation_int, kind_name, starts_json, starts_of, state_of, state_text,
 };
-use crate::store::{Closing, GenerationRecord, PositionKind, StoreError, StoredPosition};
+use crate::store::{Closing, GenerationChange, GenerationRecord, PositionKind, StoreError, StoredPosition};
 use crate::window::Width;
 
 type StoredGeneration = (String, i32, i64, String, String, String, String, String);
@@ -26,7 +26,7 @@ fn record(
     let generation = u32::try_from(generation).map_err(|_| {
         StoreError::Refused(format!("the store has generation {generation} of view {view:?}: something else wrote it"))
     })?;
-    let (state, starts) = (state_named(&state)?, starts_of(&starts)?);
+    let (state, starts) = (state_of(&state)?, starts_of(&starts)?);
     Ok(GenerationRecord { view, generation, epoch_us, state, fingerprint, meaning, group, starts })
 }
 
@@ -35,7 +35,7 @@ pub async fn create_generation(store: &Cassandra, record: &GenerationRecord) -> 
         &record.view,
         generation_int(record.generation)?,
         record.epoch_us,
-        state_name(record.state),
+        state_text(record.state)?,
         &record.fingerprint,
         &record.meaning,
         &record.group,
@@ -43,6 +43,19 @@ pub async fn create_generation(store: &Cassandra, record: &GenerationRecord) -> 
     );
     let doing = "creating a generation";
     applied(store.execute_once(&store.statements().await?.create_generation, values, doing).await?, doing)
+}
+
+pub async fn change_generations(store: &Cassandra, changes: &[GenerationChange]) -> Result<bool, StoreError> {
+    let step = |change: &GenerationChange| {
+        let (to, from) = (state_text(change.to)?, state_text(change.from)?);
+        Ok((to, change.view.clone(), generation_int(change.generation)?, from))
+    };
+    let values: Vec<(String, String, i32, String)> = changes.iter().map(step).collect::<Result<_, StoreError>>()?;
+    if values.is_empty() {
+        return Ok(true);
+    }
+    let doing = "changing the state of a generation";
+    applied(store.execute_once_together(&store.statements().await?.change_generation, &values, doing).await?, doing)
 }
 
 pub async fn closing(store: &Cassandra, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {

@@ -76,6 +76,18 @@ impl Cassandra {
         self.attempt(statement, &values).await.map_err(|error| error.told(doing))
     }
 
+    /// Runs one for each of the values, all of which belong to one partition: all of them are applied, or none is.
+    pub(super) async fn execute_once_together<V: SerializeRow>(
+        &self,
+        statement: &PreparedStatement,
+        values: &[V],
+        doing: &str,
+    ) -> Result<QueryResult, StoreError> {
+        let statements = vec![BatchStatement::from(statement.clone()); values.len()];
+        let batch = Batch::new_with_statements(BatchType::Unlogged, statements);
+        self.attempt_together(&batch, values).await.map_err(|error| error.told(doing))
+    }
+
     /// One attempt, when its turn has come. (The semaphore is never closed, so there always is one.)
     async fn attempt(
         &self,

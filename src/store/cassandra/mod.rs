@@ -9,8 +9,8 @@ use scylla::client::session::Session;
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
-    BeforeWrite, Closing, GenerationRecord, MigrationStep, PartWrite, Pieces, PositionKind, Roles, Row, RowId,
-    RowQuery, RowWrite, Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
+    BeforeWrite, Closing, GenerationChange, GenerationRecord, MigrationStep, PartWrite, Pieces, PositionKind, Roles,
+    Row, RowId, RowQuery, RowWrite, Slot, SlotPieces, Stamp, Store, StoreError, StoreFacts, StoredPosition,
 };
 use crate::config::CassandraConfig;
 use crate::reading::{Offset, SourceId};
@@ -212,6 +212,18 @@ impl Store for Cassandra {
 
     async fn create_generation(&self, record: &GenerationRecord) -> Result<bool, StoreError> {
         control::create_generation(self, record).await
+    }
+
+    async fn change_generations(&self, changes: &[GenerationChange]) -> Result<bool, StoreError> {
+        control::change_generations(self, changes).await
+    }
+
+    async fn list_slots(&self, view: &str, generation: u32, pieces: SlotPieces) -> Result<(), StoreError> {
+        parts::list_slots(self, view, generation, pieces).await
+    }
+
+    async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError> {
+        rows::remove(self, view, up_to).await
     }
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {

@@ -1,15 +1,45 @@
 //! Parts in Cassandra.
 
+use std::sync::Arc;
+
+use futures::stream::TryStreamExt;
 use scylla::value::CqlTimestamp;
 
 use super::Cassandra;
 use super::flight::rows_of;
 use crate::reading::SourceId;
 use crate::store::layout::{checked_time, generation_int, topic_of_bytes};
-use crate::store::{PartWrite, Slot, StoreError};
+use crate::store::{PIECE, PartWrite, Slot, SlotPieces, StoreError};
 
 const WRITING: &str = "writing a part";
 const READING: &str = "reading parts";
+
+/// A partition of `parts`.
+type SlotPartition = (String, i32, String, String, String, CqlTimestamp);
+
+/// Looks at every slot that there is, page by page.
+pub async fn list_slots(store: &Cassandra, view: &str, generation: u32, pieces: SlotPieces) -> Result<(), StoreError> {
+    let (view, wanted) = (Arc::<str>::from(view), generation_int(generation)?);
+    let found = store.stream::<SlotPartition, _>(&store.statements().await?.slots, (), READING).await?;
+    let named = |(of, number, width, tenant, key, CqlTimestamp(start_ms)): SlotPartition| {
+        if *of != *view || number != wanted {
+            return Ok(None);
+        }
+        let width = width.parse().map_err(|_| {
+            StoreError::Refused(format!("the store holds parts of the width {width:?}: something else wrote them"))
+        })?;
+        let (tenant, key) = (tenant.into(), key.into());
+        Ok(Some(Slot { view: view.clone(), generation, width, tenant, key, start_ms }))
+    };
+    let ours = found.try_filter_map(|partition| std::future::ready(named(partition)));
+    let mut slots = std::pin::pin!(ours.try_chunks(PIECE).map_err(|error| error.1));
+    while let Some(piece) = slots.try_next().await? {
+        if pieces.send(piece).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
 
 pub async fn write(store: &Cassandra, part: &PartWrite) -> Result<(), StoreError> {
     let PartWrite { slot, source, state, stamp } = part;

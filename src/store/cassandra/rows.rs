@@ -10,7 +10,7 @@ use scylla::value::{CqlDate, CqlTimestamp};
 
 use super::Cassandra;
 use crate::store::layout::{TIMES_MS, bucket_of, buckets, clamped_time, year_of};
-use crate::store::{PIECE, Pieces, Row, RowId, RowQuery, Slot, StoreError};
+use crate::store::{PIECE, Pieces, Row, RowId, RowQuery, Slot, Stamp, StoreError};
 use crate::window::Width;
 
 /// Partitions that a query names by itself; beyond, it asks the server which ones there are.
@@ -20,6 +20,7 @@ const NAMED_PARTITIONS: i64 = 400;
 const EPOCH_DATE: i64 = 1 << 31;
 
 const READING: &str = "reading rows";
+const REMOVING: &str = "removing rows";
 
 pub fn date(day: i64) -> CqlDate {
     CqlDate(u32::try_from(day + EPOCH_DATE).unwrap_or(u32::MAX))
@@ -91,6 +92,27 @@ async fn list_partition(
         }
     }
     Ok(())
+}
+
+/// Removes what was written of a view's rows at or below a stamp, by a tombstone a partition.
+pub async fn remove(store: &Cassandra, view: &str, up_to: Stamp) -> Result<(), StoreError> {
+    let statements = store.statements().await?;
+    let mut days: Vec<TimePartition> = store.pages(&statements.by_time.partitions, (), READING).await?;
+    days.retain(|known| known.0 == view);
+    let mut years: Vec<KeyPartition> = store.pages(&statements.by_key.partitions, (), READING).await?;
+    years.retain(|known| known.0 == view);
+    let by_time = async |at: usize| {
+        let (view, width, metric, tenant, bucket) = &days[at];
+        let values = (up_to.0, view, width, metric, tenant, bucket);
+        store.execute(&statements.by_time.remove, values, REMOVING).await.map(drop)
+    };
+    let by_key = async |at: usize| {
+        let (view, width, metric, tenant, key, year) = &years[at];
+        let values = (up_to.0, view, width, metric, tenant, key, year);
+        store.execute(&statements.by_key.remove, values, REMOVING).await.map(drop)
+    };
+    store.each((0..days.len()).map(by_time)).await?;
+    store.each((0..years.len()).map(by_key)).await
 }
 
 /// Window starts as a half-open range that the tables can hold.

@@ -18,6 +18,7 @@ pub struct RowStatements {
     pub mark_final: PreparedStatement,
     pub partitions: PreparedStatement,
     pub select: PreparedStatement,
+    pub remove: PreparedStatement,
 }
 
 #[derive(Debug)]
@@ -25,11 +26,13 @@ pub struct Statements {
     pub write_part: PreparedStatement,
     pub read_own_part: PreparedStatement,
     pub read_slot: PreparedStatement,
+    pub slots: PreparedStatement,
     pub by_time: RowStatements,
     pub by_key: RowStatements,
     pub list_rows: PreparedStatement,
     pub generations: PreparedStatement,
     pub create_generation: PreparedStatement,
+    pub change_generation: PreparedStatement,
     pub closing: PreparedStatement,
     pub write_cursor: PreparedStatement,
     pub write_closed: PreparedStatement,
@@ -58,6 +61,7 @@ impl Statements {
             .await?,
             read_own_part: ready(format!("SELECT state FROM parts WHERE {SLOT} AND topic_id = ? AND partition = ?")).await?,
             read_slot: ready(format!("SELECT topic_id, partition, state FROM parts WHERE {SLOT}")).await?,
+            slots: ready(r#"SELECT DISTINCT "view", generation, width, tenant, key, window_start FROM parts"#.into()).await?,
             by_time: rows(session, "rows_by_time", "bucket", BY_TIME).await?,
             by_key: rows(session, "rows_by_key", "year", BY_KEY).await?,
             list_rows: ready(format!("SELECT window_start, key FROM rows_by_time WHERE {BY_TIME} AND {RANGE}")).await?,
@@ -73,6 +77,13 @@ impl Statements {
                 ready(
                     r#"INSERT INTO generations (scope, "view", generation, epoch_us, state, fingerprint, meaning, consumer_group, starts)
                        VALUES ('views', ?, ?, ?, ?, ?, ?, ?, ?) IF NOT EXISTS"#
+                        .into(),
+                )
+                .await?,
+            ),
+            change_generation: once(
+                ready(
+                    r#"UPDATE generations SET state = ? WHERE scope = 'views' AND "view" = ? AND generation = ? IF state = ?"#
                         .into(),
                 )
                 .await?,
@@ -113,11 +124,12 @@ async fn rows(session: &Session, table: &str, place: &str, partition: &str) -> R
             "SELECT key, window_start, label, labels, window_end, count, mean, min, max, stddev, alarms, active, outliers,
              mean_before, final, revision, generation, updated_at FROM {table} WHERE {partition} AND {RANGE}"
         ),
+        format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {partition}"),
     ];
     let ready = try_join_all(texts.map(|text| prepare(session, text))).await?;
-    let [write, before, mark_final, partitions, select] = <[PreparedStatement; 5]>::try_from(ready)
+    let [write, before, mark_final, partitions, select, remove] = <[PreparedStatement; 6]>::try_from(ready)
         .map_err(|_| StoreError::Unavailable("not every statement was prepared".into()))?;
-    Ok(RowStatements { write, before, mark_final, partitions, select })
+    Ok(RowStatements { write, before, mark_final, partitions, select, remove })
 }
 
 async fn prepare(session: &Session, text: String) -> Result<PreparedStatement, StoreError> {

@@ -6,12 +6,15 @@ use futures::future::join_all;
 
 use super::{EPOCH, HOUR_14, must, source};
 use crate::reading::{Offset, SourceId};
-use crate::store::{Closing, GenerationRecord, GenerationState, PositionKind, Start, Store, StoredPosition};
+use crate::store::{
+    Closing, GenerationChange, GenerationRecord, GenerationState, PositionKind, Start, Store, StoredPosition,
+};
 use crate::window::Width;
 
 pub async fn run(store: &dyn Store) {
     generations_are_created_once(store).await;
     one_of_many_creators_wins(store).await;
+    generations_change_together_or_not_at_all(store).await;
     cursors_only_move_forward(store).await;
     positions_are_kept_newest_first(store).await;
     trimmed_positions_may_be_written_again(store).await;
@@ -68,6 +71,32 @@ async fn one_of_many_creators_wins(store: &dyn Store) {
     // A contended transaction may end with an unknown outcome: then nobody need know that he won.
     assert!(created.len() <= 1, "{outcomes:?}");
     assert!(created.is_empty() || found[0].epoch_us == created[0], "{outcomes:?}");
+}
+
+async fn generations_change_together_or_not_at_all(store: &dyn Store) {
+    use GenerationState::{Draining, Live, Promoting, Replaying, Superseded};
+    let drains = Draining { until_ms: HOUR_14 + 7 };
+    let of = |generation, from, to| GenerationChange { view: "generations-change".into(), generation, from, to };
+    let states = async || -> Vec<GenerationState> {
+        recorded(store, "generations-change").await.iter().map(|record| record.state).collect()
+    };
+    for (number, state) in [(1, Live), (2, Replaying)] {
+        let record = GenerationRecord { state, ..generation("generations-change", number) };
+        assert!(must(store.create_generation(&record).await));
+    }
+    assert!(must(store.change_generations(&[]).await));
+    assert!(must(store.change_generations(&[of(1, Live, drains)]).await));
+    assert!(!must(store.change_generations(&[of(1, Live, drains)]).await), "it is no longer live");
+    let later = Draining { until_ms: HOUR_14 + 8 };
+    assert!(!must(store.change_generations(&[of(1, later, Live)]).await), "it is another draining");
+    let promotion = [of(1, drains, Superseded), of(2, Promoting, Live)];
+    assert!(!must(store.change_generations(&promotion).await));
+    assert_eq!(states().await, [drains, Replaying], "one of two steps is none");
+    let promotion = [of(1, drains, Superseded), of(2, Replaying, Promoting)];
+    assert!(must(store.change_generations(&promotion).await));
+    assert_eq!(states().await, [Superseded, Promoting]);
+    assert!(!must(store.change_generations(&[of(3, Live, Superseded)]).await), "there is none");
+    assert_eq!(states().await.len(), 2);
 }
 
 async fn cursors_only_move_forward(store: &dyn Store) {

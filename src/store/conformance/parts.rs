@@ -1,5 +1,7 @@
 //! Parts: one cell each, the highest timestamp wins, a slot's parts are read together.
 
+use std::collections::BTreeSet;
+
 use futures::future::join_all;
 
 use super::{EPOCH, HOUR_14, KEYS, must, orders, part, slot, source, stamp};
@@ -14,10 +16,45 @@ pub async fn run(store: &dyn Store) {
     any_key_and_any_time(store).await;
     large_batches_and_large_states(store).await;
     concurrent_writers_agree(store).await;
+    every_slot_of_a_generation_is_listed_once(store).await;
 }
 
 async fn own(store: &dyn Store, slot: &Slot) -> Option<Vec<u8>> {
     must(store.read_own_parts(source(1, 0), std::slice::from_ref(slot)).await).remove(0)
+}
+
+async fn every_slot_of_a_generation_is_listed_once(store: &dyn Store) {
+    let mut wanted = Vec::new();
+    for (index, key) in KEYS.iter().enumerate() {
+        let width: Width = ["1h", "15m", "1d"][index % 3].parse().unwrap_or(Width::HOUR);
+        let tenant = ["", "a tenant"][index % 2];
+        wanted.push(Slot {
+            width,
+            tenant: tenant.into(),
+            ..slot("parts-list", key, HOUR_14 + index as i64 * 86_400_000)
+        });
+    }
+    // More than one piece, and of some slots several parts.
+    wanted.extend((0..2_500).map(|hour| slot("parts-list", "53", HOUR_14 - hour * 3_600_000)));
+    wanted.dedup();
+    let mut writes: Vec<PartWrite> = wanted.iter().map(|slot| part(slot, source(1, 0), 1)).collect();
+    writes.extend(wanted.iter().step_by(3).map(|slot| part(slot, source(2, 1), 1)));
+    writes.push(part(&Slot { generation: 2, ..slot("parts-list", "other", HOUR_14) }, source(1, 0), 1));
+    writes.push(part(&slot("parts-list-2", "other", HOUR_14), source(1, 0), 1));
+    must(store.write_parts(&writes).await);
+
+    let (send, mut pieces) = tokio::sync::mpsc::channel::<Vec<Slot>>(1);
+    let mut listed = Vec::new();
+    let hear = async {
+        while let Some(piece) = pieces.recv().await {
+            assert!((1..=1_000).contains(&piece.len()));
+            listed.extend(piece);
+        }
+    };
+    let (told, ()) = tokio::join!(store.list_slots("parts-list", 1, send), hear);
+    must(told);
+    let unique: BTreeSet<Slot> = listed.iter().cloned().collect();
+    assert_eq!((listed.len(), unique), (wanted.iter().collect::<BTreeSet<_>>().len(), wanted.into_iter().collect()));
 }
 
 /// Every order of arrival, each write repeated at once (as after an unknown outcome) and the

@@ -21,6 +21,7 @@ pub async fn run(store: &dyn Store) {
     listing_finds_what_starts_in_a_range(store).await;
     long_windows_lie_in_the_months_bucket(store).await;
     tenants_lie_apart(store).await;
+    what_a_later_generation_did_not_write_is_removed(store).await;
     large_batches(store).await;
     mixed_batches(store).await;
 }
@@ -188,6 +189,36 @@ async fn final_and_mean_before_stay_whatever_the_row_does(store: &dyn Store) {
     must(store.mark_final(&[id(&slot)], Stamp(EPOCH)).await);
     must(store.write_before(&[before(&slot, -2.0, 100)]).await);
     assert_eq!(one(store, &slot).await, Some(Row { mean_before: Some(-2.0), ..expected }));
+}
+
+/// Each cell by its own stamp: a row, its mark and the mean before it are of the generation that wrote them last.
+async fn what_a_later_generation_did_not_write_is_removed(store: &dyn Store) {
+    let old = |key: &str| slot("rows-remove", key, HOUR_14);
+    let new = |key: &str| Slot { generation: 2, ..old(key) };
+    let (all, next) = (["kept", "gone", "bare", "marked"], 1_000_000);
+    for (index, key) in all.iter().enumerate() {
+        let far = Slot { start_ms: HOUR_14 + 400 * 24 * HOUR * index as i64, ..old(key) };
+        must(store.write_rows(&[row(&old(key), 5), row(&far, 3)]).await);
+        must(store.write_before(&[before(&old(key), 1.0, 2)]).await);
+        must(store.mark_final(&[id(&old(key))], Stamp(EPOCH)).await);
+    }
+    must(store.write_rows(&[row(&slot("rows-remove-2", "kept", HOUR_14), 5)]).await);
+    for key in ["kept", "marked"] {
+        must(store.write_rows(&[RowWrite { stamp: Stamp(EPOCH + next + 1), ..row(&new(key), 1) }]).await);
+    }
+    must(store.mark_final(&[id(&new("marked"))], Stamp(EPOCH + next)).await);
+    must(store.write_before(&[before(&new("marked"), 9.0, next + 1)]).await);
+    // As often as needed, and whatever comes late from before.
+    for _ in 0..2 {
+        must(store.remove_rows("rows-remove", Stamp(EPOCH + next - 1)).await);
+    }
+    let kept = Row { generation: 2, ..read_as(&row(&new("kept"), 1)) };
+    let marked = Row { is_final: true, mean_before: Some(9.0), generation: 2, ..read_as(&row(&new("marked"), 1)) };
+    assert_eq!(must(store.rows(&query("rows-remove", None, None, None)).await), [kept, marked]);
+    for key in ["gone", "bare"] {
+        assert!(must(store.rows(&query("rows-remove", Some(key), None, None)).await).is_empty());
+    }
+    assert_eq!(must(store.rows(&query("rows-remove-2", None, None, None)).await).len(), 1, "another view's stays");
 }
 
 /// Windows on both sides of midnight, of the new year and of the epoch.

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::reading::{Offset, SourceId};
-use crate::store::layout::{kind_name, millis_text, starts_json, starts_of, state_name, state_named, time_of};
-use crate::store::{Closing, GenerationRecord, PositionKind, StoreError, StoredPosition};
+use crate::store::layout::{kind_name, millis_text, starts_json, starts_of, state_of, state_text, time_of};
+use crate::store::{Closing, GenerationChange, GenerationRecord, PositionKind, StoreError, StoredPosition};
 use crate::window::Width;
 
 pub fn generations(connection: &Connection) -> Result<Vec<GenerationRecord>, StoreError> {
@@ -19,7 +19,7 @@ pub fn generations(connection: &Connection) -> Result<Vec<GenerationRecord>, Sto
             view: row.get(0)?,
             generation: row.get(1)?,
             epoch_us: row.get(2)?,
-            state: state_named(&row.get::<_, String>(3)?)?,
+            state: state_of(&row.get::<_, String>(3)?)?,
             fingerprint: row.get(4)?,
             meaning: row.get(5)?,
             group: row.get(6)?,
@@ -36,7 +36,7 @@ pub fn create_generation(transaction: &Transaction<'_>, record: &GenerationRecor
             record.view,
             record.generation,
             record.epoch_us,
-            state_name(record.state),
+            state_text(record.state)?,
             record.fingerprint,
             record.meaning,
             record.group,
@@ -44,6 +44,23 @@ pub fn create_generation(transaction: &Transaction<'_>, record: &GenerationRecor
         ],
     )?;
     Ok(created == 1)
+}
+
+/// The write lock is held: what is found stays.
+pub fn change_generations(transaction: &Transaction<'_>, changes: &[GenerationChange]) -> Result<bool, StoreError> {
+    let mut find =
+        transaction.prepare_cached(r#"SELECT 1 FROM generations WHERE "view" = ? AND generation = ? AND state = ?"#)?;
+    for change in changes {
+        if !find.exists(params![change.view, change.generation, state_text(change.from)?])? {
+            return Ok(false);
+        }
+    }
+    let mut set =
+        transaction.prepare_cached(r#"UPDATE generations SET state = ? WHERE "view" = ? AND generation = ?"#)?;
+    for change in changes {
+        set.execute(params![state_text(change.to)?, change.view, change.generation])?;
+    }
+    Ok(true)
 }
 
 pub fn closing(connection: &Connection, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {

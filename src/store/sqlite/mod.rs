@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    BeforeWrite, Closing, GenerationRecord, MigrationStep, PIECE, PartWrite, Pieces, PositionKind, Row, RowId,
-    RowQuery, RowWrite, Slot, Stamp, Store, StoreError, StoreFacts, StoredPosition,
+    BeforeWrite, Closing, GenerationChange, GenerationRecord, MigrationStep, PIECE, PartWrite, Pieces, PositionKind,
+    Row, RowId, RowQuery, RowWrite, Slot, SlotPieces, Stamp, Store, StoreError, StoreFacts, StoredPosition,
 };
 use crate::reading::{Offset, SourceId};
 use crate::window::Width;
@@ -189,10 +189,9 @@ impl Store for Sqlite {
         self.transact(move |transaction| rows::write_before(transaction, &rows)).await
     }
 
-    /// A row's `final` never goes back, so the epoch has nothing to decide here.
-    async fn mark_final(&self, rows: &[RowId], _epoch: Stamp) -> Result<(), StoreError> {
+    async fn mark_final(&self, rows: &[RowId], epoch: Stamp) -> Result<(), StoreError> {
         let rows = rows.to_vec();
-        self.transact(move |transaction| rows::mark_final(transaction, &rows)).await
+        self.transact(move |transaction| rows::mark_final(transaction, &rows, epoch)).await
     }
 
     async fn list_rows(
@@ -231,6 +230,32 @@ impl Store for Sqlite {
     async fn create_generation(&self, record: &GenerationRecord) -> Result<bool, StoreError> {
         let record = record.clone();
         self.transact(move |transaction| control::create_generation(transaction, &record)).await
+    }
+
+    async fn change_generations(&self, changes: &[GenerationChange]) -> Result<bool, StoreError> {
+        let changes = changes.to_vec();
+        self.transact(move |transaction| control::change_generations(transaction, &changes)).await
+    }
+
+    async fn list_slots(&self, view: &str, generation: u32, pieces: SlotPieces) -> Result<(), StoreError> {
+        let view: Arc<str> = view.into();
+        let mut last: Option<Slot> = None;
+        loop {
+            let (view, after) = (Arc::clone(&view), last.take());
+            let list = move |connection: &mut Connection| {
+                parts::list_slots(connection, (&view, generation), after.as_ref(), PIECE)
+            };
+            let slots = self.with(list).await?;
+            last = slots.last().cloned();
+            if last.is_none() || pieces.send(slots).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError> {
+        let view = view.to_owned();
+        self.transact(move |transaction| rows::remove(transaction, &view, up_to)).await
     }
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {

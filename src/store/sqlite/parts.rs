@@ -1,9 +1,11 @@
 //! Parts in the embedded store.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::reading::SourceId;
-use crate::store::layout::{seconds_text, topic_of_bytes};
+use crate::store::layout::{seconds_text, time_of, topic_of_bytes};
 use crate::store::{PartWrite, Slot, StoreError};
 
 /// All parts of one slot.
@@ -24,6 +26,35 @@ const READ_SLOT: &str = r#"
 SELECT topic_id, "partition", state FROM parts
 WHERE "view" = ? AND generation = ? AND width = ? AND tenant = ? AND "key" = ? AND window_start = ?
 ORDER BY topic_id, "partition""#;
+
+/// The next slots in the order of the table, after the one that was told last.
+const LIST_SLOTS: &str = r#"
+SELECT DISTINCT width, tenant, "key", window_start FROM parts
+WHERE "view" = ?1 AND generation = ?2 AND (?3 IS NULL OR (width, tenant, "key", window_start) > (?3, ?4, ?5, ?6))
+ORDER BY width, tenant, "key", window_start LIMIT ?7"#;
+
+pub fn list_slots(
+    connection: &Connection,
+    (view, generation): (&Arc<str>, u32),
+    after: Option<&Slot>,
+    limit: usize,
+) -> Result<Vec<Slot>, StoreError> {
+    let mut statement = connection.prepare_cached(LIST_SLOTS)?;
+    let width = after.map(|slot| slot.width.to_string());
+    let start = after.map(|slot| seconds_text(slot.start_ms)).transpose()?;
+    let (tenant, key) = (after.map(|slot| &slot.tenant), after.map(|slot| &slot.key));
+    let mut found = statement.query(params![view, generation, width, tenant, key, start, limit as i64])?;
+    let mut slots = Vec::new();
+    while let Some(row) = found.next()? {
+        let width: String = row.get(0)?;
+        let width = width.parse().map_err(|_| {
+            StoreError::Refused(format!("the store holds parts of the width {width:?}: something else wrote them"))
+        })?;
+        let start_ms = time_of(&row.get::<_, String>(3)?)?;
+        slots.push(Slot { view: Arc::clone(view), generation, width, tenant: row.get(1)?, key: row.get(2)?, start_ms });
+    }
+    Ok(slots)
+}
 
 pub fn write(transaction: &Transaction<'_>, parts: &[PartWrite]) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached(WRITE)?;

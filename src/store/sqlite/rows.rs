@@ -9,7 +9,7 @@ use rusqlite::{Connection, ToSql, Transaction, params};
 use crate::store::layout::{
     bucket_of, clamped_time, day_text, generation_int, millis_text, seconds_text, time_of, year_of,
 };
-use crate::store::{BeforeWrite, Row, RowId, RowQuery, RowWrite, Slot, StoreError};
+use crate::store::{BeforeWrite, Row, RowId, RowQuery, RowWrite, Slot, Stamp, StoreError};
 use crate::window::Width;
 
 /// The statements of one rows table, given its name and the column that it has beside the other's.
@@ -48,8 +48,20 @@ macro_rules! statements {
                 $table,
                 r#" ("view", width, metric, tenant, "key", "#,
                 $place,
-                ", window_start, final) VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET final = 1",
+                ", window_start, final, final_stamp) VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?)",
+                " ON CONFLICT DO UPDATE SET final = 1, final_stamp = max(coalesce(final_stamp, ?8), ?8)",
             ),
+            remove: [
+                concat!("DELETE FROM ", $table, r#" WHERE "view" = ?1 AND coalesce(stamp, ?2) <= ?2"#,
+                    " AND coalesce(mean_before_stamp, ?2) <= ?2 AND coalesce(final_stamp, ?2) <= ?2"),
+                concat!("UPDATE ", $table, " SET label = NULL, labels = NULL, window_end = NULL, count = NULL, mean = NULL,",
+                    " min = NULL, max = NULL, stddev = NULL, alarms = NULL, active = NULL, outliers = NULL, revision = NULL,",
+                    r#" generation = NULL, updated_at = NULL, stamp = NULL WHERE "view" = ?1 AND stamp <= ?2"#),
+                concat!("UPDATE ", $table,
+                    r#" SET mean_before = NULL, mean_before_stamp = NULL WHERE "view" = ?1 AND mean_before_stamp <= ?2"#),
+                concat!("UPDATE ", $table, " SET final = 0, final_stamp = NULL",
+                    r#" WHERE "view" = ?1 AND final = 1 AND coalesce(final_stamp, ?2) <= ?2"#),
+            ],
         }
     };
 }
@@ -57,7 +69,10 @@ macro_rules! statements {
 struct Statements {
     write: &'static str,
     before: &'static str,
+    /// The row's place, then the epoch.
     mark_final: &'static str,
+    /// The view and a stamp: what was written at or below it goes, be it a row or a cell of its own.
+    remove: [&'static str; 4],
 }
 
 const BY_TIME: Statements = statements!("rows_by_time", "bucket");
@@ -135,9 +150,20 @@ pub fn write_before(transaction: &Transaction<'_>, rows: &[BeforeWrite]) -> Resu
     Ok(())
 }
 
-pub fn mark_final(transaction: &Transaction<'_>, rows: &[RowId]) -> Result<(), StoreError> {
+pub fn mark_final(transaction: &Transaction<'_>, rows: &[RowId], epoch: Stamp) -> Result<(), StoreError> {
     for row in rows {
-        Place::new(&row.slot, &row.metric)?.execute(transaction, |statements| statements.mark_final, &[])?;
+        Place::new(&row.slot, &row.metric)?.execute(
+            transaction,
+            |statements| statements.mark_final,
+            params![epoch.0],
+        )?;
+    }
+    Ok(())
+}
+
+pub fn remove(transaction: &Transaction<'_>, view: &str, up_to: Stamp) -> Result<(), StoreError> {
+    for statement in [&BY_TIME, &BY_KEY].into_iter().flat_map(|statements| statements.remove) {
+        transaction.execute(statement, params![view, up_to.0])?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use etiage::config::Config;
 
 mod check;
+mod generations;
 mod help;
 mod locate;
 mod merged;
@@ -47,6 +48,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Create or upgrade the store's tables, and create missing topics
     Migrate(migrate::MigrateArgs),
+    /// List the generations of all views: which one is live, and what each of them means
+    Generations(generations::GenerationsArgs),
     /// Show rows of a view, from either store
     Rows(rows::RowsArgs),
     /// Show position, lag, watermark and tallies of every partition, and the instances that run
@@ -90,6 +93,7 @@ impl Cli {
             Command::Run(args) => block_on(run::run(args)),
             Command::Check(args) => block_on(check::run(args)),
             Command::Migrate(args) => block_on(migrate::run(args)),
+            Command::Generations(args) => block_on(generations::run(args)),
             Command::Rows(args) => block_on(rows::run(args)),
             Command::Status(args) => block_on(status::run(args)),
             Command::Simulate(args) => block_on(simulate::run(args)),

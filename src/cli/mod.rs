@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
-use etiage::config::Config;
+use etiage::config::{Config, StoreConfig};
+use etiage::store::{self, Store};
 
 mod check;
 mod generations;
@@ -85,6 +87,18 @@ impl ConfigArg {
             None => config.context("no --config FILE is given, so there is the environment alone"),
         }
     }
+}
+
+/// The store of who only asks: it is there, with this binary's schema.
+async fn open_store(settings: &StoreConfig) -> anyhow::Result<Arc<dyn Store>> {
+    let store = match settings {
+        StoreConfig::Sqlite { path } if !path.exists() => {
+            bail!("there is no database {} yet: `etiage run` makes it, or correct store.path", path.display())
+        }
+        settings => store::open(settings).await?,
+    };
+    store.check().await?;
+    Ok(store)
 }
 
 impl Cli {

@@ -3,19 +3,18 @@
 
 use std::io::Write;
 
-use anyhow::bail;
 use clap::Args;
 use etiage::clock::Clock;
 use etiage::closing::partition_watermark;
 use etiage::commit::{Commit, Tally};
-use etiage::config::{Config, StoreConfig};
+use etiage::config::Config;
 use etiage::heartbeat::Heartbeat;
 use etiage::run::beating;
 use etiage::run::closer::commit_of;
 use etiage::setup::connect;
 use etiage::source::kafka::inspect::{Inspector, Member};
 use etiage::source::{GroupPosition, Source};
-use etiage::store::{self, PositionKind, Store};
+use etiage::store::{PositionKind, Store};
 use etiage::window::Width;
 
 use super::ConfigArg;
@@ -83,13 +82,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
 }
 
 async fn ask(config: &Config) -> anyhow::Result<Status> {
-    let store = match &config.store {
-        StoreConfig::Sqlite { path } if !path.exists() => {
-            bail!("there is no database {} yet: `etiage run` makes it, or correct store.path", path.display())
-        }
-        settings => store::open(settings).await?,
-    };
-    store.check().await?;
+    let store = super::open_store(&config.store).await?;
     let source = connect::observe(config, store.clone()).await?;
     let mut lines = Vec::new();
     for position in source.group_positions().await? {

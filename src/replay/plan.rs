@@ -6,7 +6,8 @@ use crate::reading::{Offset, SourceId};
 use crate::setup::meaning::Meaning;
 use crate::store::{GenerationRecord, GenerationState, Start};
 
-/// Above the epoch before, whatever its revisions are, µs: `revision < records` of it, and these are counted twice.
+/// The least step from one epoch to the next, µs, beside twice the records: every stamp of a generation is its epoch
+/// and a revision, and these are fewer than the records.
 const EPOCH_STEP_US: i64 = 10_000_000_000;
 
 /// ScyllaDB takes no timestamp that is further ahead than three days, µs.

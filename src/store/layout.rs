@@ -110,30 +110,24 @@ pub fn cursor_stamp(cursor_ms: i64) -> Result<i64, StoreError> {
 /// `live`, `draining until 2019-02-19T14:00:00.000Z`, …
 pub fn state_text(state: GenerationState) -> Result<String, StoreError> {
     Ok(match state {
-        GenerationState::Live => "live".to_owned(),
-        GenerationState::Replaying => "replaying".to_owned(),
-        GenerationState::Draining { until_ms } => format!("{DRAINING}{}", millis_text(until_ms)?),
-        GenerationState::Promoting => "promoting".to_owned(),
-        GenerationState::Superseded => "superseded".to_owned(),
+        GenerationState::Draining { until_ms } => format!("{}{UNTIL}{}", state.name(), millis_text(until_ms)?),
+        other => other.name().to_owned(),
     })
 }
 
-const DRAINING: &str = "draining until ";
+const UNTIL: &str = " until ";
 
 pub fn state_of(text: &str) -> Result<GenerationState, StoreError> {
-    Ok(match text {
-        "live" => GenerationState::Live,
-        "replaying" => GenerationState::Replaying,
-        "promoting" => GenerationState::Promoting,
-        "superseded" => GenerationState::Superseded,
-        other => match other.strip_prefix(DRAINING) {
-            Some(until) => GenerationState::Draining { until_ms: time_of(until)? },
-            None => {
-                let text = format!("the store has a generation in state {other:?}: use a newer etiage");
-                return Err(StoreError::Refused(text));
-            }
-        },
-    })
+    use GenerationState::{Draining, Live, Promoting, Replaying, Superseded};
+    let (name, until) = text.split_once(UNTIL).map_or((text, None), |(name, until)| (name, Some(until)));
+    let known = match until {
+        Some(until) => vec![Draining { until_ms: time_of(until)? }],
+        None => vec![Live, Replaying, Promoting, Superseded],
+    };
+    known
+        .into_iter()
+        .find(|state| state.name() == name)
+        .ok_or_else(|| StoreError::Refused(format!("the store has a generation in state {text:?}: use a newer etiage")))
 }
 
 pub fn kind_name(kind: PositionKind) -> &'static str {
@@ -188,6 +182,13 @@ pub fn topic_of_bytes(bytes: &[u8]) -> Result<TopicId, StoreError> {
             "the store holds a topic id of {} bytes, not 16: something else wrote it",
             bytes.len()
         ))
+    })
+}
+
+/// A width from its stored text.
+pub fn width_of(text: &str) -> Result<Width, StoreError> {
+    text.parse().map_err(|_| {
+        StoreError::Refused(format!("the store holds parts of the width {text:?}: something else wrote them"))
     })
 }
 

@@ -146,6 +146,18 @@ pub enum GenerationState {
     Superseded,
 }
 
+impl GenerationState {
+    pub fn name(self) -> &'static str {
+        match self {
+            GenerationState::Live => "live",
+            GenerationState::Replaying => "replaying",
+            GenerationState::Draining { .. } => "draining",
+            GenerationState::Promoting => "promoting",
+            GenerationState::Superseded => "superseded",
+        }
+    }
+}
+
 /// Where a generation starts in one partition: the first offset it folds, and the partition's
 /// maximum event time there (`None` is −∞: nothing before it).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,10 +10,11 @@ use scylla::response::query_result::QueryResult;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
+use tokio::sync::mpsc::Sender;
 
 use super::Cassandra;
 use super::error::{Verdict, unexpected};
-use crate::store::StoreError;
+use crate::store::{PIECE, StoreError};
 
 /// Pauses after the first attempts that failed; after the last one the caller decides how to go on.
 const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
@@ -152,6 +153,20 @@ impl Cassandra {
     {
         stream::iter(statements).buffer_unordered(self.concurrency).try_collect().await
     }
+}
+
+/// Hands on what is found, in pieces, until whoever listens has heard enough.
+pub async fn tell<T>(
+    found: impl Stream<Item = Result<T, StoreError>>,
+    pieces: Sender<Vec<T>>,
+) -> Result<(), StoreError> {
+    let mut found = std::pin::pin!(found.try_chunks(PIECE).map_err(|error| error.1));
+    while let Some(piece) = found.try_next().await? {
+        if pieces.send(piece).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// The rows of an answer that came in one page.

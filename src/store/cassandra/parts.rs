@@ -6,10 +6,10 @@ use futures::stream::TryStreamExt;
 use scylla::value::CqlTimestamp;
 
 use super::Cassandra;
-use super::flight::rows_of;
+use super::flight::{rows_of, tell};
 use crate::reading::SourceId;
-use crate::store::layout::{checked_time, generation_int, topic_of_bytes};
-use crate::store::{PIECE, PartWrite, Slot, SlotPieces, StoreError};
+use crate::store::layout::{checked_time, generation_int, topic_of_bytes, width_of};
+use crate::store::{PartWrite, Slot, SlotPieces, StoreError};
 
 const WRITING: &str = "writing a part";
 const READING: &str = "reading parts";
@@ -25,20 +25,11 @@ pub async fn list_slots(store: &Cassandra, view: &str, generation: u32, pieces: 
         if *of != *view || number != wanted {
             return Ok(None);
         }
-        let width = width.parse().map_err(|_| {
-            StoreError::Refused(format!("the store holds parts of the width {width:?}: something else wrote them"))
-        })?;
-        let (tenant, key) = (tenant.into(), key.into());
+        let (width, tenant, key) = (width_of(&width)?, tenant.into(), key.into());
         Ok(Some(Slot { view: view.clone(), generation, width, tenant, key, start_ms }))
     };
     let ours = found.try_filter_map(|partition| std::future::ready(named(partition)));
-    let mut slots = std::pin::pin!(ours.try_chunks(PIECE).map_err(|error| error.1));
-    while let Some(piece) = slots.try_next().await? {
-        if pieces.send(piece).await.is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
+    tell(ours, pieces).await
 }
 
 pub async fn write(store: &Cassandra, part: &PartWrite) -> Result<(), StoreError> {

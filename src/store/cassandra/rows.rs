@@ -9,8 +9,9 @@ use scylla::DeserializeRow;
 use scylla::value::{CqlDate, CqlTimestamp};
 
 use super::Cassandra;
+use super::flight::tell;
 use crate::store::layout::{TIMES_MS, bucket_of, buckets, clamped_time, year_of};
-use crate::store::{PIECE, Pieces, Row, RowId, RowQuery, Slot, Stamp, StoreError};
+use crate::store::{Pieces, Row, RowId, RowQuery, Slot, Stamp, StoreError};
 use crate::window::Width;
 
 /// Partitions that a query names by itself; beyond, it asks the server which ones there are.
@@ -85,13 +86,7 @@ async fn list_partition(
         let slot = Slot { key: key.into(), start_ms, ..of.slot.clone() };
         RowId { slot, metric: Arc::clone(&of.metric) }
     };
-    let mut rows = std::pin::pin!(found.map_ok(named).try_chunks(PIECE).map_err(|error| error.1));
-    while let Some(piece) = rows.try_next().await? {
-        if pieces.send(piece).await.is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
+    tell(found.map_ok(named), pieces).await
 }
 
 /// Removes what was written of a view's rows at or below a stamp, by a tombstone a partition.

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::mpsc::Sender;
+
 use super::{PartWrite, RowWrite, Slot, Stamp, Store, StoreError};
 use crate::reading::{SourceId, TopicId};
 use crate::window::Width;
@@ -34,6 +36,21 @@ const KEYS: [&str; 9] =
 
 fn must<T>(result: Result<T, StoreError>) -> T {
     result.unwrap_or_else(|error| panic!("the store must answer in this suite: {error}"))
+}
+
+/// Everything that a listing tells, in pieces that are neither empty nor endless.
+async fn heard<T>(list: impl AsyncFnOnce(Sender<Vec<T>>) -> Result<(), StoreError>) -> Vec<T> {
+    let (send, mut pieces) = tokio::sync::mpsc::channel::<Vec<T>>(1);
+    let mut all = Vec::new();
+    let hear = async {
+        while let Some(piece) = pieces.recv().await {
+            assert!((1..=1_000).contains(&piece.len()));
+            all.extend(piece);
+        }
+    };
+    let (told, ()) = tokio::join!(list(send), hear);
+    must(told);
+    all
 }
 
 fn slot(view: &str, key: &str, start_ms: i64) -> Slot {

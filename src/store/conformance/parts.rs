@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::join_all;
 
-use super::{EPOCH, HOUR_14, KEYS, must, orders, part, slot, source, stamp};
+use super::{EPOCH, HOUR_14, KEYS, heard, must, orders, part, slot, source, stamp};
 use crate::store::{PartWrite, Slot, Store};
 use crate::window::Width;
 
@@ -43,16 +43,7 @@ async fn every_slot_of_a_generation_is_listed_once(store: &dyn Store) {
     writes.push(part(&slot("parts-list-2", "other", HOUR_14), source(1, 0), 1));
     must(store.write_parts(&writes).await);
 
-    let (send, mut pieces) = tokio::sync::mpsc::channel::<Vec<Slot>>(1);
-    let mut listed = Vec::new();
-    let hear = async {
-        while let Some(piece) = pieces.recv().await {
-            assert!((1..=1_000).contains(&piece.len()));
-            listed.extend(piece);
-        }
-    };
-    let (told, ()) = tokio::join!(store.list_slots("parts-list", 1, send), hear);
-    must(told);
+    let listed = heard(async |pieces| store.list_slots("parts-list", 1, pieces).await).await;
     let unique: BTreeSet<Slot> = listed.iter().cloned().collect();
     assert_eq!((listed.len(), unique), (wanted.iter().collect::<BTreeSet<_>>().len(), wanted.into_iter().collect()));
 }

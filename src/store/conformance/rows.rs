@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EPOCH, HOUR_14, KEYS, must, orders, row, slot, stamp};
+use super::{EPOCH, HOUR_14, KEYS, heard, must, orders, row, slot, stamp};
 use crate::store::{BeforeWrite, Row, RowId, RowQuery, RowWrite, Slot, Stamp, Store};
 use crate::window::Width;
 
@@ -86,7 +86,6 @@ fn before(slot: &Slot, mean_before: f64, revision: i64) -> BeforeWrite {
     BeforeWrite { slot: slot.clone(), metric: "temperature".into(), mean_before, stamp: stamp(revision) }
 }
 
-/// Everything that a listing tells, in pieces that are neither empty nor endless.
 async fn listed(
     store: &dyn Store,
     view: &str,
@@ -95,17 +94,7 @@ async fn listed(
     from_ms: Option<i64>,
     before_ms: i64,
 ) -> Vec<RowId> {
-    let (send, mut pieces) = tokio::sync::mpsc::channel::<Vec<RowId>>(1);
-    let mut all = Vec::new();
-    let hear = async {
-        while let Some(piece) = pieces.recv().await {
-            assert!((1..=1_000).contains(&piece.len()));
-            all.extend(piece);
-        }
-    };
-    let (told, ()) = tokio::join!(store.list_rows(view, generation, width, from_ms, before_ms, send), hear);
-    must(told);
-    all
+    heard(async |pieces| store.list_rows(view, generation, width, from_ms, before_ms, pieces).await).await
 }
 
 async fn the_highest_revision_wins_in_both_tables(store: &dyn Store) {

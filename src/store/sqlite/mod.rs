@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use tokio::sync::mpsc::Sender;
 
 use super::{
     BeforeWrite, Closing, GenerationChange, GenerationRecord, MigrationStep, PIECE, PartWrite, Pieces, PositionKind,
@@ -65,6 +66,24 @@ impl Sqlite {
         tokio::task::spawn_blocking(run)
             .await
             .unwrap_or_else(|error| Err(StoreError::Unavailable(format!("the embedded store's thread ended: {error}"))))
+    }
+
+    /// Hands on what is listed, a piece after the other, each of what comes after the last one told, until there is
+    /// no more or whoever listens has heard enough.
+    async fn tell<T, F>(&self, list: F, pieces: Sender<Vec<T>>) -> Result<(), StoreError>
+    where
+        T: Clone + Send + 'static,
+        F: Fn(&Connection, Option<&T>) -> Result<Vec<T>, StoreError> + Clone + Send + 'static,
+    {
+        let mut last: Option<T> = None;
+        loop {
+            let (list, after) = (list.clone(), last.take());
+            let piece = self.with(move |connection| list(connection, after.as_ref())).await?;
+            last = piece.last().cloned();
+            if last.is_none() || pieces.send(piece).await.is_err() {
+                return Ok(());
+            }
+        }
     }
 
     /// Runs the work in one transaction that takes the write lock at once: a lock taken later
@@ -204,18 +223,10 @@ impl Store for Sqlite {
         pieces: Pieces,
     ) -> Result<(), StoreError> {
         let view: Arc<str> = view.into();
-        let mut last: Option<RowId> = None;
-        loop {
-            let (of, after) = ((Arc::clone(&view), generation, width), last.take());
-            let list = move |connection: &mut Connection| {
-                rows::list(connection, (&of.0, of.1, of.2), (from_ms, before_ms), after.as_ref(), PIECE)
-            };
-            let rows = self.with(list).await?;
-            last = rows.last().cloned();
-            if last.is_none() || pieces.send(rows).await.is_err() {
-                return Ok(());
-            }
-        }
+        let list = move |connection: &Connection, after: Option<&RowId>| {
+            rows::list(connection, (&view, generation, width), (from_ms, before_ms), after, PIECE)
+        };
+        self.tell(list, pieces).await
     }
 
     async fn rows(&self, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
@@ -239,18 +250,10 @@ impl Store for Sqlite {
 
     async fn list_slots(&self, view: &str, generation: u32, pieces: SlotPieces) -> Result<(), StoreError> {
         let view: Arc<str> = view.into();
-        let mut last: Option<Slot> = None;
-        loop {
-            let (view, after) = (Arc::clone(&view), last.take());
-            let list = move |connection: &mut Connection| {
-                parts::list_slots(connection, (&view, generation), after.as_ref(), PIECE)
-            };
-            let slots = self.with(list).await?;
-            last = slots.last().cloned();
-            if last.is_none() || pieces.send(slots).await.is_err() {
-                return Ok(());
-            }
-        }
+        let list = move |connection: &Connection, after: Option<&Slot>| {
+            parts::list_slots(connection, (&view, generation), after, PIECE)
+        };
+        self.tell(list, pieces).await
     }
 
     async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::reading::SourceId;
-use crate::store::layout::{seconds_text, time_of, topic_of_bytes};
+use crate::store::layout::{seconds_text, time_of, topic_of_bytes, width_of};
 use crate::store::{PartWrite, Slot, StoreError};
 
 /// All parts of one slot.
@@ -46,10 +46,7 @@ pub fn list_slots(
     let mut found = statement.query(params![view, generation, width, tenant, key, start, limit as i64])?;
     let mut slots = Vec::new();
     while let Some(row) = found.next()? {
-        let width: String = row.get(0)?;
-        let width = width.parse().map_err(|_| {
-            StoreError::Refused(format!("the store holds parts of the width {width:?}: something else wrote them"))
-        })?;
+        let width = width_of(&row.get::<_, String>(0)?)?;
         let start_ms = time_of(&row.get::<_, String>(3)?)?;
         slots.push(Slot { view: Arc::clone(view), generation, width, tenant: row.get(1)?, key: row.get(2)?, start_ms });
     }

@@ -136,6 +136,7 @@ pub fn kind_name(kind: PositionKind) -> &'static str {
         PositionKind::Kept => "kept",
         PositionKind::Spill => "spill",
         PositionKind::Heartbeat => "heartbeat",
+        PositionKind::Drained => "drained",
     }
 }
 

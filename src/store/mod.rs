@@ -220,6 +220,9 @@ pub enum PositionKind {
     /// What the owner of a partition says of itself now and then, at offset 0: for people, in the
     /// encoding of `heartbeat`; the newest wins.
     Heartbeat,
+    /// While a generation drains: the owner of a partition publishes nothing further, and nobody has published
+    /// anything at or after this offset. Its metadata is the draining's deadline, ms, as 8 bytes, big-endian.
+    Drained,
 }
 
 /// A position of a source partition with what its prefix determines, in the encoding of `commit`
@@ -357,6 +360,8 @@ pub trait Store: Send + Sync {
     /// Tells the slots of a view's generation that have parts, each once, in pieces. Whoever has heard enough drops
     /// the other end.
     async fn list_slots(&self, view: &str, generation: u32, pieces: SlotPieces) -> Result<(), StoreError>;
+    /// Removes all parts of these slots that were written at or below a stamp.
+    async fn remove_parts(&self, slots: &[Slot], up_to: Stamp) -> Result<(), StoreError>;
     /// Removes what was written of a view's rows at or below a stamp, wherever it lies.
     async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError>;
 

@@ -332,6 +332,10 @@ impl Store for Doors {
         Err(StoreError::Refused("nothing is replayed here".to_owned()))
     }
 
+    async fn remove_parts(&self, _: &[Slot], _: Stamp) -> Result<(), StoreError> {
+        Err(StoreError::Refused("nothing is replayed here".to_owned()))
+    }
+
     async fn remove_rows(&self, _: &str, _: Stamp) -> Result<(), StoreError> {
         Err(StoreError::Refused("nothing is replayed here".to_owned()))
     }

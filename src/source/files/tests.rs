@@ -62,6 +62,9 @@ impl Store for Positions {
     async fn list_slots(&self, _: &str, _: u32, _: SlotPieces) -> Result<(), StoreError> {
         unused()
     }
+    async fn remove_parts(&self, _: &[Slot], _: Stamp) -> Result<(), StoreError> {
+        unused()
+    }
     async fn remove_rows(&self, _: &str, _: Stamp) -> Result<(), StoreError> {
         unused()
     }

@@ -222,6 +222,10 @@ impl Store for Cassandra {
         parts::list_slots(self, view, generation, pieces).await
     }
 
+    async fn remove_parts(&self, slots: &[Slot], up_to: Stamp) -> Result<(), StoreError> {
+        self.each((0..slots.len()).map(|at| parts::remove(self, &slots[at], up_to))).await
+    }
+
     async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError> {
         rows::remove(self, view, up_to).await
     }

@@ -9,10 +9,11 @@ use super::Cassandra;
 use super::flight::{rows_of, tell};
 use crate::reading::SourceId;
 use crate::store::layout::{checked_time, generation_int, topic_of_bytes, width_of};
-use crate::store::{PartWrite, Slot, SlotPieces, StoreError};
+use crate::store::{PartWrite, Slot, SlotPieces, Stamp, StoreError};
 
 const WRITING: &str = "writing a part";
 const READING: &str = "reading parts";
+const REMOVING: &str = "removing parts";
 
 /// A partition of `parts`.
 type SlotPartition = (String, i32, String, String, String, CqlTimestamp);
@@ -41,6 +42,13 @@ pub async fn write(store: &Cassandra, part: &PartWrite) -> Result<(), StoreError
         (&*slot.view, generation, width, &*slot.tenant, &*slot.key, start, topic, source.partition, state, stamp.0);
     store.execute(&store.statements().await?.write_part, values, WRITING).await?;
     Ok(())
+}
+
+pub async fn remove(store: &Cassandra, slot: &Slot, up_to: Stamp) -> Result<(), StoreError> {
+    let generation = generation_int(slot.generation)?;
+    let (width, start) = (slot.width.to_string(), CqlTimestamp(checked_time(slot.start_ms)?));
+    let values = (up_to.0, &*slot.view, generation, width, &*slot.tenant, &*slot.key, start);
+    store.execute(&store.statements().await?.remove_parts, values, REMOVING).await.map(drop)
 }
 
 pub async fn read_own(store: &Cassandra, source: SourceId, slot: &Slot) -> Result<Option<Vec<u8>>, StoreError> {

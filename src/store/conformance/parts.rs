@@ -17,6 +17,7 @@ pub async fn run(store: &dyn Store) {
     large_batches_and_large_states(store).await;
     concurrent_writers_agree(store).await;
     every_slot_of_a_generation_is_listed_once(store).await;
+    parts_are_removed(store).await;
 }
 
 async fn own(store: &dyn Store, slot: &Slot) -> Option<Vec<u8>> {
@@ -115,6 +116,20 @@ async fn slots_differ_in_every_field(store: &dyn Store) {
     must(store.write_parts(&writes).await);
     let read = must(store.read_own_parts(source(1, 0), &slots).await);
     assert_eq!(read, writes.into_iter().map(|write| Some(write.state)).collect::<Vec<_>>());
+}
+
+/// Nothing but those slots, and nothing that was written above the stamp.
+async fn parts_are_removed(store: &dyn Store) {
+    let slots = ["53", "54", "55"].map(|key| slot("parts-remove", key, HOUR_14));
+    let writes: Vec<PartWrite> =
+        slots.iter().flat_map(|slot| [part(slot, source(1, 0), 3), part(slot, source(1, 1), 5)]).collect();
+    must(store.write_parts(&writes).await);
+    must(store.remove_parts(&slots[..2], stamp(4)).await);
+    let counts: Vec<usize> = must(store.read_slots(&slots).await).iter().map(Vec::len).collect();
+    assert_eq!(counts, [1, 1, 2]);
+    must(store.remove_parts(&slots, stamp(5)).await);
+    must(store.remove_parts(&slots, stamp(5)).await);
+    assert!(must(store.read_slots(&slots).await).iter().all(Vec::is_empty));
 }
 
 async fn any_key_and_any_time(store: &dyn Store) {

@@ -256,6 +256,11 @@ impl Store for Sqlite {
         self.tell(list, pieces).await
     }
 
+    async fn remove_parts(&self, slots: &[Slot], up_to: Stamp) -> Result<(), StoreError> {
+        let slots = slots.to_vec();
+        self.transact(move |transaction| parts::remove(transaction, &slots, up_to)).await
+    }
+
     async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError> {
         let view = view.to_owned();
         self.transact(move |transaction| rows::remove(transaction, &view, up_to)).await

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use crate::reading::SourceId;
 use crate::store::layout::{seconds_text, time_of, topic_of_bytes, width_of};
-use crate::store::{PartWrite, Slot, StoreError};
+use crate::store::{PartWrite, Slot, Stamp, StoreError};
 
 /// All parts of one slot.
 type Parts = Vec<(SourceId, Vec<u8>)>;
@@ -26,6 +26,10 @@ const READ_SLOT: &str = r#"
 SELECT topic_id, "partition", state FROM parts
 WHERE "view" = ? AND generation = ? AND width = ? AND tenant = ? AND "key" = ? AND window_start = ?
 ORDER BY topic_id, "partition""#;
+
+const REMOVE: &str = r#"
+DELETE FROM parts
+WHERE "view" = ? AND generation = ? AND width = ? AND tenant = ? AND "key" = ? AND window_start = ? AND stamp <= ?"#;
 
 /// The next slots in the order of the table, after the one that was told last.
 const LIST_SLOTS: &str = r#"
@@ -68,6 +72,15 @@ pub fn write(transaction: &Transaction<'_>, parts: &[PartWrite]) -> Result<(), S
             state,
             stamp.0
         ])?;
+    }
+    Ok(())
+}
+
+pub fn remove(transaction: &Transaction<'_>, slots: &[Slot], up_to: Stamp) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare_cached(REMOVE)?;
+    for slot in slots {
+        let (width, start) = (slot.width.to_string(), seconds_text(slot.start_ms)?);
+        statement.execute(params![slot.view, slot.generation, width, slot.tenant, slot.key, start, up_to.0])?;
     }
     Ok(())
 }

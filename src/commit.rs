@@ -192,6 +192,14 @@ impl Commit {
         Ok(if whole { Metadata::Whole(commit) } else { Metadata::Spilled(commit) })
     }
 
+    /// A whole commit, if that is what it is.
+    pub fn whole(metadata: &[u8]) -> Option<Commit> {
+        match Commit::decode(metadata) {
+            Ok(Metadata::Whole(commit)) => Some(commit),
+            _ => None,
+        }
+    }
+
     /// Completes a spilled commit with the whole one that the store keeps for its position.
     pub fn join(self, spilled: &Commit) -> Option<Commit> {
         let same = self.source == spilled.source && self.position == spilled.position;

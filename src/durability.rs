@@ -134,9 +134,14 @@ impl Durability {
         [self.fresh, self.flying.flatten(), once, self.vouched].into_iter().flatten().min()
     }
 
+    /// The last write carried the present state, and has been acknowledged.
+    pub fn is_written(&self) -> bool {
+        !self.dirty && self.flying.is_none()
+    }
+
     /// Nothing waits: the store has it all, for good.
     pub fn settled(&self) -> bool {
-        !self.dirty && self.flying.is_none() && self.holds().is_none()
+        self.is_written() && self.holds().is_none()
     }
 }
 

@@ -27,6 +27,8 @@ pub struct StartPlan {
     pub leader_epoch: i32,
     /// The position that the store is known to keep.
     pub kept: Option<Offset>,
+    /// The group has nothing on record for views that have been replayed: what they start with is to be committed.
+    pub anew: bool,
 }
 
 /// The engine does not guess: each of these names its repair.
@@ -103,12 +105,30 @@ fn show(source: SourceId) -> String {
     format!("{}/{}", source.topic, source.partition)
 }
 
-/// Decides where each view starts. `kept`: the positions of this partition that the store keeps;
-/// the one that the commit names must be among them.
+/// Whether what the group has on record is older than all views that the partition feeds: each was replayed in a group
+/// of its own, and this group has committed under none of these generations yet. `kept`: the commits of this group
+/// that the store keeps.
+pub fn is_of_before(
+    group: &str,
+    committed: &Result<Option<Commit>, Refusal>,
+    mut kept: impl Iterator<Item = Commit>,
+    feeds: &[Feed],
+) -> bool {
+    let concerns =
+        |commit: &Commit| feeds.iter().any(|feed| commit.view(&feed.view.name, feed.view.generation).is_some());
+    feeds.iter().all(|feed| feed.generation.group != group)
+        && !matches!(committed, Ok(Some(commit)) if concerns(commit))
+        // (One that names no other was kept before the first commit: nothing relies on it.)
+        && !kept.any(|commit| commit.kept.is_some() && concerns(&commit))
+}
+
+/// Decides where each view starts. `kept`: the positions of this partition that the store keeps; the one that the
+/// commit names must be among them. `replayed`: where the replays of the views stood, of which the group's commit says nothing.
 pub fn plan(
     assignment: &Assignment,
     committed: Option<&Commit>,
     kept: &[Offset],
+    replayed: &[Commit],
     feeds: &[Feed],
 ) -> Result<StartPlan, Refusal> {
     let partition = || assignment.partition.to_string();
@@ -118,7 +138,8 @@ pub fn plan(
     {
         return Err(Refusal::StoreForgot { partition: partition(), offset: commit.position });
     }
-    let starts: Vec<FoldStart> = feeds.iter().map(|feed| start_of(feed, assignment.source, committed)).collect();
+    let commits: Vec<&Commit> = committed.into_iter().chain(replayed).collect();
+    let starts: Vec<FoldStart> = feeds.iter().map(|feed| start_of(feed, assignment.source, &commits)).collect();
     let position = starts.iter().map(|start| start.position).min().unwrap_or(assignment.log_end);
     if position < assignment.log_start {
         return Err(Refusal::LogBegins { partition: partition(), start: position, log_start: assignment.log_start });
@@ -128,16 +149,22 @@ pub fn plan(
         return Err(Refusal::LogEnds { partition: partition(), start: furthest, log_end: assignment.log_end });
     }
     // The epoch belongs to the committed position.
-    let leader_epoch = committed.filter(|commit| commit.position == position).map_or(-1, |commit| commit.leader_epoch);
-    Ok(StartPlan { starts, position, leader_epoch, kept: named })
+    let there = commits.iter().find(|commit| commit.position == position);
+    let leader_epoch = there.map_or(-1, |commit| commit.leader_epoch);
+    let unheard = |feed: &Feed| {
+        let known_to = |commit: &Commit| commit.view(&feed.view.name, feed.view.generation).is_some();
+        !committed.is_some_and(known_to) && replayed.iter().any(known_to)
+    };
+    let anew = feeds.iter().any(unheard);
+    Ok(StartPlan { starts, position, leader_epoch, kept: named, anew })
 }
 
-/// A view goes on where its commit stands; one without a commit starts where its generation says,
-/// and in a partition that the generation does not name at the very beginning.
-fn start_of(feed: &Feed, source: SourceId, committed: Option<&Commit>) -> FoldStart {
+/// A view goes on where its commit stands, the group's or its replay's; one without a commit starts where its
+/// generation says, and in a partition that the generation does not name at the very beginning.
+fn start_of(feed: &Feed, source: SourceId, commits: &[&Commit]) -> FoldStart {
     let view = &feed.view;
     let metrics = view.metrics.len();
-    let known = committed.and_then(|commit| commit.view(&view.name, view.generation));
+    let known = commits.iter().find_map(|commit| commit.view(&view.name, view.generation));
     let fallback = feed.generation.starts.get(&source).copied().unwrap_or(Start { offset: Offset(0), max_ms: None });
     let tally = |width| {
         let found = known.and_then(|known| known.tallies.iter().find(|(of, _)| of == width));
@@ -216,7 +243,7 @@ mod tests {
         let starts = starts.iter().map(|(source, offset)| (*source, Start { offset: Offset(*offset), max_ms: None }));
         let kept: Vec<Offset> = kept.iter().copied().map(Offset).collect();
         let commit = committed(assignment, None)?;
-        let plan = plan(assignment, commit.as_ref(), &kept, &[feed(starts.collect())])?;
+        let plan = plan(assignment, commit.as_ref(), &kept, &[], &[feed(starts.collect())])?;
         Ok((plan.position.0, plan.leader_epoch))
     }
 
@@ -258,6 +285,33 @@ mod tests {
         for kept in [&[][..], &[30]] {
             assert!(matches!(decide(&at(0..100), kept, &[]), Err(Refusal::StoreForgot { .. })));
         }
+    }
+
+    #[test]
+    fn a_replayed_view_goes_on_where_its_replay_stood() {
+        let mut feed = feed(BTreeMap::new());
+        let of_replay = Commit { leader_epoch: 5, ..commit(70) };
+        Arc::make_mut(&mut feed.generation).group = "etiage.g2".to_owned();
+        // What the group committed names another generation: it says nothing of this one, and neither does a refusal.
+        let mut before = commit(50);
+        before.views[0].generation = 0;
+        for outcome in [Ok(Some(before)), Err(Refusal::StoreForgot { partition: "t-0".into(), offset: Offset(50) })] {
+            assert!(is_of_before("etiage", &outcome, std::iter::empty(), std::slice::from_ref(&feed)));
+        }
+        let plan_of = |committed: Option<&Commit>| {
+            let feeds = [feed.clone()];
+            let kept = [Offset(0)];
+            plan(&assignment(0..100, None), committed, &kept, std::slice::from_ref(&of_replay), &feeds)
+                .map(|plan| (plan.position.0, plan.leader_epoch, plan.anew))
+        };
+        assert_eq!(plan_of(None), Ok((70, 5, true)));
+        // Once it has committed itself, that counts, and is held against the store.
+        let ours = commit(80);
+        assert!(!is_of_before("etiage", &Ok(Some(ours.clone())), std::iter::empty(), &[feed.clone()]));
+        assert!(!is_of_before("etiage", &Ok(None), std::iter::once(ours.clone()), &[feed.clone()]));
+        let start = Commit { kept: None, ..ours.clone() };
+        assert!(is_of_before("etiage", &Ok(None), std::iter::once(start), &[feed.clone()]));
+        assert_eq!(plan_of(Some(&ours)), Ok((80, 3, false)));
     }
 
     #[test]

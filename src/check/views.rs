@@ -2,7 +2,7 @@
 
 use super::{About, Finding};
 use crate::setup::meaning::{self, Meaning};
-use crate::store::{GenerationRecord, GenerationState};
+use crate::store::GenerationRecord;
 
 /// A view of the configuration. `is_read`: the group has committed in its topics.
 pub fn configured(view: &str, here: &Meaning, records: &[GenerationRecord], is_read: bool) -> Finding {
@@ -26,7 +26,7 @@ pub fn configured(view: &str, here: &Meaning, records: &[GenerationRecord], is_r
 
 /// Views that are live in the store, and that the configuration does not have.
 pub fn strangers<'a>(configured: impl Fn(&str) -> bool, records: &'a [GenerationRecord]) -> Vec<Finding> {
-    let is_strange = |record: &&'a GenerationRecord| record.state == GenerationState::Live && !configured(&record.view);
+    let is_strange = |record: &&'a GenerationRecord| record.serves() && !configured(&record.view);
     let strange = records.iter().filter(is_strange).map(|record| {
         let mut about = About::new(format!("view {}", record.view));
         about.wrong(format!(
@@ -40,7 +40,7 @@ pub fn strangers<'a>(configured: impl Fn(&str) -> bool, records: &'a [Generation
 
 /// The live generation of a view.
 pub fn live<'a>(view: &str, records: &'a [GenerationRecord]) -> Option<&'a GenerationRecord> {
-    records.iter().find(|record| record.view == view && record.state == GenerationState::Live)
+    records.iter().find(|record| record.view == view && record.serves())
 }
 
 #[cfg(test)]
@@ -49,6 +49,7 @@ mod tests {
 
     use super::super::Level;
     use super::*;
+    use crate::store::GenerationState;
 
     fn record(view: &str, state: GenerationState) -> GenerationRecord {
         GenerationRecord {

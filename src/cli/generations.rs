@@ -10,8 +10,10 @@ use super::output::to_stdout;
 Examples:
   etiage generations --config etiage.toml
 
-One line each. live: its rows are what people read; superseded: another one has taken its place. The epoch is what all
-timestamps of a generation's writes begin at. Two generations with the same meaning compute the same.")]
+One line each. live: its rows are what people read; replaying: being computed beside it; draining:
+it pauses, and is about to be replaced; promoting: it serves, its rows are being published;
+superseded: another one has taken its place, or its replay was given up. The epoch is what all
+timestamps of a generation's writes begin at. Two with the same meaning compute the same.")]
 pub struct GenerationsArgs {
     #[command(flatten)]
     config: ConfigArg,

@@ -10,12 +10,15 @@ use etiage::config::{Config, StoreConfig};
 use etiage::store::{self, Store};
 
 mod check;
+mod diff;
+mod gc;
 mod generations;
 mod help;
 mod locate;
 mod merged;
 mod migrate;
 mod output;
+mod replay;
 mod rows;
 mod run;
 mod signals;
@@ -37,6 +40,7 @@ Examples:
   etiage run --config etiage.toml                  join the consumer group and go on for ever
   etiage rows --config etiage.toml --view region --metric temperature --key 53
   etiage status --config etiage.toml               how far is it, and does everything add up?
+  etiage replay --config new.toml --from earliest  polygons, thresholds or views have changed
   etiage locate 48.11 -1.68                        which region is this?
 
 Every key of the configuration can be set from the environment:
@@ -50,8 +54,14 @@ enum Command {
     Check(check::CheckArgs),
     /// Create or upgrade the store's tables, and create missing topics
     Migrate(migrate::MigrateArgs),
+    /// Compute views again from their history, beside the live rows, and let the result take over
+    Replay(replay::ReplayArgs),
+    /// Show what a replay that has not taken over yet would change, by key and month
+    Diff(diff::DiffArgs),
     /// List the generations of all views: which one is live, and what each of them means
     Generations(generations::GenerationsArgs),
+    /// Remove what superseded generations were computed with: their parts, which nobody reads any more
+    Gc(gc::GcArgs),
     /// Show rows of a view, from either store
     Rows(rows::RowsArgs),
     /// Show position, lag, watermark and tallies of every partition, and the instances that run
@@ -107,7 +117,10 @@ impl Cli {
             Command::Run(args) => block_on(run::run(args)),
             Command::Check(args) => block_on(check::run(args)),
             Command::Migrate(args) => block_on(migrate::run(args)),
+            Command::Replay(args) => block_on(replay::run(args)),
+            Command::Diff(args) => block_on(diff::run(args)),
             Command::Generations(args) => block_on(generations::run(args)),
+            Command::Gc(args) => block_on(gc::run(args)),
             Command::Rows(args) => block_on(rows::run(args)),
             Command::Status(args) => block_on(status::run(args)),
             Command::Simulate(args) => block_on(simulate::run(args)),

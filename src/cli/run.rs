@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use clap::Args;
+use etiage::config::Config;
 use etiage::run::progress::Summary;
 use etiage::run::{Engine, Stop};
 use etiage::setup;
 use etiage::telemetry::{self, Health, Listening};
+use tokio::sync::watch;
 
 use super::{ConfigArg, signals};
 
@@ -18,7 +20,8 @@ Examples:
   ETIAGE_STREAMS__TEMPERATURES__FILES='[\"a.ndjson\",\"b.ndjson\"]' ETIAGE_STORE__KIND=sqlite \\
     ETIAGE_STORE__PATH=rows.db etiage run --config examples/temperatures/etiage.toml --until-end
 
-Start as many as there are partitions: they share them as one consumer group. SIGTERM or Ctrl-C stops cleanly.")]
+Start as many as there are partitions: they share them as one consumer group. SIGTERM or Ctrl-C stops cleanly. With the
+configuration of an `etiage replay` that is under way it takes part in that replay, and goes on after it.")]
 pub struct RunArgs {
     #[command(flatten)]
     config: ConfigArg,
@@ -38,23 +41,47 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     telemetry::logs(&config.log)?;
     let health = Arc::new(Health::starting("connecting"));
     let listening = listen(&config.serve.listen, &health).await?;
-    let mut stop = signals::stop_on_signal()?;
-    let (world, events) = tokio::select! {
-        connected = setup::connect::connect(&config, args.until_end, health.clone()) => connected?,
-        _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
-    };
-    health.not_ready("waiting for partitions");
-    let outcome = Engine::new(world)?.run(events, stop).await;
+    let stop = signals::stop_on_signal()?;
+    let outcome = bound_again_and_again(&config, args.until_end, &health, stop).await;
     health.dead("stopped");
     if let Some(listening) = listening {
         listening.close().await;
     }
-    tell(&outcome?);
+    if let Some(summary) = outcome? {
+        tell(&summary);
+    }
     Ok(())
 }
 
+/// Runs, and when another generation has taken over, or a view has come, binds to what serves now and goes on. `None`: stopped
+/// before it ran.
+async fn bound_again_and_again(
+    config: &Config,
+    until_end: bool,
+    health: &Arc<Health>,
+    mut stop: watch::Receiver<Stop>,
+) -> anyhow::Result<Option<Summary>> {
+    let mut before = None;
+    loop {
+        let (world, events) = tokio::select! {
+            connected = setup::connect::connect(config, until_end, health.clone()) => connected?,
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(None),
+        };
+        let bindings = world.bindings();
+        health.not_ready("waiting for partitions");
+        match Engine::new(world)?.run(events, stop.clone()).await {
+            // Bound as before: that would go on for ever.
+            Err(error) if error.asks_to_bind_again() && before.as_ref() != Some(&bindings) => {
+                tracing::info!(%error, "binding again");
+                before = Some(bindings);
+            }
+            outcome => return Ok(outcome.map(Some)?),
+        }
+    }
+}
+
 /// A taken port costs this instance its metrics, not its work: several may run on one machine.
-async fn listen(address: &str, health: &Arc<Health>) -> anyhow::Result<Option<Listening>> {
+pub async fn listen(address: &str, health: &Arc<Health>) -> anyhow::Result<Option<Listening>> {
     if address.is_empty() {
         return Ok(None);
     }

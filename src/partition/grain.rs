@@ -206,6 +206,10 @@ impl Grain {
         self.entries.iter_mut().flatten().for_each(|entry| entry.durability.failed());
     }
 
+    pub fn is_written(&self) -> bool {
+        self.entries.iter().flatten().all(|entry| entry.durability.is_written())
+    }
+
     pub fn holds(&self) -> Option<Offset> {
         self.entries.iter().flatten().filter_map(|entry| entry.durability.holds()).min()
     }

@@ -107,6 +107,8 @@ pub struct Partition {
     /// Positions with what their prefix determines, oldest first: candidates for a commit.
     snapshots: VecDeque<Commit>,
     committed: Offset,
+    /// The group has no commit of ours that says what this one said at its start: one is due, even where no record comes.
+    anew: bool,
     /// A position that the store is to keep: the newest that is proven to be there is named in
     /// every commit, so that another store, or one that has lost data, is noticed.
     anchor: Stored,
@@ -142,6 +144,7 @@ impl Partition {
             leader_epoch,
             snapshots: VecDeque::new(),
             committed: position,
+            anew: false,
             anchor: Stored { commit: start, durability: Durability::default(), unproven: false },
             kept,
             spill: None,
@@ -154,6 +157,16 @@ impl Partition {
             partition.anchor = Stored::unproven(partition.snapshot());
         }
         partition
+    }
+
+    /// The group does not know yet what this ownership started with.
+    pub fn is_anew(&self) -> bool {
+        self.anew
+    }
+
+    /// What this ownership starts with is to be committed, although no record has been folded.
+    pub fn commit_anew(&mut self) {
+        self.anew = true;
     }
 
     pub fn source(&self) -> SourceId {
@@ -260,7 +273,7 @@ impl Partition {
 
     fn furthest(&self) -> Option<Commit> {
         let holds = self.holds();
-        if holds.is_none() && !self.judged && self.position() > self.committed {
+        if holds.is_none() && !self.judged && (self.position() > self.committed || self.anew) {
             return Some(self.snapshot());
         }
         let allowed = |commit: &&Commit| holds.is_none_or(|low| commit.reach() <= low);
@@ -292,6 +305,7 @@ impl Partition {
 
     /// The group has acknowledged a commit.
     pub fn commit_acked(&mut self, position: Offset) {
+        self.anew = false;
         self.committed = self.committed.max(position);
         self.snapshots.retain(|commit| commit.position > position);
     }
@@ -303,9 +317,14 @@ impl Partition {
         }
     }
 
+    /// Whether all that is folded has been written, with its rows.
+    pub fn is_published(&self) -> bool {
+        !self.judged && self.views.iter().flat_map(|fold| &fold.grains).all(Grain::is_written)
+    }
+
     /// Whether every record read so far is folded, durable and committed.
     pub fn at_rest(&self) -> bool {
-        self.holds().is_none() && self.position() == self.committed && !self.judged
+        self.holds().is_none() && self.position() == self.committed && !self.judged && !self.anew
     }
 
     /// Lets parts leave memory: of those that are durable the ones that are asked for. Returns how

@@ -1,4 +1,5 @@
-//! Computing a view again beside its live generation. So far: what such a replay begins with, and when it may take
-//! over. Pure.
+//! Computing a view again beside its live generation: what such a replay begins with, when it may take over, and what
+//! it changes. Pure.
 
+pub mod difference;
 pub mod plan;

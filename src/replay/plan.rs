@@ -1,10 +1,10 @@
 //! What a replay begins with, and when it may take over. Pure: the facts are fetched by the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::reading::{Offset, SourceId};
 use crate::setup::meaning::Meaning;
-use crate::store::{GenerationRecord, GenerationState, Start};
+use crate::store::{GenerationChange, GenerationRecord, GenerationState, Stamp, Start};
 
 /// The least step from one epoch to the next, µs, beside twice the records: every stamp of a generation is its epoch
 /// and a revision, and these are fewer than the records.
@@ -21,15 +21,32 @@ pub enum Refusal {
     )]
     AnotherReplay { view: String, generation: u32 },
     #[error(
+        "generation {generation} of view {view} has taken over under another configuration, and its rows are still being \
+         published: let `etiage replay` with that configuration end first"
+    )]
+    StillPublishing { view: String, generation: u32 },
+    #[error("view {view} is being replayed together with {others}: name them all, or give those up with `--abort`")]
+    Together { view: String, others: String },
+    #[error(
         "the log of {source_id} begins at offset {log_start}, and view {view} was computed from offset {start}: a replay \
-         of what is left would lose the windows before. It is not begun"
+         of what is left removes the rows of the readings before. If that is what you want, say --forget-history"
     )]
     HistoryGone { view: String, source_id: String, start: Offset, log_start: Offset },
+    #[error(
+        "view {view} was also computed from {source_id}, which is not there any more (the topic was deleted or created \
+         again, or a topic or file was taken out): a replay removes the rows of its readings. If that is what you want, \
+         say --forget-history"
+    )]
+    SourceGone { view: String, source_id: String },
     #[error(
         "generation {generation} of view {view} would be stamped {days} days ahead of the clock: is this clock right? \
          (The generation before was stamped by another one.)"
     )]
     EpochAhead { view: String, generation: u32, days: i64 },
+    #[error(
+        "generation {generation} of view {view} has taken over already: it cannot be given up any more. Going back is          another replay, with the configuration of before"
+    )]
+    TakenOver { view: String, generation: u32 },
 }
 
 /// One partition of the streams that feed a view, and what its log holds.
@@ -40,37 +57,57 @@ pub struct Log {
     pub end: Offset,
 }
 
+/// What somebody wants to replay.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub view: &'a str,
+    /// All views of the same replay.
+    pub together: &'a BTreeSet<String>,
+    pub meaning: &'a Meaning,
+    /// The rows may go whose readings the logs hold no longer.
+    pub forget_history: bool,
+}
+
 /// The generation under which a view is replayed: the one that a replay with the same meaning has begun, or a
 /// new one. `known`: all generations of all views.
 pub fn generation(
-    (view, meaning): (&str, &Meaning),
+    wanted: Wanted<'_>,
     known: &[GenerationRecord],
     logs: &[Log],
     group: &str,
     now_us: i64,
 ) -> Result<GenerationRecord, Refusal> {
+    let Wanted { view, together, meaning, forget_history } = wanted;
     let of_view = || known.iter().filter(|record| record.view == view);
     let under_way = |state| matches!(state, GenerationState::Replaying | GenerationState::Promoting);
     if let Some(begun) = of_view().find(|record| under_way(record.state)) {
-        if begun.fingerprint == meaning.fingerprint {
-            return Ok(begun.clone());
+        let (view, generation) = (view.to_owned(), begun.generation);
+        if begun.fingerprint != meaning.fingerprint {
+            return Err(match begun.state {
+                GenerationState::Promoting => Refusal::StillPublishing { view, generation },
+                _ => Refusal::AnotherReplay { view, generation },
+            });
         }
-        return Err(Refusal::AnotherReplay { view: view.to_owned(), generation: begun.generation });
+        // They share a group, and so the partitions: each must fold all of them.
+        let in_group = known.iter().filter(|one| one.state == GenerationState::Replaying && one.group == begun.group);
+        let others: Vec<&str> = in_group.map(|one| one.view.as_str()).filter(|one| !together.contains(*one)).collect();
+        if !others.is_empty() {
+            return Err(Refusal::Together { view, others: others.join(", ") });
+        }
+        return Ok(begun.clone());
     }
     let serving = of_view().find(|record| record.serves());
-    if let Some(serving) = serving {
+    if let Some(serving) = serving.filter(|_| !forget_history) {
         nothing_is_gone(serving, logs)?;
     }
-    // One number for all views of a replay, and never that of an earlier group.
-    let joined =
-        known.iter().filter(|record| record.state == GenerationState::Replaying).map(|one| one.generation).max();
+    // One number for all views of a replay, and never that of another group.
+    let replaying = || known.iter().filter(|record| record.state == GenerationState::Replaying);
+    let is_ours =
+        |number: u32| replaying().filter(|one| one.generation == number).all(|one| together.contains(&one.view));
+    let joined = replaying().map(|one| one.generation).filter(|number| is_ours(*number)).max();
     let next = known.iter().map(|record| record.generation).max().unwrap_or(0) + 1;
     let generation = joined.filter(|joined| of_view().all(|one| one.generation < *joined)).unwrap_or(next);
-    // No part, and no row of one partition, has more revisions than its log has records.
-    let records: i64 = logs.iter().map(|log| log.end.0).sum();
-    let before_us = of_view().map(|record| record.epoch_us).max();
-    let above_us = before_us.map_or(0, |epoch_us| epoch_us + EPOCH_STEP_US + 2 * records);
-    let epoch_us = now_us.max(above_us);
+    let epoch_us = epoch_us(of_view(), logs, now_us);
     if epoch_us - now_us > FURTHEST_AHEAD_US {
         let days = (epoch_us - now_us) / 86_400_000_000;
         return Err(Refusal::EpochAhead { view: view.to_owned(), generation, days });
@@ -87,15 +124,52 @@ pub fn generation(
     })
 }
 
+/// Above every stamp of the generations before. No part, and no row of one partition, has more revisions than its log has
+/// records.
+pub fn epoch_us<'a>(before: impl Iterator<Item = &'a GenerationRecord>, logs: &[Log], now_us: i64) -> i64 {
+    let records: i64 = logs.iter().map(|log| log.end.0).sum();
+    let above_us = before.map(|record| record.epoch_us).max().map(|us| us + EPOCH_STEP_US + 2 * records);
+    above_us.map_or(now_us, |above_us| now_us.max(above_us))
+}
+
 fn nothing_is_gone(serving: &GenerationRecord, logs: &[Log]) -> Result<(), Refusal> {
+    let (view, shown) = (serving.view.clone(), |source: &SourceId| format!("{}/{}", source.topic, source.partition));
     for log in logs {
         let start = serving.starts.get(&log.source).map_or(Offset(0), |start| start.offset);
         if log.start > start {
-            let (view, source_id) = (serving.view.clone(), format!("{}/{}", log.source.topic, log.source.partition));
-            return Err(Refusal::HistoryGone { view, source_id, start, log_start: log.start });
+            return Err(Refusal::HistoryGone { view, source_id: shown(&log.source), start, log_start: log.start });
         }
     }
-    Ok(())
+    match serving.starts.keys().find(|source| !logs.iter().any(|log| log.source == **source)) {
+        Some(gone) => Err(Refusal::SourceGone { view, source_id: shown(gone) }),
+        None => Ok(()),
+    }
+}
+
+/// The steps that give up a view's replay; none where there is none.
+pub fn abortion(view: &str, known: &[GenerationRecord]) -> Result<Vec<GenerationChange>, Refusal> {
+    let of_view = || known.iter().filter(|record| record.view == view);
+    if let Some(promoting) = of_view().find(|record| record.state == GenerationState::Promoting) {
+        return Err(Refusal::TakenOver { view: view.to_owned(), generation: promoting.generation });
+    }
+    let Some(replayed) = of_view().find(|record| record.state == GenerationState::Replaying) else {
+        return Ok(Vec::new());
+    };
+    let step = |record: &GenerationRecord, to| GenerationChange {
+        view: view.to_owned(),
+        generation: record.generation,
+        from: record.state,
+        to,
+    };
+    let draining = of_view().filter(|record| matches!(record.state, GenerationState::Draining { .. }));
+    let mut steps = vec![step(replayed, GenerationState::Superseded)];
+    steps.extend(draining.map(|record| step(record, GenerationState::Live)));
+    Ok(steps)
+}
+
+/// Above every stamp of a generation, and below every one of the next.
+pub fn last_stamp(record: &GenerationRecord) -> Stamp {
+    Stamp(record.epoch_us + EPOCH_STEP_US - 1)
 }
 
 /// How far one partition is, as its replayer said last.
@@ -118,6 +192,35 @@ pub fn caught_up(partitions: &BTreeMap<SourceId, Option<Progress>>) -> bool {
         progress.log_end.0 - progress.folded.0 <= BEHIND.max(rate.saturating_mul(BEHIND_S))
     };
     partitions.values().all(|progress| progress.as_ref().is_some_and(near))
+}
+
+/// A replay as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Overall {
+    /// Of the records between the starts and the ends, 0 to 100.
+    pub percent: i64,
+    pub records_per_second: u64,
+    /// Records that are not folded yet, in the partitions of which anything is known.
+    pub behind: i64,
+    /// The least watermark.
+    pub watermark_ms: Option<i64>,
+    /// At the present rate; `None` where there is none.
+    pub eta_s: Option<u64>,
+}
+
+pub fn overall(partitions: &BTreeMap<SourceId, Option<Progress>>, starts: &BTreeMap<SourceId, Start>) -> Overall {
+    let known = || partitions.iter().filter_map(|(source, progress)| Some((source, progress.as_ref()?)));
+    let behind: i64 = known().map(|(_, one)| (one.log_end.0 - one.folded.0).max(0)).sum();
+    let start = |source| starts.get(source).map_or(0, |start: &Start| start.offset.0);
+    let all: i64 = known().map(|(source, one)| (one.log_end.0 - start(source)).max(0)).sum();
+    let records_per_second: u64 = known().map(|(_, one)| one.records_per_second).sum();
+    Overall {
+        percent: if all == 0 { 100 } else { 100 * (all - behind).max(0) / all },
+        records_per_second,
+        behind,
+        watermark_ms: known().map(|(_, one)| one.watermark_ms).min().flatten(),
+        eta_s: if behind == 0 { Some(0) } else { behind.unsigned_abs().checked_div(records_per_second) },
+    }
 }
 
 /// Whether the replay has committed all that the old generation may have published: `required` says how far that
@@ -152,6 +255,18 @@ mod tests {
         Meaning { text: text.to_owned(), fingerprint: format!("digest of {text}") }
     }
 
+    fn begin(
+        view: &str,
+        text: &str,
+        known: &[GenerationRecord],
+        logs: &[Log],
+        now_us: i64,
+    ) -> Result<GenerationRecord, Refusal> {
+        let together = BTreeSet::from(["v".to_owned(), "w".to_owned()]);
+        let wanted = Wanted { view, together: &together, meaning: &meaning(text), forget_history: false };
+        generation(wanted, known, logs, "etiage", now_us)
+    }
+
     fn live(view: &str, generation: u32, epoch_us: i64) -> GenerationRecord {
         GenerationRecord {
             view: view.to_owned(),
@@ -168,13 +283,13 @@ mod tests {
     #[test]
     fn a_new_generation_lies_above_every_stamp_of_the_one_before() {
         let logs = [log(0, 5, 1_000), log(1, 0, 500)];
-        let new = generation(("v", &meaning("new")), &[live("v", 1, 100)], &logs, "etiage", 200).unwrap();
+        let new = begin("v", "new", &[live("v", 1, 100)], &logs, 200).unwrap();
         assert_eq!((new.generation, new.state), (2, GenerationState::Replaying));
         assert_eq!(new.epoch_us, 100 + EPOCH_STEP_US + 3_000);
         assert_eq!((new.group.as_str(), new.starts.len()), ("etiage.g2", 2));
-        let later = generation(("v", &meaning("new")), &[live("v", 1, 100)], &logs, "etiage", i64::MAX / 2).unwrap();
+        let later = begin("v", "new", &[live("v", 1, 100)], &logs, i64::MAX / 2).unwrap();
         assert_eq!(later.epoch_us, i64::MAX / 2);
-        let ahead = generation(("v", &meaning("new")), &[live("v", 1, 4 * 86_400_000_000)], &logs, "etiage", 200);
+        let ahead = begin("v", "new", &[live("v", 1, 4 * 86_400_000_000)], &logs, 200);
         assert!(matches!(ahead, Err(Refusal::EpochAhead { .. })), "{ahead:?}");
     }
 
@@ -183,24 +298,82 @@ mod tests {
         let begun = GenerationRecord {
             state: GenerationState::Replaying,
             fingerprint: meaning("new").fingerprint,
+            group: "etiage.g2".to_owned(),
             ..live("v", 2, 300)
         };
         let known = [live("v", 1, 100), begun.clone(), live("w", 1, 100)];
-        let found = generation(("v", &meaning("new")), &known, &[log(0, 5, 10)], "etiage", 400);
+        let found = begin("v", "new", &known, &[log(0, 5, 10)], 400);
         assert_eq!(found.as_ref(), Ok(&begun));
-        let other = generation(("v", &meaning("third")), &known, &[log(0, 5, 10)], "etiage", 400);
+        let other = begin("v", "third", &known, &[log(0, 5, 10)], 400);
         assert!(matches!(other, Err(Refusal::AnotherReplay { generation: 2, .. })), "{other:?}");
         // The second view of one replay shares its number, and so its group.
-        let second = generation(("w", &meaning("new")), &known, &[log(0, 5, 10)], "etiage", 400).unwrap();
+        let second = begin("w", "new", &known, &[log(0, 5, 10)], 400).unwrap();
         assert_eq!((second.generation, second.group.as_str()), (2, "etiage.g2"));
+        // Another replay has a group of its own, and one of two that share one is not gone on with alone.
+        let alone = |view: &str, known: &[GenerationRecord]| {
+            let (together, meaning) = (BTreeSet::from([view.to_owned()]), meaning("new"));
+            let wanted = Wanted { view, together: &together, meaning: &meaning, forget_history: false };
+            generation(wanted, known, &[log(0, 5, 10)], "etiage", 400)
+        };
+        assert_eq!(alone("w", &known).unwrap().group, "etiage.g3");
+        let both = [known.as_slice(), &[second]].concat();
+        assert!(matches!(alone("v", &both), Err(Refusal::Together { .. })));
+        let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };
+        let other = begin("v", "third", &[promoting], &[log(0, 5, 10)], 400);
+        assert!(matches!(other, Err(Refusal::StillPublishing { generation: 2, .. })), "{other:?}");
+    }
+
+    #[test]
+    fn a_replay_is_given_up_until_it_has_taken_over() {
+        let replayed = GenerationRecord { state: GenerationState::Replaying, ..live("v", 2, 300) };
+        let draining = GenerationRecord { state: GenerationState::Draining { until_ms: 5 }, ..live("v", 1, 100) };
+        let steps = |known: &[GenerationRecord]| {
+            abortion("v", known).map(|steps| steps.iter().map(|step| (step.generation, step.to)).collect::<Vec<_>>())
+        };
+        let (superseded, back) = ((2, GenerationState::Superseded), (1, GenerationState::Live));
+        assert_eq!(steps(&[live("v", 1, 100), replayed.clone()]), Ok(vec![superseded]));
+        assert_eq!(steps(&[draining, replayed.clone()]), Ok(vec![superseded, back]));
+        assert_eq!(steps(&[live("v", 1, 100), live("w", 2, 1)]), Ok(vec![]));
+        let promoting = GenerationRecord { state: GenerationState::Promoting, ..replayed };
+        assert!(matches!(steps(&[promoting]), Err(Refusal::TakenOver { generation: 2, .. })));
     }
 
     #[test]
     fn what_the_log_no_longer_holds_is_not_thrown_away() {
-        let gone = generation(("v", &meaning("new")), &[live("v", 1, 100)], &[log(0, 6, 10)], "etiage", 400);
+        let gone = begin("v", "new", &[live("v", 1, 100)], &[log(0, 6, 10)], 400);
         assert!(matches!(gone, Err(Refusal::HistoryGone { .. })), "{gone:?}");
+        let away = begin("v", "new", &[live("v", 1, 100)], &[log(3, 0, 10)], 400);
+        assert!(matches!(away, Err(Refusal::SourceGone { .. })), "{away:?}");
+        // Unless that is what is wanted.
+        for logs in [[log(0, 6, 10)], [log(3, 0, 10)]] {
+            let together = BTreeSet::from(["v".to_owned()]);
+            let wanted = Wanted { view: "v", together: &together, meaning: &meaning("new"), forget_history: true };
+            let begun = generation(wanted, &[live("v", 1, 100)], &logs, "etiage", 400).map(|begun| begun.starts);
+            let start = Start { offset: logs[0].start, max_ms: None };
+            assert_eq!(begun, Ok(BTreeMap::from([(logs[0].source, start)])));
+        }
         // A view that nobody has computed has nothing to lose.
-        assert!(generation(("x", &meaning("new")), &[live("v", 1, 100)], &[log(0, 6, 10)], "etiage", 400).is_ok());
+        assert!(begin("x", "new", &[live("v", 1, 100)], &[log(0, 6, 10)], 400).is_ok());
+    }
+
+    #[test]
+    fn progress_is_told_of_the_partitions_that_somebody_replays() {
+        let progress = |folded, log_end, watermark_ms| {
+            let (folded, log_end) = (Offset(folded), Offset(log_end));
+            Some(Progress { folded, log_end, records_per_second: 10, watermark_ms })
+        };
+        let partitions = BTreeMap::from([
+            (source(0), progress(100, 200, Some(7))),
+            (source(1), progress(100, 100, Some(5))),
+            (source(2), None),
+        ]);
+        let starts = BTreeMap::from([(source(0), Start { offset: Offset(100), max_ms: None })]);
+        let told = overall(&partitions, &starts);
+        let wanted =
+            Overall { percent: 50, records_per_second: 20, behind: 100, watermark_ms: Some(5), eta_s: Some(5) };
+        assert_eq!(told, wanted);
+        assert!(!caught_up(&partitions), "of the third nothing is known");
+        assert_eq!(overall(&BTreeMap::new(), &starts).percent, 100);
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Partitions that come: the facts are fetched, `start` decides, and the answer goes back to the
 //! source. A store that does not answer is asked until it does or the engine stops.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::commit::{Commit, Metadata};
 use crate::partition::Partition;
-use crate::reading::Offset;
 use crate::source::{Assignment, ReadFrom};
 use crate::start::{self, Refusal, StartPlan};
-use crate::store::{PositionKind, StoreError};
+use crate::store::{GenerationRecord, PositionKind, Store, StoreError, StoredPosition};
 
 use super::owned::Owned;
 use super::stream::StreamRun;
@@ -20,13 +20,19 @@ const KEPT_LOOKED_AT: usize = 1_000;
 
 /// What the store knows of a partition.
 struct Stored {
-    kept: Vec<Offset>,
+    kept: Vec<StoredPosition>,
     spilled: Option<Commit>,
+    /// Where the replays that computed the views' generations stood: the newest position kept of each.
+    replayed: Vec<Commit>,
 }
 
 impl Engine {
     /// Takes the partitions over and tells where to read each from.
     pub(super) async fn assigned(&mut self, partitions: Vec<Assignment>) -> Result<Vec<ReadFrom>, RunError> {
+        // Whoever folded on in a partition that has just drained would show more than its successor has.
+        let asked_at = self.world.clock.now();
+        let records = self.world.generations_surely().await?;
+        self.heed_draining(asked_at, &records);
         let mut answer = Vec::with_capacity(partitions.len());
         for assignment in partitions {
             let stream = self.stream(&assignment.stream)?;
@@ -45,8 +51,11 @@ impl Engine {
     }
 
     fn take_over(&mut self, assignment: Assignment, stream: Arc<StreamRun>, plan: StartPlan) {
-        let core =
+        let mut core =
             Partition::new(assignment.source, stream.out_of_orderness_ms, plan.leader_epoch, plan.starts, plan.kept);
+        if plan.anew {
+            core.commit_anew();
+        }
         self.ownerships += 1;
         let now = self.world.clock.now();
         let owned = Owned::new(self.ownerships, core, stream, assignment.log_end, now);
@@ -55,19 +64,29 @@ impl Engine {
 }
 
 impl World {
+    async fn generations_surely(&self) -> Result<Vec<GenerationRecord>, StoreError> {
+        loop {
+            match self.store.generations().await {
+                Err(StoreError::Unavailable(why)) => tracing::warn!(why, "the store does not answer; asking again"),
+                answer => return answer,
+            }
+            tokio::time::sleep(self.settings.pace.retry).await;
+        }
+    }
+
     async fn plan(&self, assignment: &Assignment, stream: &StreamRun) -> Result<StartPlan, RunError> {
         let since = self.clock.now();
         let mut assignment = assignment.clone();
         loop {
-            let refusal = match self.try_plan(&assignment, stream).await {
-                Ok(plan) => return Ok(plan),
-                Err(RunError::Store(StoreError::Unavailable(why))) => {
+            let refusal = match plan(&*self.store, self.source.group(), &assignment, stream).await {
+                Ok(Ok(plan)) => return Ok(plan),
+                Ok(Err(refusal)) => refusal,
+                Err(StoreError::Unavailable(why)) => {
                     tracing::warn!(why, "the store does not answer; asking again");
                     tokio::time::sleep(self.settings.pace.retry).await;
                     continue;
                 }
-                Err(RunError::Refused(refusal)) => refusal,
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
             let waited = self.clock.now() - since;
             if !refusal.may_pass() || waited >= self.settings.pace.log_end_patience_ms {
@@ -79,26 +98,50 @@ impl World {
             }
         }
     }
+}
 
-    async fn try_plan(&self, assignment: &Assignment, stream: &StreamRun) -> Result<StartPlan, RunError> {
-        let stored = self.stored(assignment).await?;
-        let commit = start::committed(assignment, stored.spilled.as_ref())?;
-        Ok(start::plan(assignment, commit.as_ref(), &stored.kept, &stream.feeds)?)
-    }
+/// Where an instance of this group goes on with a partition, or why it must not.
+pub async fn plan(
+    store: &dyn Store,
+    group: &str,
+    assignment: &Assignment,
+    stream: &StreamRun,
+) -> Result<Result<StartPlan, Refusal>, StoreError> {
+    let stored = stored(store, group, assignment, stream).await?;
+    let committed = start::committed(assignment, stored.spilled.as_ref());
+    let kept_by_us = stored.kept.iter().filter_map(|kept| Commit::whole(&kept.metadata));
+    // What the group committed before all of its views were replayed says nothing of them, not even where it is wrong.
+    let committed = match start::is_of_before(group, &committed, kept_by_us, &stream.feeds) {
+        true => None,
+        false => match committed {
+            Ok(committed) => committed,
+            Err(refusal) => return Ok(Err(refusal)),
+        },
+    };
+    let kept: Vec<_> = stored.kept.iter().map(|kept| kept.offset).collect();
+    Ok(start::plan(assignment, committed.as_ref(), &kept, &stored.replayed, &stream.feeds))
+}
 
-    async fn stored(&self, assignment: &Assignment) -> Result<Stored, StoreError> {
-        let kept =
-            self.store.positions(self.source.group(), assignment.source, PositionKind::Kept, KEPT_LOOKED_AT).await?;
-        let kept = kept.into_iter().map(|position| position.offset).collect();
-        let metadata = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
-        let spilled = match metadata {
-            Some(Ok(Metadata::Spilled(head))) => {
-                closer::spilled(&*self.store, self.source.group(), assignment.source, head).await?
-            }
-            _ => None,
-        };
-        Ok(Stored { kept, spilled })
+async fn stored(
+    store: &dyn Store,
+    group: &str,
+    assignment: &Assignment,
+    stream: &StreamRun,
+) -> Result<Stored, StoreError> {
+    let source = assignment.source;
+    let kept = store.positions(group, source, PositionKind::Kept, KEPT_LOOKED_AT).await?;
+    let metadata = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
+    let spilled = match metadata {
+        Some(Ok(Metadata::Spilled(head))) => closer::spilled(store, group, source, head).await?,
+        _ => None,
+    };
+    let groups: BTreeSet<&str> = stream.feeds.iter().map(|feed| feed.generation.group.as_str()).collect();
+    let mut replayed = Vec::new();
+    for of_replay in groups.into_iter().filter(|of_replay| *of_replay != group) {
+        let newest = store.positions(of_replay, source, PositionKind::Kept, 1).await?;
+        replayed.extend(newest.iter().filter_map(|kept| Commit::whole(&kept.metadata)));
     }
+    Ok(Stored { kept, spilled, replayed })
 }
 
 impl From<Refusal> for RunError {

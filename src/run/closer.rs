@@ -61,6 +61,18 @@ pub async fn sweep_once(world: &World, views: &BTreeSet<usize>) -> Result<(), Ru
     world.close(&due).await
 }
 
+/// Moves the cursors of all views to where the committed positions allow, and marks nothing: whoever publishes a row below
+/// marks it.
+pub(super) async fn write_cursors(world: &World) -> Result<(), RunError> {
+    let commits = committed(world).await?;
+    for view in &world.views {
+        for Due { view, width, cursor_ms, .. } in world.due(view, &commits).await? {
+            world.store.write_closing_cursor(&view.name, view.generation, width, cursor_ms).await?;
+        }
+    }
+    Ok(())
+}
+
 /// What is over in one width of a view, and not yet known to be marked.
 struct Due<'a> {
     view: &'a View,
@@ -70,9 +82,9 @@ struct Due<'a> {
 }
 
 /// Every partition's commit, by stream.
-type Commits = BTreeMap<Arc<str>, Vec<Option<Commit>>>;
+pub(super) type Commits = BTreeMap<Arc<str>, Vec<Option<Commit>>>;
 
-async fn committed(world: &World) -> Result<Commits, RunError> {
+pub(super) async fn committed(world: &World) -> Result<Commits, RunError> {
     let mut commits = Commits::new();
     for position in world.source.group_positions().await? {
         let commit = commit_of(&*world.store, world.source.group(), &position).await?;
@@ -115,10 +127,7 @@ pub async fn spill(
 
 /// The head and its rest, if they belong together.
 pub fn whole(head: Commit, spill: &StoredPosition) -> Option<Commit> {
-    match Commit::decode(&spill.metadata) {
-        Ok(Metadata::Whole(commit)) => head.join(&commit),
-        _ => None,
-    }
+    head.join(&Commit::whole(&spill.metadata)?)
 }
 
 impl World {

@@ -56,7 +56,8 @@ impl Engine {
         let mut items = Vec::new();
         for partition in partitions {
             let Some(owned) = self.owned.get_mut(partition) else { continue };
-            let due = now >= owned.committed_at + world.settings.commit_every_ms || owned.at_end();
+            let due =
+                now >= owned.committed_at + world.settings.commit_every_ms || owned.at_end() || self.draining.hurry;
             if all || (due && now >= owned.commit_not_before) {
                 items.extend(owned.commit_due(partition, world, now));
             }
@@ -152,7 +153,7 @@ impl World {
     }
 
     async fn try_commit(&self, items: &mut Vec<Item>) -> Result<(), RunError> {
-        self.no_view_is_missing().await?;
+        self.bindings_hold(&self.store.generations().await?)?;
         let mut behind = Vec::new();
         for item in items.iter().filter(|item| item.idle) {
             let (_, end) = self.source.log_bounds(&item.partition).await?;

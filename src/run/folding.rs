@@ -72,7 +72,7 @@ impl Engine {
     fn fold_queue(&mut self, partition: &TopicPartition) -> Result<(), RunError> {
         while self.has_room() {
             let Some(owned) = self.owned.get_mut(partition) else { return Ok(()) };
-            if owned.reading_back {
+            if owned.reading_back || self.draining.until(owned).is_some() {
                 return Ok(());
             }
             let Some(Waiting { keyed, permit }) = owned.waiting.pop_front() else { return Ok(()) };

@@ -19,26 +19,29 @@ use crate::clock::Clock;
 use crate::durability::WriteTimes;
 use crate::keys::Keyed;
 use crate::partition::VerdictKind;
-use crate::reading::{Offset, TopicPartition};
+use crate::reading::{Offset, SourceId, TopicPartition};
 use crate::source::{Outbox, Source, SourceError, SourceEvent};
 use crate::start::Refusal;
-use crate::store::{GenerationRecord, GenerationState, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::telemetry::Health;
 use crate::view::View;
 
-mod assign;
+pub mod assign;
 mod backoff;
 pub mod beating;
 pub mod closer;
 mod commits;
 mod cycle;
 pub mod decoding;
+mod draining;
 mod flushing;
 mod folding;
+mod generations;
 mod owned;
 pub mod pace;
 pub mod progress;
 mod read_back;
+pub mod replay;
 mod sending;
 mod sizing;
 mod stopping;
@@ -48,6 +51,7 @@ mod until_end;
 use backoff::Backoff;
 use cycle::{CycleError, Share};
 use decoding::{DecodePool, Decoded};
+use draining::Draining;
 use owned::Owned;
 use pace::Pace;
 use read_back::ReadBack;
@@ -56,16 +60,28 @@ use sizing::Sizing;
 use stream::StreamRun;
 
 /// What the loop and the tasks beside it share.
+#[derive(Clone)]
 pub struct World {
     pub store: Arc<dyn Store>,
     pub source: Arc<dyn Source>,
     pub outbox: Arc<dyn Outbox>,
     pub clock: Clock,
     pub health: Arc<Health>,
-    /// The live views that this instance folds.
+    /// The views that this instance folds, each in the generation that serves (or that is being replayed).
     pub views: Vec<Arc<View>>,
     pub streams: BTreeMap<Arc<str>, Arc<StreamRun>>,
+    pub sent_before: SentBefore,
     pub settings: Settings,
+}
+
+/// Of a replay: what has been sent before. What is rejected or late after it goes out (again), as the group that serves
+/// may never come to it.
+#[derive(Clone, Default)]
+pub struct SentBefore {
+    /// Where that group stood in each partition when this instance came.
+    pub positions: BTreeMap<SourceId, Offset>,
+    /// Those that serve. What another one rejects has never been sent.
+    pub views: BTreeSet<Arc<str>>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +98,8 @@ pub struct Settings {
     pub payload: bool,
     /// Stop at the ends that the partitions have when they are assigned.
     pub until_end: bool,
+    /// The views' generations are being replayed: parts only, no rows.
+    pub replaying: bool,
     pub pace: Pace,
 }
 
@@ -134,6 +152,12 @@ pub enum RunError {
          lost it. Start again; nothing was committed since"
     )]
     GenerationGone { view: String, generation: u32 },
+    #[error("generation {generation} of view {view} is no longer being replayed: it has taken over")]
+    TakenOver { view: String, generation: u32 },
+    #[error("view {0} is replayed in the same group, and this process does not fold it: start again")]
+    NotTheWholeReplay(String),
+    #[error("the replay of view {view} (generation {generation}) was aborted")]
+    Aborted { view: String, generation: u32 },
 }
 
 type Read = Result<ReadBack, RunError>;
@@ -158,6 +182,8 @@ pub struct Engine {
     flush_turn: usize,
     /// The latest time, wall clock ms, at which somebody whose clock is ahead of ours wrote over a spill of ours.
     spills_after_ms: Option<i64>,
+    /// Which of our views are about to be taken over by their next generation.
+    draining: Draining,
     /// Which views' closing sweep is ours.
     closing: watch::Sender<BTreeSet<usize>>,
     /// What the heartbeats say.
@@ -167,12 +193,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(world: World) -> Result<Engine, RunError> {
+    pub fn new(world: impl Into<Arc<World>>) -> Result<Engine, RunError> {
+        let world: Arc<World> = world.into();
         let (pool, decoded) = DecodePool::start(world.settings.decode_threads)?;
         let progress = progress::Progress::new(world.clock);
         let until_end = world.settings.until_end.then(until_end::UntilEnd::default);
         Ok(Engine {
-            world: Arc::new(world),
+            world,
             owned: BTreeMap::new(),
             ownerships: 0,
             pool,
@@ -186,6 +213,7 @@ impl Engine {
             flush_size: Sizing::default(),
             flush_turn: 0,
             spills_after_ms: None,
+            draining: Draining::default(),
             closing: watch::channel(BTreeSet::new()).0,
             beats: watch::channel(Vec::new()).0,
             progress,
@@ -202,6 +230,7 @@ impl Engine {
     ) -> Result<progress::Summary, RunError> {
         let closer = tokio::spawn(closer::run(self.world.clone(), self.closing.subscribe()));
         let beating = tokio::spawn(beating::run(self.world.clone(), self.beats.subscribe()));
+        let watching = tokio::spawn(self.draining.watch(self.world.clone()));
         let outcome = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop != Stop::Running) => Ok(()),
@@ -209,6 +238,7 @@ impl Engine {
         };
         closer.abort();
         beating.abort();
+        watching.abort();
         self.stop(events, outcome).await
     }
 
@@ -265,7 +295,8 @@ impl Engine {
 
     /// Looks at everything that is due; true when a run until the end is over.
     async fn on_tick(&mut self) -> Result<bool, RunError> {
-        self.begin_flush(false);
+        self.heed_generations()?;
+        self.begin_flush(self.drains() || self.draining.hurry);
         self.begin_send();
         self.begin_commit();
         self.evict();
@@ -276,8 +307,13 @@ impl Engine {
 
     /// The owner of partition 0 of a view's first topic by name sweeps it.
     fn claim_closing(&self) {
+        if self.world.settings.replaying {
+            return;
+        }
+        // While a generation is promoting, who publishes its rows marks them.
+        let is_ours = |view: &View| self.owns_first_partition(view) && !self.draining.promoting.contains(&view.name);
         let views = self.world.views.iter().enumerate();
-        let ours = views.filter(|(_, view)| self.owns_first_partition(view)).map(|(number, _)| number).collect();
+        let ours = views.filter(|(_, view)| is_ours(view)).map(|(number, _)| number).collect();
         self.closing.send_replace(ours);
     }
 
@@ -297,16 +333,21 @@ impl Engine {
     /// Rejected readings of a batch, and those that the views did not take, on their way out.
     fn send_out(&mut self, partition: &TopicPartition, keyed: &Keyed, verdicts: &[crate::partition::Verdict]) {
         let Some(owned) = self.owned.get_mut(partition) else { return };
+        let SentBefore { positions, views } = &self.world.sent_before;
+        let sent_before = positions.get(&owned.core.source()).copied().unwrap_or_default();
         let sender =
             crate::outgoing::Sender { partition, stream: &owned.stream.name, payload: self.world.settings.payload };
         let batch = &keyed.batch;
-        for rejection in &batch.rejections {
+        for rejection in batch.rejections.iter().filter(|rejection| rejection.offset >= sent_before) {
             let outgoing =
                 sender.rejected(batch, rejection.offset, rejection.index, &rejection.reject, &rejection.text);
             owned.core.enqueue(rejection.offset, outgoing);
         }
         for verdict in verdicts {
             let view = &owned.stream.feeds[verdict.view].view;
+            if verdict.record < sent_before && views.contains(&view.name) {
+                continue;
+            }
             let row = verdict.row as usize;
             let outgoing = match verdict.kind {
                 VerdictKind::Outside => sender.outside(batch, verdict.record, row, &view.name),
@@ -326,23 +367,6 @@ impl World {
         let feeding =
             self.streams.values().filter(|stream| stream.feeds.iter().any(|feed| *feed.view.name == *view.name));
         feeding.flat_map(|stream| &stream.topics).map(|topic| &**topic).min()
-    }
-
-    /// Every live view of the store is one that this instance folds, in the generation that it
-    /// folds: else records would be committed past a view, or under another history.
-    async fn no_view_is_missing(&self) -> Result<(), RunError> {
-        let generations = self.store.generations().await?;
-        let live: Vec<_> = generations.iter().filter(|record| record.state == GenerationState::Live).collect();
-        if let Some(record) = live.iter().find(|record| !self.views.iter().any(|view| *view.name == *record.view)) {
-            return Err(RunError::ViewMissing(record.view.clone()));
-        }
-        let same = |view: &View, record: &&&GenerationRecord| {
-            (&*view.name, view.generation, view.epoch_us) == (&*record.view, record.generation, record.epoch_us)
-        };
-        match self.views.iter().find(|view| !live.iter().any(|record| same(view, &record))) {
-            Some(view) => Err(RunError::GenerationGone { view: view.name.to_string(), generation: view.generation }),
-            None => Ok(()),
-        }
     }
 
     /// Measures a store operation.

@@ -25,6 +25,8 @@ pub struct Owned {
     pub waiting: VecDeque<Waiting>,
     /// Parts are being read back for a judged batch: nothing else may be folded.
     pub reading_back: bool,
+    /// The log's end when the partition came: no earlier owner has come further.
+    pub came_at: Offset,
     /// The furthest end of the log that is known.
     pub log_end: Offset,
     /// Batches that have come, and that are folded.
@@ -53,6 +55,7 @@ impl Owned {
             stream,
             waiting: VecDeque::new(),
             reading_back: false,
+            came_at: log_end,
             log_end,
             dispatched: 0,
             folded: 0,

@@ -18,6 +18,8 @@ pub struct Pace {
     pub idle_every_ms: u64,
     /// The closing sweep.
     pub sweep_every: Duration,
+    /// The store is asked which generations serve, and which are to drain.
+    pub watch_every: Duration,
     /// Heartbeats.
     pub beat_every: Duration,
     /// A durable part that nothing has touched for this long leaves memory, ms.
@@ -35,6 +37,7 @@ impl Default for Pace {
             keep_every_ms: 60_000,
             idle_every_ms: 10_000,
             sweep_every: Duration::from_secs(5),
+            watch_every: Duration::from_secs(1),
             beat_every: beating::EVERY,
             cold_ms: 300_000,
             log_end_patience_ms: 30_000,

@@ -146,6 +146,6 @@ impl Owned {
     }
 
     fn committed_to(&self, end: Offset) -> bool {
-        self.core.committed() >= end || (self.at_end() && self.core.at_rest())
+        (self.core.committed() >= end && !self.core.is_anew()) || (self.at_end() && self.core.at_rest())
     }
 }

@@ -1,6 +1,6 @@
 //! Opening the doors: the store, the source and the outbox of a configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,21 +8,23 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::clock::Clock;
 use crate::config::{Config, Format, StoreConfig, StreamConfig, TenantConfig};
-use crate::run::World;
+use crate::run::replay::Leader;
 use crate::run::stream::StreamRun;
+use crate::run::{SentBefore, Settings, World};
 use crate::source::files::{self, FileOutbox, FileSettings, FileStream};
 use crate::source::kafka::{self, KafkaOutbox, KafkaSettings};
 use crate::source::outlet::Budget;
-use crate::source::{Outbox, Source, SourceEvent};
-use crate::store::{self, Store, StoreError};
+use crate::source::{GroupPosition, Outbox, Source, SourceEvent};
+use crate::store::{self, GenerationRecord, Store, StoreError};
 use crate::telemetry::Health;
 use crate::view::View;
 
-use super::generations::{Registry, answered};
+use super::generations::{Registry, answered, known};
 use super::{Compiled, SetupError, settings};
 
-/// Connects everything and binds the views to their live generations. The group is joined last:
-/// an instance that may not run must not take partitions from those that do.
+/// Connects everything and binds the views to the generations that serve. The group is joined last:
+/// an instance that may not run must not take partitions from those that do. Where the configuration is that of a replay
+/// which has not taken over yet, the instance becomes one of its workers.
 pub async fn connect(
     config: &Config,
     until_end: bool,
@@ -32,24 +34,105 @@ pub async fn connect(
     let compiled = Compiled::new(config)?;
     let store = open_store(config).await?;
     let asked = observe(config, store.clone()).await?;
-    let Bound { views, streams } =
-        bind(Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled }).await?;
+    let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
+    // A run until the end would not know what end.
+    let to_join = if until_end { BTreeMap::new() } else { registry.to_join().await? };
+    if !to_join.is_empty() {
+        let views: Vec<&String> = to_join.keys().collect();
+        tracing::info!(
+            ?views,
+            "replayed under this configuration: this instance takes part until `etiage replay` takes over"
+        );
+        let bound = bound(config, &compiled, to_join)?;
+        return replayer(&in_group_of(&bound, config), bound, store, clock, health, &*asked).await;
+    }
+    let Bound { views, streams } = bind(registry).await?;
     drop(asked);
     let (source, outbox, events) = join(&only(config, &streams), store.clone()).await?;
-    Ok((World { store, source, outbox, clock, health, views, streams, settings: settings(config, until_end) }, events))
+    let (sent_before, settings) = (SentBefore::default(), settings(config, until_end));
+    Ok((World { store, source, outbox, clock, health, views, streams, sent_before, settings }, events))
 }
 
-/// The views in their live generations, and the streams that feed them.
+/// Connects everything for a replay of these views, and for who leads it.
+pub async fn connect_replay(
+    config: &Config,
+    views: &BTreeSet<String>,
+    forget_history: bool,
+    health: Arc<Health>,
+) -> Result<(World, Receiver<SourceEvent>, Leader), SetupError> {
+    let clock = Clock::start();
+    let compiled = Compiled::new(config)?;
+    let store = open_store(config).await?;
+    let asked = observe(config, store.clone()).await?;
+    let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
+    let bound = bind_replayed(registry, views, forget_history).await?;
+    let config = in_group_of(&bound, config);
+    // A source of the leader's own: that of the loop goes with it when the generation is promoted.
+    let own = observe(&config, store.clone()).await?;
+    let (world, events) = replayer(&config, bound, store, clock, health, &*asked).await?;
+    // On one machine there is one clock, and the store answers at once.
+    let patience = Duration::from_secs(if matches!(config.store, StoreConfig::Sqlite { .. }) { 6 } else { 15 });
+    let leader = Leader::new(World { source: own, ..world.clone() }, asked, patience);
+    Ok((world, events, leader))
+}
+
+async fn bind_replayed(
+    registry: Registry<'_>,
+    views: &BTreeSet<String>,
+    forget_history: bool,
+) -> Result<Bound, SetupError> {
+    let replayed = registry.replayed(views, forget_history).await?;
+    bound(registry.config, registry.compiled, replayed)
+}
+
+/// The configuration of a replay's own group.
+fn in_group_of(bound: &Bound, config: &Config) -> Config {
+    let mut config = only(config, &bound.streams);
+    let feeds = bound.streams.values().flat_map(|stream| &stream.feeds);
+    if let Some(group) = feeds.map(|feed| feed.generation.group.clone()).next() {
+        config.kafka.properties.insert("group.id".to_owned(), group);
+    }
+    config
+}
+
+/// A world of parts only. `serving` answers questions about the group that serves.
+async fn replayer(
+    config: &Config,
+    Bound { views, streams }: Bound,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    health: Arc<Health>,
+    serving: &dyn Source,
+) -> Result<(World, Receiver<SourceEvent>), SetupError> {
+    let positions = known("the group's positions", || serving.group_positions()).await?;
+    let stood = |position: &GroupPosition| Some((position.source, position.committed.as_ref()?.offset));
+    let records = answered("generations", || store.generations()).await?;
+    let served = records.into_iter().filter(GenerationRecord::serves).map(|record| record.view.into()).collect();
+    let sent_before = SentBefore { positions: positions.iter().filter_map(stood).collect(), views: served };
+    let (source, outbox, events) = join(config, store.clone()).await?;
+    let settings = Settings { replaying: true, ..settings(config, false) };
+    Ok((World { store, source, outbox, clock, health, views, streams, sent_before, settings }, events))
+}
+
+/// The views in their generations, and the streams that feed them.
 pub struct Bound {
     pub views: Vec<Arc<View>>,
     pub streams: BTreeMap<Arc<str>, Arc<StreamRun>>,
 }
 
-/// Asks for the live generations and binds the configuration's views to them.
+/// Asks for the generations that serve and binds the configuration's views to them.
 pub async fn bind(registry: Registry<'_>) -> Result<Bound, SetupError> {
-    let Registry { config, compiled, .. } = registry;
+    let live = registry.live().await?;
+    bound(registry.config, registry.compiled, live)
+}
+
+fn bound(
+    config: &Config,
+    compiled: &Compiled,
+    generations: BTreeMap<String, Arc<GenerationRecord>>,
+) -> Result<Bound, SetupError> {
     let mut bound = Vec::new();
-    for (name, generation) in registry.live().await? {
+    for (name, generation) in generations {
         bound.push((compiled.view(&name, config, &generation)?, generation));
     }
     let streams = compiled.streams(config, &bound)?;

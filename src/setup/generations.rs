@@ -1,12 +1,12 @@
-//! Which generation of each view is live, and the first one of a view that has none.
+//! Which generation of each view serves, the first one of a view that has none, and those of a replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::reading::SourceId;
+use crate::replay::plan::{self, Log, Wanted};
 use crate::source::{GroupPosition, Source, SourceError};
 use crate::store::{GenerationRecord, GenerationState, Start, Store, StoreError};
 
@@ -25,7 +25,7 @@ pub struct Registry<'a> {
 }
 
 impl Registry<'_> {
-    /// The live generation of every view that can run. Views that nobody has begun are begun where
+    /// The serving generation of every view that can run. Views that nobody has begun are begun where
     /// their streams have not been read yet; a view added to a running stream waits for a replay.
     pub async fn live(&self) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
         let mut live = BTreeMap::new();
@@ -35,7 +35,7 @@ impl Registry<'_> {
             }
         }
         let records = answered("generations", || self.store.generations()).await?;
-        let strange = records.iter().find(|record| is_live(record) && !self.config.views.contains_key(&record.view));
+        let strange = records.iter().find(|record| record.serves() && !self.config.views.contains_key(&record.view));
         strange.map_or(Ok(live), |record| {
             Err(SetupError::View {
                 view: record.view.clone(),
@@ -52,6 +52,10 @@ impl Registry<'_> {
         let found = self.find(view).await?;
         let record = match found {
             Some(record) => record,
+            None if self.is_replayed(view).await? => {
+                tracing::warn!(view, "this view is being replayed: it waits for that; the others go on");
+                return Ok(None);
+            }
             // Whoever began it a moment ago may have committed already.
             None if self.has_been_read(view).await? => match self.find(view).await? {
                 Some(record) => record,
@@ -75,37 +79,97 @@ impl Registry<'_> {
 
     async fn find(&self, view: &str) -> Result<Option<GenerationRecord>, SetupError> {
         let records = answered("generations", || self.store.generations()).await?;
-        Ok(records.into_iter().find(|record| record.view == *view && is_live(record)))
+        Ok(records.into_iter().find(|record| record.view == *view && record.serves()))
     }
 
-    /// The first generation; whoever comes second takes what the first one wrote.
+    async fn is_replayed(&self, view: &str) -> Result<bool, SetupError> {
+        let records = answered("generations", || self.store.generations()).await?;
+        Ok(records.iter().any(|record| record.view == *view && record.state == GenerationState::Replaying))
+    }
+
+    /// The first generation, or the first after those that were given up; whoever comes second takes what the first one wrote.
     async fn begin(&self, view: &str, meaning: &Meaning) -> Result<GenerationRecord, SetupError> {
+        let mut before = answered("generations", || self.store.generations()).await?;
+        before.retain(|record| record.view == *view);
+        if let Some(serving) = before.iter().find(|record| record.serves()) {
+            // Somebody was first.
+            return Ok(serving.clone());
+        }
+        let logs = self.logs(view).await?;
         let record = GenerationRecord {
             view: view.to_owned(),
-            generation: 1,
-            epoch_us: self.clock.wall_us(),
+            generation: before.iter().map(|record| record.generation).max().unwrap_or(0) + 1,
+            epoch_us: plan::epoch_us(before.iter(), &logs, self.clock.wall_us()),
             state: GenerationState::Live,
             fingerprint: meaning.fingerprint.clone(),
             meaning: meaning.text.clone(),
             group: self.source.group().to_owned(),
-            starts: self.starts(view).await?,
+            // Where the view begins in each partition that there is: at what the log still holds.
+            starts: logs.iter().map(|log| (log.source, Start { offset: log.start, max_ms: None })).collect(),
         };
         if answered("generations", || self.store.create_generation(&record)).await? {
-            tracing::info!(view, generation = 1, partitions = record.starts.len(), "first generation");
+            let (generation, partitions) = (record.generation, record.starts.len());
+            tracing::info!(view, generation, partitions, "first generation");
             return Ok(record);
         }
         let found = self.find(view).await?;
         found.ok_or_else(|| SetupError::View { view: view.to_owned(), why: "its generation is not live".to_owned() })
     }
 
-    /// Where the view begins in each partition that there is: at what the log still holds.
-    async fn starts(&self, view: &str) -> Result<BTreeMap<SourceId, Start>, SetupError> {
-        let mut starts = BTreeMap::new();
-        for position in self.positions(view).await? {
-            let (first, _) = known("the log's start", || self.source.log_bounds(&position.partition)).await?;
-            starts.insert(position.source, Start { offset: first, max_ms: None });
+    /// Generations that are being replayed, together, under the meanings that this configuration gives their views, while
+    /// what serves means something else, or nothing serves at all: an instance with this configuration has its place there.
+    pub async fn to_join(&self) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
+        let records = answered("generations", || self.store.generations()).await?;
+        let same = |record: &GenerationRecord| {
+            self.compiled.meanings.get(&record.view).is_some_and(|meaning| meaning.fingerprint == record.fingerprint)
+        };
+        let serves = |view: &str| records.iter().find(|record| record.view == view && record.serves());
+        let none_serves = !records.iter().any(GenerationRecord::serves);
+        let replaying = || records.iter().filter(|record| record.state == GenerationState::Replaying);
+        let calls =
+            |record: &&GenerationRecord| same(record) && serves(&record.view).map_or(none_serves, |one| !same(one));
+        let Some(group) = replaying().find(calls).map(|record| &record.group) else { return Ok(BTreeMap::new()) };
+        let together: Vec<&GenerationRecord> = replaying().filter(|record| record.group == *group).collect();
+        let whole = together.iter().all(|record| same(record));
+        let joined = together.into_iter().filter(|_| whole);
+        Ok(joined.map(|record| (record.view.clone(), Arc::new(record.clone()))).collect())
+    }
+
+    /// The generations under which these views are replayed: begun here, or by whoever was first.
+    pub async fn replayed(
+        &self,
+        views: &BTreeSet<String>,
+        forget_history: bool,
+    ) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
+        let mut replayed = BTreeMap::new();
+        for view in views {
+            let logs = self.logs(view).await?;
+            let record = loop {
+                let known = answered("generations", || self.store.generations()).await?;
+                let meaning = &self.compiled.meanings[view];
+                let wanted = Wanted { view, together: views, meaning, forget_history };
+                let record = plan::generation(wanted, &known, &logs, self.source.group(), self.clock.wall_us())?;
+                if known.contains(&record) {
+                    tracing::info!(view, generation = record.generation, "a replay that was begun goes on");
+                    break record;
+                }
+                if answered("generations", || self.store.create_generation(&record)).await? {
+                    tracing::info!(view, generation = record.generation, group = record.group, "a replay begins");
+                    break record;
+                }
+            };
+            replayed.insert(view.clone(), Arc::new(record));
         }
-        Ok(starts)
+        Ok(replayed)
+    }
+
+    async fn logs(&self, view: &str) -> Result<Vec<Log>, SetupError> {
+        let mut logs = Vec::new();
+        for position in self.positions(view).await? {
+            let (start, end) = known("the log's bounds", || self.source.log_bounds(&position.partition)).await?;
+            logs.push(Log { source: position.source, start, end });
+        }
+        Ok(logs)
     }
 
     async fn has_been_read(&self, view: &str) -> Result<bool, SetupError> {
@@ -118,10 +182,6 @@ impl Registry<'_> {
         positions.retain(|position| view.takes(&position.stream));
         Ok(positions)
     }
-}
-
-fn is_live(record: &GenerationRecord) -> bool {
-    record.state == GenerationState::Live
 }
 
 /// Asks the store until it answers or refuses.
@@ -139,7 +199,7 @@ pub async fn answered<T, F: Future<Output = Result<T, StoreError>>>(
 }
 
 /// Asks the source until it answers or refuses.
-async fn known<T, F: Future<Output = Result<T, SourceError>>>(
+pub async fn known<T, F: Future<Output = Result<T, SourceError>>>(
     what: &str,
     ask: impl Fn() -> F,
 ) -> Result<T, SourceError> {

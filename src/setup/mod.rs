@@ -44,6 +44,8 @@ pub enum SetupError {
     #[error("there is nothing to run: no view takes any of the streams")]
     NothingToRun,
     #[error(transparent)]
+    Replay(#[from] crate::replay::plan::Refusal),
+    #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -296,6 +298,7 @@ pub fn settings(config: &Config, until_end: bool) -> Settings {
         decode_threads: if engine.decode_threads == 0 { processors } else { engine.decode_threads },
         payload: config.rejects.payload,
         until_end,
+        replaying: false,
         pace: Default::default(),
     }
 }

@@ -26,6 +26,10 @@ pub const COMMITS: &str = "etiage_commits_total";
 /// From the start of a flush to the acknowledgement of its last row.
 pub const FLUSH: &str = "etiage_flush_seconds";
 
+/// Records that a replay is behind the end of the topics, and seconds until it has caught up at its present rate.
+pub const REPLAY_BEHIND: &str = "etiage_replay_behind_records";
+pub const REPLAY_ETA: &str = "etiage_replay_eta_seconds";
+
 /// Values of `outcome` of [`READINGS`]; a reading has one of them per view (the first for folded).
 pub const OUTCOMES: [&str; 6] = ["folded", "late", "rejected", "outside", "unkeyed", "filtered"];
 pub const LAG_FOLDED: &str = "folded";

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use crate::support::{Scenario, Servers, python, succeed, wait_for};
 
 /// Writing 6 partitions of readings with everything that goes wrong in the field.
-struct Producer(Child);
+pub struct Producer(Child);
 
 impl Producer {
     /// Returns once the topic exists. A rate of 0 writes as fast as it can.
-    fn start(scenario: &Scenario, records: u32, per_second: u32, seed: u32) -> Producer {
+    pub fn start(scenario: &Scenario, records: u32, per_second: u32, seed: u32) -> Producer {
         let numbers = [6, records, per_second, seed].map(|number| number.to_string());
         let mut arguments = vec!["produce", &scenario.kafka, &scenario.name];
         arguments.extend(numbers.iter().map(String::as_str));
@@ -22,7 +22,7 @@ impl Producer {
         Producer(child)
     }
 
-    fn finish(mut self, limit: Duration) {
+    pub fn finish(mut self, limit: Duration) {
         let status = wait_for("the producer's end", limit, || {
             self.0.try_wait().expect("a child can be asked").ok_or_else(|| "it still writes".to_owned())
         });
@@ -39,11 +39,16 @@ impl Drop for Producer {
 
 /// Every row through CQL, every tally and every reject, against the topic: succeeds where all are equal.
 fn recount(scenario: &Scenario) -> Command {
+    recount_with(scenario, 30)
+}
+
+/// The same, where the threshold is another one.
+pub fn recount_with(scenario: &Scenario, threshold: u32) -> Command {
     let Scenario { name, kafka, cassandra, .. } = scenario;
     let status = scenario.status();
     let status = status.to_str().expect("a path of ours is UTF-8");
     let (rejects, late) = (format!("{name}.rejects"), format!("{name}.late"));
-    python("temperatures.py", &["check", kafka, name, cassandra, name, status, &rejects, &late])
+    python("temperatures.py", &["check", kafka, name, cassandra, name, status, &rejects, &late, &threshold.to_string()])
 }
 
 /// Runs once more: no cell of either table may change.
@@ -54,7 +59,7 @@ fn check_that_another_run_changes_nothing(scenario: &Scenario) {
     assert!(!before.is_empty() && before == show(), "a run without new readings changed a row");
 }
 
-fn migrate(scenario: &Scenario) {
+pub fn migrate(scenario: &Scenario) {
     succeed(&mut scenario.etiage("migrate", &[]));
     // A second time there is nothing to do, and nothing to complain of.
     succeed(&mut scenario.etiage("migrate", &[]));

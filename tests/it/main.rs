@@ -19,6 +19,7 @@ mod kafka_source;
 mod locate;
 mod mistakes;
 mod queries;
+mod replay;
 mod ring;
 mod security;
 mod semantics;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etiage::clock::Clock;
-use etiage::run::{Engine, RunError, Settings, Stop, pace::Pace};
+use etiage::run::{Engine, RunError, SentBefore, Settings, Stop, pace::Pace};
 use etiage::setup::SetupError;
 use etiage::setup::connect::{Bound, bind};
 use etiage::setup::generations::Registry;
@@ -63,6 +63,7 @@ pub async fn live(
         health,
         views,
         streams,
+        sent_before: SentBefore::default(),
         settings,
     });
     match engine.expect("no thread is needed").run(inbox, stop).await {
@@ -95,6 +96,7 @@ fn settings(plan: &Plan, base: Settings, until_end: bool) -> Settings {
             keep_every_ms: plan.keep_every_ms,
             idle_every_ms: plan.idle_every_ms,
             sweep_every: Duration::from_millis(400),
+            watch_every: Duration::from_millis(1_500),
             beat_every: Duration::from_millis(500),
             cold_ms: plan.cold_ms,
             log_end_patience_ms: 1_000,

@@ -4,19 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use etiage::check::views::{configured, live, strangers};
-use etiage::commit::{Commit, Metadata};
 use etiage::config::Config;
-use etiage::run::closer::spilled;
+use etiage::run::assign;
 use etiage::run::stream::StreamRun;
 use etiage::setup::{Compiled, SetupError, connect};
 use etiage::source::{Assignment, GroupPosition, Source};
-use etiage::start;
-use etiage::store::{PositionKind, Store, StoreError};
+use etiage::store::Store;
 
 use super::Report;
-
-/// As many as the engine looks at when it takes a partition over.
-const KEPT_LOOKED_AT: usize = 1_000;
 
 pub async fn look(config: &Config, store: Arc<dyn Store>, report: &mut Report) {
     if let Err(error) = ask(config, store, report).await {
@@ -62,35 +57,15 @@ async fn partitions(
         let (log_start, log_end) = source.log_bounds(&position.partition).await?;
         let GroupPosition { partition, source: id, stream: name, committed } = position.clone();
         let assignment = Assignment { partition, source: id, stream: name, log_start, log_end, committed };
-        match plan(store, source.group(), &assignment, stream).await? {
-            Ok(from) => {
+        // The engine's own decision.
+        match assign::plan(store, source.group(), &assignment, stream).await? {
+            Ok(plan) => {
                 sound += 1;
-                lag += (log_end.0 - from).max(0);
+                lag += (log_end.0 - plan.position.0).max(0);
             }
             Err(refusal) => report.wrong(format!("partition {}", assignment.partition), refusal.to_string()),
         }
     }
     report.well("positions", format!("{sound} of {} partitions can go on, {lag} records behind", positions.len()));
     Ok(())
-}
-
-/// Where an instance would go on, or why it would not: the engine's own decision.
-async fn plan(
-    store: &dyn Store,
-    group: &str,
-    assignment: &Assignment,
-    stream: &StreamRun,
-) -> Result<Result<i64, start::Refusal>, StoreError> {
-    let kept = store.positions(group, assignment.source, PositionKind::Kept, KEPT_LOOKED_AT).await?;
-    let kept: Vec<_> = kept.into_iter().map(|position| position.offset).collect();
-    let metadata = assignment.committed.as_ref().map(|committed| Commit::decode(&committed.metadata));
-    let spilled = match metadata {
-        Some(Ok(Metadata::Spilled(head))) => spilled(store, group, assignment.source, head).await?,
-        _ => None,
-    };
-    let commit = match start::committed(assignment, spilled.as_ref()) {
-        Ok(commit) => commit,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    Ok(start::plan(assignment, commit.as_ref(), &kept, &stream.feeds).map(|plan| plan.position.0))
 }

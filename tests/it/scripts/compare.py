@@ -1,6 +1,8 @@
 """Compares what a recount wants with what CQL and `etiage status` say; differences are listed, not raised."""
 import struct
 import sys
+import threading
+from collections import Counter
 from collections.abc import Mapping
 
 import servers
@@ -45,6 +47,29 @@ def row(place, wanted, found, columns):
     if "final" in wanted and bool(found["final"]) != wanted["final"]:
         problems.append(f"{place}: final is {found['final']}, should be {wanted['final']}")
     return problems
+
+
+def watch(cassandra, keyspace):
+    """Polls both tables until standard input ends; no row may lose a reading, or fall back to an earlier generation."""
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    rows = servers.Rows(cassandra, keyspace)
+    seen, polls, problems = {}, 0, []
+    try:
+        while not ended.is_set():
+            for name in ("rows_by_key", "rows_by_time"):
+                for place, row_now in rows.table(name).items():
+                    now = (row_now["generation"], row_now["count"])
+                    before = seen.get((name, place), now)
+                    if now[0] < before[0] or now[1] < before[1]:
+                        problems.append(f"{name} {place}: (generation, count) went from {before} to {now}")
+                    seen[name, place] = now
+            polls += 1
+    finally:
+        rows.close()
+    generations = Counter(generation for generation, _ in seen.values())
+    print(f"watched: {len(seen)} rows in {polls} polls, at the end of generations {dict(generations)}")
+    report(problems)
 
 
 def leaves(node, topic=None, partition=None):

@@ -2,7 +2,9 @@
 field, and recounts the topic, row by row and bit by bit, with no code of the crate.
 
   temperatures.py produce KAFKA TOPIC PARTITIONS RECORDS RECORDS_PER_SECOND SEED
-  temperatures.py check KAFKA TOPIC CASSANDRA KEYSPACE STATUS.json REJECTS_TOPIC LATE_TOPIC
+  temperatures.py check KAFKA TOPIC CASSANDRA KEYSPACE STATUS.json REJECTS_TOPIC LATE_TOPIC [THRESHOLD]
+  temperatures.py watch CASSANDRA KEYSPACE         reads all rows again and again until its input ends: of no row the
+                                                   count or the generation may go down
   temperatures.py spoil KAFKA TOPIC                one more reading, in a row that exists
   temperatures.py rows CASSANDRA KEYSPACE          every cell of both tables, as text that can be compared
 """
@@ -22,7 +24,7 @@ from places import Regions
 HOUR = 3600000
 # The same as in tests/it/support/temperatures.toml.
 OUT_OF_ORDERNESS, ALLOWED_LATENESS, MAX_FUTURE = 120000, 6 * HOUR, 300000
-THRESHOLD, MU, FAR = 30 * UNIT, 20 * UNIT, 15 * UNIT  # alarm above, outlier further than k * sigma from mu
+MU, FAR = 20 * UNIT, 15 * UNIT  # outlier further than k * sigma from mu
 FIRST = 1709251200000  # 2024-03-01T00:00:00Z
 STEP = 1000  # ms of event time from one record to the next
 
@@ -164,7 +166,8 @@ def event_time(text):
 
 
 class Recount:
-    def __init__(self):
+    def __init__(self, threshold=30 * UNIT):
+        self.threshold = threshold  # alarm above
         self.regions = Regions()
         self.cells = defaultdict(Aggregate)  # (key, window start, metric)
         self.touched = defaultdict(set)  # (key, window start): records with a value in it
@@ -224,7 +227,7 @@ class Recount:
                 continue
             self.touched[key, start].add(record)
             hot = metric == "temperature"
-            self.cells[key, start, metric].add(value, hot and value > THRESHOLD, active, hot and abs(value - MU) > FAR)
+            self.cells[key, start, metric].add(value, hot and value > self.threshold, active, hot and abs(value - MU) > FAR)
 
     def rows(self):
         watermark = min(t - OUT_OF_ORDERNESS if t is not None else -(2**62) for t in self.newest.values())
@@ -241,8 +244,8 @@ class Recount:
         return wanted
 
 
-def check(kafka, topic, cassandra, keyspace, status, rejects, late):
-    recount = Recount()
+def check(kafka, topic, cassandra, keyspace, status, rejects, late, threshold="30"):
+    recount = Recount(int(threshold) * UNIT)
     recount.topic(servers.dump(kafka, topic))
     problems = compare.tables(recount.rows(), cassandra, keyspace)
     with open(status, encoding="utf-8") as file:
@@ -268,5 +271,7 @@ if __name__ == "__main__":
         check(*arguments)
     elif command == "spoil":
         spoil(*arguments)
+    elif command == "watch":
+        compare.watch(*arguments)
     else:
         compare.show(*arguments)

@@ -91,10 +91,19 @@ impl Scenario {
         file
     }
 
+    /// `etiage replay --from earliest`.
+    pub fn replay(&self) -> Engine {
+        self.launch("replay", &["--from", "earliest"])
+    }
+
     fn spawn(&self, arguments: &[&str]) -> Engine {
+        self.launch("run", arguments)
+    }
+
+    fn launch(&self, command: &str, arguments: &[&str]) -> Engine {
         let log = self.logs.join(unique("engine"));
         let file = File::create(&log).expect("a log can be written");
-        let mut command = self.etiage("run", arguments);
+        let mut command = self.etiage(command, arguments);
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("a log can be shared")).stderr(file);
         Engine { child: command.spawn().expect("the binary starts"), log }
     }

@@ -1,0 +1,162 @@
+//! `etiage replay`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use etiage::config::Config;
+use etiage::replay::plan;
+use etiage::run::replay::Outcome;
+use etiage::run::{Engine, RunError, Stop};
+use etiage::setup::connect;
+use etiage::telemetry::{self, Health};
+use tokio::sync::watch;
+
+use super::output::to_stdout;
+use super::{ConfigArg, diff, run, signals};
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  etiage replay --config new.toml --from earliest
+  etiage replay --config new.toml --from earliest --view region
+  etiage replay --config new.toml --from earliest --dry-run && etiage diff --config new.toml
+  etiage replay --config new.toml --abort
+
+The views are computed from what the topics (or files) hold, under the meaning that this
+configuration gives them, as a new generation with a consumer group of its own. The rows stay as
+they are meanwhile, and whoever runs goes on. When it has caught up, the running instances pause
+(for two store.commit_lag and some seconds), the new generation takes over, and every row is
+written once.
+
+It can be killed at any time: the same command goes on with it. Start it several times to go
+faster, or roll out the new configuration: `etiage run` takes part while the replay lasts and goes
+on after it. Instances with the old configuration end when it takes over.")]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Where to begin
+    #[arg(long, value_enum, required_unless_present = "abort")]
+    from: Option<From>,
+    /// Replay this view alone (may be given again); the others' rows and generations are left alone
+    #[arg(long, value_name = "NAME")]
+    view: Vec<String>,
+    /// Where the logs no longer hold all that the rows were computed from: remove the rows of what is gone
+    #[arg(long, conflicts_with = "abort")]
+    forget_history: bool,
+    /// Stop when it has caught up, and show what taking over would change; the same command without this goes on with it
+    #[arg(long, conflicts_with = "abort")]
+    dry_run: bool,
+    /// Give a replay up that has not taken over yet; nothing has changed then
+    #[arg(long, conflicts_with = "from")]
+    abort: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum From {
+    /// What the logs still hold, from their first record
+    Earliest,
+}
+
+pub async fn run(args: ReplayArgs) -> anyhow::Result<()> {
+    let config = args.config.load()?;
+    let views = views(&config, &args.view)?;
+    telemetry::logs(&config.log)?;
+    if args.abort {
+        return abort(&config, &views).await;
+    }
+    let health = Arc::new(Health::starting("connecting"));
+    let listening = run::listen(&config.serve.listen, &health).await?;
+    let outcome = replay(&config, &views, &args, &health).await;
+    health.dead("stopped");
+    if let Some(listening) = listening {
+        listening.close().await;
+    }
+    outcome
+}
+
+pub fn views(config: &Config, named: &[String]) -> anyhow::Result<BTreeSet<String>> {
+    if let Some(unknown) = named.iter().find(|name| !config.views.contains_key(*name)) {
+        let known: Vec<&str> = config.views.keys().map(String::as_str).collect();
+        bail!("--view {unknown}: the configuration has no such view; it has {}", known.join(", "));
+    }
+    Ok(if named.is_empty() { config.views.keys().cloned().collect() } else { named.iter().cloned().collect() })
+}
+
+async fn replay(
+    config: &Config,
+    views: &BTreeSet<String>,
+    args: &ReplayArgs,
+    health: &Arc<Health>,
+) -> anyhow::Result<()> {
+    let mut stop = signals::stop_on_signal()?;
+    let (world, events, leader) = tokio::select! {
+        connected = connect::connect_replay(config, views, args.forget_history, health.clone()) => connected?,
+        _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
+    };
+    health.not_ready("waiting for partitions");
+    let (end, ended) = watch::channel(Stop::Running);
+    let mut engine = std::pin::pin!(Engine::new(world)?.run(events, ended));
+    let leader = if args.dry_run { leader.dry() } else { leader };
+    let mut leader = std::pin::pin!(leader.lead());
+    let mut folding = true;
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut engine, if folding => match outcome {
+                // Nothing is left to fold; the rows are still to be published.
+                Err(RunError::TakenOver { .. }) => folding = false,
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            },
+            outcome = &mut leader => break Some(outcome?),
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => {
+                tracing::info!("stopping: the same command goes on with the replay");
+                break None;
+            }
+        }
+    };
+    if folding {
+        end.send_replace(Stop::Gracefully);
+        match engine.await {
+            Ok(_) | Err(RunError::TakenOver { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    outcome.map_or(Ok(()), |outcome| tell(&outcome, args.dry_run))
+}
+
+fn tell(outcome: &Outcome, dry_run: bool) -> anyhow::Result<()> {
+    to_stdout(|out| {
+        if let Some(differences) = &outcome.differences {
+            diff::summary(out, differences, dry_run)?;
+        }
+        match dry_run {
+            true => writeln!(out, "Nothing has been changed. `etiage diff` shows it by key and month.")?,
+            false => writeln!(out, "The replayed views serve; {} windows were published from here.", outcome.slots)?,
+        }
+        Ok(())
+    })
+}
+
+async fn abort(config: &Config, views: &BTreeSet<String>) -> anyhow::Result<()> {
+    let store = super::open_store(&config.store).await?;
+    let mut aborted = 0;
+    for view in views {
+        let records = store.generations().await?;
+        let changes = plan::abortion(view, &records)?;
+        if changes.is_empty() {
+            continue;
+        }
+        let changed = store.change_generations(&changes).await?;
+        changed
+            .then_some(())
+            .with_context(|| format!("view {view}: its generations have changed meanwhile: try again"))?;
+        tracing::info!(view, "the replay is given up; its rows are as they were");
+        aborted += 1;
+    }
+    if aborted == 0 {
+        bail!("no replay of {} is under way", views.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
+    }
+    Ok(())
+}

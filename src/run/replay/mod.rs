@@ -1,0 +1,409 @@
+//! A replay's way to the front: it catches up, the serving generation drains, the replayed one is promoted, and every
+//! row is published once from the new parts. Where it stands is in the store: any process of the replay takes
+//! these steps, one at a time, and goes on with them after a crash.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::gauge;
+
+use crate::commit::Commit;
+use crate::heartbeat::Heartbeat;
+use crate::reading::{Offset, SourceId};
+use crate::replay::difference::Differences;
+use crate::replay::plan::{self, Progress};
+use crate::source::{GroupPosition, Source};
+use crate::start::Feed;
+use crate::store::{GenerationChange, GenerationRecord, GenerationState, PositionKind, Start, StoredPosition};
+use crate::telemetry::names;
+
+use super::closer::Commits;
+use super::draining::back_to_live;
+use super::until_end::passes;
+use super::{RunError, World, closer};
+
+pub mod compare;
+mod sweep;
+
+/// Between two looks at how things stand.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two lines about the progress, ms.
+const TELL_EVERY_MS: u64 = 5_000;
+/// The serving generation pauses for this long at most, ms; and where a slow commit needs it for so many lags.
+const DRAIN_MS: i64 = 60_000;
+const DRAIN_LAGS: i64 = 4;
+/// It serves for this long at least before it is asked to drain again, ms.
+const DRAIN_AGAIN_MS: u64 = 10_000;
+/// Another process has promoted: this one publishes the rows, too, unless that is done by then, ms.
+const SWEEP_AFTER_MS: u64 = 30_000;
+/// Drained positions looked at: those of earlier drainings lie lower.
+const DRAINED_LOOKED_AT: usize = 100;
+
+/// What came of a replay.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Windows published by this process.
+    pub slots: usize,
+    /// What has changed for those who read the rows, as far as this process has seen it before they were published.
+    pub differences: Option<Differences>,
+}
+
+pub struct Leader {
+    /// Its source answers questions about the replay's group.
+    world: World,
+    /// Answers questions about the group that serves.
+    serving: Arc<dyn Source>,
+    /// An instance that has said nothing for this long has gone: three heartbeats, unless all are on one machine.
+    patience_ms: u64,
+    /// What the owner of each partition said last, by group: when by its clock, and since when by ours it has said
+    /// nothing new. Clocks of several machines are not compared.
+    heard: BTreeMap<(String, SourceId), (i64, u64)>,
+    /// The rows are published from here on: by the process that has promoted, and by any that finds it promoted when it
+    /// comes, at once.
+    sweep_from: u64,
+    told_at: u64,
+    drain_not_before: u64,
+    /// Compares, and does not take over.
+    dry_run: bool,
+    outcome: Outcome,
+    /// Where partitions ended that nobody owned when this draining began: whoever owned them before came no further.
+    ends: BTreeMap<SourceId, Offset>,
+    /// That draining, by its deadline, and when this process saw it first (monotonic ms).
+    draining: (i64, u64),
+}
+
+enum Stage {
+    Replaying,
+    Promoting,
+    Over,
+}
+
+impl Leader {
+    pub fn new(world: World, serving: Arc<dyn Source>, patience: Duration) -> Leader {
+        Leader {
+            world,
+            serving,
+            patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
+            heard: BTreeMap::new(),
+            sweep_from: 0,
+            told_at: 0,
+            drain_not_before: 0,
+            dry_run: false,
+            outcome: Outcome::default(),
+            ends: BTreeMap::new(),
+            draining: (0, 0),
+        }
+    }
+
+    /// It only says what would change.
+    pub fn dry(self) -> Leader {
+        Leader { dry_run: true, ..self }
+    }
+
+    /// Returns when the replayed generations serve; of a dry run, when they could.
+    pub async fn lead(mut self) -> Result<Outcome, RunError> {
+        loop {
+            match self.step().await {
+                Ok(true) => return Ok(self.outcome),
+                Ok(false) => {}
+                Err(error) if passes(&error) => tracing::warn!(%error, "the replay waits"),
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// True when it is over.
+    async fn step(&mut self) -> Result<bool, RunError> {
+        let records = self.world.store.generations().await?;
+        match self.stage(&records)? {
+            Stage::Over => return Ok(true),
+            Stage::Promoting if self.world.clock.now() >= self.sweep_from => {
+                self.outcome.slots = sweep::all(&self.world, &records).await?
+            }
+            Stage::Promoting => {}
+            Stage::Replaying if self.dry_run => return self.come_to_the_end().await,
+            Stage::Replaying => {
+                self.sweep_from = self.world.clock.now() + SWEEP_AFTER_MS;
+                self.come_closer(&records).await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Of a dry run: true when everything is there that was there when it had caught up, and compared.
+    async fn come_to_the_end(&mut self) -> Result<bool, RunError> {
+        let progress = self.progress().await?;
+        self.tell(&progress);
+        if !plan::caught_up(&progress) {
+            return Ok(false);
+        }
+        let mut required = BTreeMap::new();
+        for (source, progress) in progress {
+            let end = progress.map(|progress| *self.ends.entry(source).or_insert(progress.log_end));
+            required.insert(source, end);
+        }
+        let committed = self.positions(&closer::committed(&self.world).await?);
+        if !plan::may_promote(&required, &committed, &self.starts()) {
+            return Ok(false);
+        }
+        self.compare().await?;
+        Ok(true)
+    }
+
+    async fn compare(&mut self) -> Result<(), RunError> {
+        let mut all = Differences::default();
+        for view in &self.world.views {
+            tracing::info!(view = %view.name, "comparing the rows that serve with those of the new generation");
+            all.extend(compare::differences(&*self.world.store, view).await?);
+        }
+        self.outcome.differences = Some(all);
+        Ok(())
+    }
+
+    fn stage(&self, records: &[GenerationRecord]) -> Result<Stage, RunError> {
+        let mut stage = Stage::Over;
+        for view in &self.world.views {
+            let ours =
+                records.iter().find(|record| self.world.view_of(record).is_some_and(|found| found.name == view.name));
+            match ours.map(|record| record.state) {
+                Some(GenerationState::Replaying) => stage = Stage::Replaying,
+                Some(GenerationState::Promoting) => stage = Stage::Promoting,
+                Some(GenerationState::Live | GenerationState::Draining { .. }) => {}
+                Some(GenerationState::Superseded) | None => {
+                    return Err(RunError::Aborted { view: view.name.to_string(), generation: view.generation });
+                }
+            }
+        }
+        Ok(stage)
+    }
+
+    async fn come_closer(&mut self, records: &[GenerationRecord]) -> Result<(), RunError> {
+        let progress = self.progress().await?;
+        self.tell(&progress);
+        let is_ours = |record: &GenerationRecord| self.world.views.iter().any(|view| *view.name == *record.view);
+        let is_old =
+            |record: &&GenerationRecord| record.serves() && is_ours(record) && self.world.view_of(record).is_none();
+        let old: Vec<&GenerationRecord> = records.iter().filter(is_old).collect();
+        if old.iter().any(|record| record.state == GenerationState::Promoting) {
+            // An earlier replay is still publishing.
+            return Ok(());
+        }
+        let deadline = |record: &&GenerationRecord| match record.state {
+            GenerationState::Draining { until_ms } => Some(until_ms),
+            _ => None,
+        };
+        let until_ms = old.iter().filter_map(deadline).min();
+        match until_ms {
+            Some(until_ms) if until_ms < self.world.clock.wall_ms() => self.give_way(&old).await,
+            Some(until_ms) if old.iter().all(|record| deadline(record) == Some(until_ms)) => {
+                self.promote(&old, until_ms).await
+            }
+            _ if !plan::caught_up(&progress) => Ok(()),
+            None if old.is_empty() => self.promote(&old, 0).await,
+            _ => self.drain(&old).await,
+        }
+    }
+
+    /// Asks the serving generations to drain.
+    async fn drain(&mut self, old: &[&GenerationRecord]) -> Result<(), RunError> {
+        if self.world.clock.now() < self.drain_not_before {
+            return Ok(());
+        }
+        if self.outcome.differences.is_none() && !old.is_empty() {
+            // Before anybody pauses. (What comes until then is not in the report.)
+            return self.compare().await;
+        }
+        let lags = DRAIN_LAGS * i64::try_from(self.world.settings.commit_lag_ms).unwrap_or(i64::MAX / DRAIN_LAGS);
+        let until_ms = self.world.clock.wall_ms() + DRAIN_MS.max(lags);
+        let drained = old.iter().map(|record| change(record, GenerationState::Draining { until_ms }));
+        // Nobody pauses for a replay that has been given up.
+        let still = self.steps_of_ours(GenerationState::Replaying);
+        if self.world.store.change_generations(&drained.chain(still).collect::<Vec<_>>()).await? {
+            let at_most_s = DRAIN_MS.max(lags) / 1_000;
+            self.drain_not_before = self.world.clock.now() + at_most_s.unsigned_abs() * 1_000 + DRAIN_AGAIN_MS;
+            tracing::info!(at_most_s, "caught up: the generations that serve drain now");
+        }
+        Ok(())
+    }
+
+    /// The old ones go on serving; another attempt follows.
+    async fn give_way(&mut self, old: &[&GenerationRecord]) -> Result<(), RunError> {
+        for record in old.iter().filter(|record| matches!(record.state, GenerationState::Draining { .. })) {
+            if self.world.store.change_generations(&[back_to_live(record)]).await? {
+                tracing::warn!(view = record.view, "did not drain in time: it goes on, and is asked again");
+            }
+        }
+        Ok(())
+    }
+
+    /// The point of no return, once the replay has committed all that the old generations may have published.
+    async fn promote(&mut self, old: &[&GenerationRecord], until_ms: i64) -> Result<(), RunError> {
+        let required = if old.is_empty() { BTreeMap::new() } else { self.required(old, until_ms).await? };
+        let commits = closer::committed(&self.world).await?;
+        let committed = self.positions(&commits);
+        if !plan::may_promote(&required, &committed, &self.starts()) {
+            tracing::debug!(?required, ?committed, "not yet");
+            return Ok(());
+        }
+        // From here the running instances go on. (An older position would do as well, and take longer.)
+        let kept = |commit: &Commit| StoredPosition {
+            group: self.world.source.group().to_owned(),
+            source: commit.source,
+            kind: PositionKind::Kept,
+            offset: commit.position,
+            metadata: commit.encode(),
+            written_at_ms: self.world.clock.wall_ms(),
+        };
+        self.world.store.write_positions(&all(&commits).map(kept).collect::<Vec<_>>()).await?;
+        // Whatever comes of it: where nobody hears of the outcome, this process publishes.
+        self.sweep_from = 0;
+        let ours = self.steps_of_ours(GenerationState::Promoting);
+        let old = old.iter().map(|record| change(record, GenerationState::Superseded));
+        if self.world.store.change_generations(&old.chain(ours).collect::<Vec<_>>()).await? {
+            tracing::info!("promoted: the new generation serves, its rows are being published");
+        }
+        Ok(())
+    }
+
+    fn steps_of_ours(&self, to: GenerationState) -> impl Iterator<Item = GenerationChange> {
+        self.world.views.iter().map(move |view| GenerationChange {
+            view: view.name.to_string(),
+            generation: view.generation,
+            from: GenerationState::Replaying,
+            to,
+        })
+    }
+
+    /// How far each partition is committed in all of our views that it feeds.
+    fn positions(&self, commits: &Commits) -> BTreeMap<SourceId, Offset> {
+        let of_stream = |(name, commits): (&Arc<str>, &Vec<Option<Commit>>)| {
+            let feeds = self.world.streams.get(name).map_or(&[][..], |stream| &stream.feeds);
+            let position = |commit: &Commit, feed: &Feed| {
+                let known = commit.view(&feed.view.name, feed.view.generation).map(|view| view.position);
+                let start = feed.generation.starts.get(&commit.source).map(|start| start.offset);
+                known.or(start).unwrap_or_default()
+            };
+            let least = |commit: &Commit| Some((commit.source, feeds.iter().map(|feed| position(commit, feed)).min()?));
+            commits.iter().flatten().filter_map(least).collect::<Vec<_>>()
+        };
+        commits.iter().flat_map(of_stream).collect()
+    }
+
+    /// How far the old generations may have published in each partition that feeds them: as its owner says, or up
+    /// to the end where nobody owns it.
+    async fn required(
+        &mut self,
+        old: &[&GenerationRecord],
+        until_ms: i64,
+    ) -> Result<BTreeMap<SourceId, Option<Offset>>, RunError> {
+        let mut required = BTreeMap::new();
+        let (store, group) = (self.world.store.clone(), self.serving.group().to_owned());
+        let now = self.world.clock.now();
+        if self.draining.0 != until_ms {
+            self.draining = (until_ms, now);
+            self.ends.clear();
+        }
+        let is_heard = now >= self.draining.1 + self.patience_ms;
+        for position in self.serving.group_positions().await? {
+            if !self.feeds(&position, |view| old.iter().any(|record| record.view == view)) {
+                continue;
+            }
+            let source = position.source;
+            let told = store.positions(&group, source, PositionKind::Drained, DRAINED_LOOKED_AT).await?;
+            let drained = told.iter().find(|one| one.metadata == until_ms.to_be_bytes()).map(|one| one.offset);
+            let known = match drained {
+                // Whoever is there has heard of the draining by then, and has said something.
+                None if self.heartbeat(&group, source).await?.is_none() && is_heard => {
+                    let (_, end) = self.serving.log_bounds(&position.partition).await?;
+                    // Files may have grown since they were counted.
+                    let end = end.max(position.committed.map_or(end, |committed| committed.offset));
+                    Some(*self.ends.entry(source).or_insert(end))
+                }
+                drained => drained,
+            };
+            required.insert(source, known);
+        }
+        Ok(required)
+    }
+
+    /// How far each partition is, as its replayer says; `None` where there is none just now.
+    async fn progress(&mut self) -> Result<BTreeMap<SourceId, Option<Progress>>, RunError> {
+        let mut all = BTreeMap::new();
+        let group = self.world.source.group().to_owned();
+        for position in self.world.source.group_positions().await? {
+            if !self.feeds(&position, |_| true) {
+                continue;
+            }
+            let said = self.heartbeat(&group, position.source).await?;
+            let (_, end) = self.world.source.log_bounds(&position.partition).await?;
+            let progress = said.map(|said| Progress {
+                folded: said.folded,
+                log_end: said.log_end.max(end),
+                records_per_second: said.records_per_second,
+                watermark_ms: said.watermark_ms,
+            });
+            all.insert(position.source, progress);
+        }
+        Ok(all)
+    }
+
+    fn feeds(&self, position: &GroupPosition, of: impl Fn(&str) -> bool) -> bool {
+        let stream = self.world.streams.get(&position.stream);
+        stream.is_some_and(|stream| stream.feeds.iter().any(|feed| of(&feed.view.name)))
+    }
+
+    /// What the owner of a partition said last, if it is there.
+    async fn heartbeat(&mut self, group: &str, source: SourceId) -> Result<Option<Heartbeat>, RunError> {
+        let newest = self.world.store.positions(group, source, PositionKind::Heartbeat, 1).await?;
+        let Some(said) = newest.into_iter().next() else { return Ok(None) };
+        let (now, of) = (self.world.clock.now(), (group.to_owned(), source));
+        let (_, since) = *self
+            .heard
+            .entry(of)
+            .and_modify(|(written_at_ms, since)| {
+                if *written_at_ms != said.written_at_ms {
+                    (*written_at_ms, *since) = (said.written_at_ms, now);
+                }
+            })
+            .or_insert((said.written_at_ms, now));
+        let is_there = now < since + self.patience_ms;
+        Ok(Heartbeat::decode(&said.metadata).ok().filter(|_| is_there))
+    }
+
+    fn starts(&self) -> BTreeMap<SourceId, Start> {
+        let feeds = self.world.streams.values().flat_map(|stream| &stream.feeds);
+        feeds.flat_map(|feed| feed.generation.starts.clone()).collect()
+    }
+
+    /// Progress for people and for dashboards.
+    fn tell(&mut self, progress: &BTreeMap<SourceId, Option<Progress>>) {
+        let now = self.world.clock.now();
+        let overall = plan::overall(progress, &self.starts());
+        gauge!(names::REPLAY_BEHIND).set(overall.behind as f64);
+        gauge!(names::REPLAY_ETA).set(overall.eta_s.map_or(f64::INFINITY, |seconds| seconds as f64));
+        if now < self.told_at {
+            return;
+        }
+        self.told_at = now + TELL_EVERY_MS;
+        let at = overall.watermark_ms.and_then(chrono::DateTime::from_timestamp_millis);
+        tracing::info!(
+            percent = overall.percent,
+            records_per_second = overall.records_per_second,
+            behind = overall.behind,
+            event_time = at.map_or_else(|| "none yet".to_owned(), |at| at.format("%FT%TZ").to_string()),
+            eta_s = overall.eta_s.map_or_else(|| "unknown".to_owned(), |seconds| seconds.to_string()),
+            "replaying"
+        );
+    }
+}
+
+fn all(commits: &Commits) -> impl Iterator<Item = &Commit> {
+    commits.values().flatten().flatten()
+}
+
+/// A step of a generation from the state in which it was found.
+fn change(record: &GenerationRecord, to: GenerationState) -> GenerationChange {
+    GenerationChange { view: record.view.clone(), generation: record.generation, from: record.state, to }
+}

@@ -134,6 +134,11 @@ impl Durability {
         [self.fresh, self.flying.flatten(), once, self.vouched].into_iter().flatten().min()
     }
 
+    /// The lowest record that a first write would bring closer to being proven.
+    pub fn waits_since(&self) -> Option<Offset> {
+        self.fresh.or(self.vouched).or(self.once.map(|once| once.low))
+    }
+
     /// The last write carried the present state, and has been acknowledged.
     pub fn is_written(&self) -> bool {
         !self.dirty && self.flying.is_none()

@@ -20,6 +20,8 @@ impl Partition {
             self.leader_epoch = keyed.batch.raw.leader_epoch;
         }
         self.judged = false;
+        // A commit may stop here, should what comes after it take long to be proven.
+        self.remember();
         judged.verdicts
     }
 }

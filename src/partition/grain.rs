@@ -169,7 +169,8 @@ impl Grain {
     }
 
     /// Hands parts whose write is due to `write`, `limit` of them at most, and marks them as on
-    /// their way. First writes take turns.
+    /// their way. Of first writes those go first whose records have waited longest: however little the store takes at a
+    /// time, commits can follow.
     pub fn issue(
         &mut self,
         pass: Pass,
@@ -184,6 +185,7 @@ impl Grain {
             Pass::Overdue if !self.overdue => return,
             Pass::Overdue | Pass::First => {}
         }
+        let up_to = if pass == Pass::First { self.oldest(*limit, now, lag) } else { None };
         for step in 0..count {
             if *limit == 0 {
                 return;
@@ -191,7 +193,8 @@ impl Grain {
             let at = (turn + step) % count;
             let Some(entry) = &mut self.entries[at] else { continue };
             self.overdue |= pass == Pass::Second && entry.durability.overdue(now, lag);
-            if pass.due(&entry.durability, now, lag) {
+            let is_young = up_to.is_some() && entry.durability.waits_since() > up_to;
+            if !is_young && pass.due(&entry.durability, now, lag) {
                 entry.durability.issue();
                 // A part with many metrics is as much work as many parts.
                 *limit = limit.saturating_sub(1 + entry.part.others.len());
@@ -199,6 +202,16 @@ impl Grain {
                 self.turn = if pass == Pass::First { (at + 1) % count } else { self.turn };
             }
         }
+    }
+
+    /// Where more first writes are due than may go: up to which record those reach that have waited longest.
+    fn oldest(&self, limit: usize, now: u64, lag: u64) -> Option<Offset> {
+        let due = self.entries.iter().flatten().filter(|entry| Pass::First.due(&entry.durability, now, lag));
+        let mut waiting: Vec<Option<Offset>> = due.map(|entry| entry.durability.waits_since()).collect();
+        if limit == 0 || waiting.len() <= limit {
+            return None;
+        }
+        *waiting.select_nth_unstable(limit - 1).1
     }
 
     /// Writes on their way will not be heard of again.

@@ -112,6 +112,27 @@ fn a_small_limit_starves_no_width_and_no_view() {
     }
 }
 
+/// An owner comes to a partition that is far behind, and the store takes little at a time: what is written is committed
+/// step by step, not when all of it is.
+#[test]
+fn much_at_once_on_a_slow_store_is_committed_step_by_step() {
+    for lag in [0, 1_000] {
+        let mut steady = Steady::new(&log::meanings(None, None)[..1], 50, lag);
+        steady.limit = 10;
+        // Each has a part of its own, of three keys in so many hours; six hours share one of the wider windows.
+        const READINGS: i64 = 900;
+        (0..READINGS).for_each(|offset| steady.fold(entry(offset, (offset % 3) as u32, (10 + offset / 3) * HOUR_MS)));
+        // Every part is written once or twice, ten of them a tick.
+        let ticks = READINGS as u64 / 10 * 7 / 6 * if lag == 0 { 1 } else { 2 };
+        let mut committed = Vec::new();
+        for _ in 0..4 {
+            (0..ticks / 4).for_each(|_| steady.tick(50));
+            committed.push(steady.core.committed().0);
+        }
+        assert!(committed[1] >= READINGS / 4 && committed[2] >= READINGS / 2, "lag {lag} ms: {committed:?}");
+    }
+}
+
 #[test]
 fn a_view_that_the_limit_cut_short_does_not_wait_for_its_next_interval() {
     let mut steady = Steady::new(&log::meanings(None, None)[..1], 600_000, 0);

@@ -161,14 +161,26 @@ impl World {
         feeding.flat_map(of_stream).collect()
     }
 
+    /// How often what is written by a sweep is written before it is relied on (invariant I4).
+    pub(super) fn passes(&self) -> usize {
+        if self.settings.commit_lag_ms == 0 { 1 } else { 2 }
+    }
+
+    /// Between two of these.
+    pub(super) async fn wait_a_lag(&self, pass: usize) {
+        if pass > 0 {
+            tokio::time::sleep(Duration::from_millis(self.settings.commit_lag_ms)).await;
+        }
+    }
+
     /// All of it together, so that one lag is waited for, not one a width.
     async fn close(&self, all: &[Due<'_>]) -> Result<(), RunError> {
-        let passes = if self.settings.commit_lag_ms == 0 { 1 } else { 2 };
+        if all.is_empty() {
+            return Ok(());
+        }
         let mut marked = vec![0; all.len()];
-        for pass in 0..passes {
-            if pass > 0 && !all.is_empty() {
-                tokio::time::sleep(Duration::from_millis(self.settings.commit_lag_ms)).await;
-            }
+        for pass in 0..self.passes() {
+            self.wait_a_lag(pass).await;
             for (due, marked) in all.iter().zip(&mut marked) {
                 let Due { view, width, closed_ms, cursor_ms } = *due;
                 self.store.write_closing_cursor(&view.name, view.generation, width, cursor_ms).await?;

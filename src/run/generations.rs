@@ -67,9 +67,14 @@ impl World {
     }
 }
 
+/// What the store says of the very generation in which a view is folded.
+pub(super) fn record_of<'a>(view: &View, records: &'a [GenerationRecord]) -> Option<&'a GenerationRecord> {
+    records.iter().find(|record| binds(view, record))
+}
+
 fn is_being_replayed(view: &View, records: &[GenerationRecord]) -> Result<(), RunError> {
     let (name, generation) = (view.name.to_string(), view.generation);
-    match records.iter().find(|record| binds(view, record)) {
+    match record_of(view, records) {
         Some(record) if record.state == GenerationState::Replaying => Ok(()),
         Some(record) if record.serves() => Err(RunError::TakenOver { view: name, generation }),
         _ => Err(RunError::Aborted { view: name, generation }),

@@ -193,13 +193,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    pub fn new(world: impl Into<Arc<World>>) -> Result<Engine, RunError> {
-        let world: Arc<World> = world.into();
+    pub fn new(world: World) -> Result<Engine, RunError> {
         let (pool, decoded) = DecodePool::start(world.settings.decode_threads)?;
         let progress = progress::Progress::new(world.clock);
         let until_end = world.settings.until_end.then(until_end::UntilEnd::default);
         Ok(Engine {
-            world,
+            world: Arc::new(world),
             owned: BTreeMap::new(),
             ownerships: 0,
             pool,

@@ -20,6 +20,7 @@ use crate::telemetry::names;
 
 use super::closer::Commits;
 use super::draining::back_to_live;
+use super::generations::record_of;
 use super::until_end::passes;
 use super::{RunError, World, closer};
 
@@ -165,9 +166,7 @@ impl Leader {
     fn stage(&self, records: &[GenerationRecord]) -> Result<Stage, RunError> {
         let mut stage = Stage::Over;
         for view in &self.world.views {
-            let ours =
-                records.iter().find(|record| self.world.view_of(record).is_some_and(|found| found.name == view.name));
-            match ours.map(|record| record.state) {
+            match record_of(view, records).map(|record| record.state) {
                 Some(GenerationState::Replaying) => stage = Stage::Replaying,
                 Some(GenerationState::Promoting) => stage = Stage::Promoting,
                 Some(GenerationState::Live | GenerationState::Draining { .. }) => {}

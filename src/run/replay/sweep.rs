@@ -2,7 +2,6 @@
 //! removed. All of it is repeatable, so that whoever finds it unfinished does it again.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -19,13 +18,9 @@ const TELL_EVERY_MS: u64 = 5_000;
 
 /// Publishes the views whose generations are promoting, and makes these live; says of how many windows.
 pub async fn all(world: &World, records: &[GenerationRecord]) -> Result<usize, RunError> {
-    let is_promoting = |view: &&View| {
-        records.iter().any(|record| {
-            record.state == GenerationState::Promoting
-                && world.view_of(record).is_some_and(|ours| ours.name == view.name)
-        })
-    };
-    let views: Vec<&View> = world.views.iter().map(|view| &**view).filter(is_promoting).collect();
+    let promoting = records.iter().filter(|record| record.state == GenerationState::Promoting);
+    let (views, promoting): (Vec<&View>, Vec<&GenerationRecord>) =
+        promoting.filter_map(|record| Some((world.view_of(record)?, record))).unzip();
     let mut published = 0;
     // Twice, one lag apart, before it is relied on (invariant I4).
     for pass in 0..world.passes() {
@@ -46,9 +41,7 @@ pub async fn all(world: &World, records: &[GenerationRecord]) -> Result<usize, R
     }
     // What is left is all of this generation.
     closer::sweep_once(world, &(0..world.views.len()).collect::<BTreeSet<usize>>()).await?;
-    let is_swept = |view: &View| views.iter().any(|swept| swept.name == view.name);
-    let promoting = records.iter().filter(|record| world.view_of(record).is_some_and(is_swept));
-    let changes: Vec<_> = promoting.map(|record| change(record, GenerationState::Live)).collect();
+    let changes: Vec<_> = promoting.into_iter().map(|record| change(record, GenerationState::Live)).collect();
     if world.store.change_generations(&changes).await? {
         tracing::info!(windows = published, "every row is published: the replay is over");
     }
@@ -74,17 +67,4 @@ async fn publish(world: &World, view: &View) -> Result<usize, RunError> {
         Ok::<usize, RunError>(published)
     };
     Ok(tokio::try_join!(list, publish)?.1)
-}
-
-impl World {
-    /// How often a write is repeated before it is relied on.
-    fn passes(&self) -> usize {
-        if self.settings.commit_lag_ms == 0 { 1 } else { 2 }
-    }
-
-    async fn wait_a_lag(&self, pass: usize) {
-        if pass > 0 {
-            tokio::time::sleep(Duration::from_millis(self.settings.commit_lag_ms)).await;
-        }
-    }
 }

@@ -51,7 +51,8 @@ pub struct Durability {
     fresh: Option<Offset>,
     flying: Option<Option<Offset>>,
     once: Option<Once>,
-    /// Read back at or below a committed position: that commit vouches for it, one write is enough.
+    /// Read back at or below a committed position: that commit vouches for it, one write is enough. The record that
+    /// wanted it.
     vouched: Option<Offset>,
 }
 
@@ -64,13 +65,15 @@ impl Durability {
 
     /// The state was read back from the store: a quorum read may have seen what only one replica
     /// holds, so it must be written back before anything relies on it. `vouched` is the position
-    /// up to which a commit already vouches for the store.
-    pub fn read_back(&mut self, next: Offset, vouched: Offset) {
+    /// up to which a commit already vouches for the store, and `record` the first one from there on that belongs to the
+    /// part: what lies between changed nothing, and may be committed.
+    pub fn read_back(&mut self, next: Offset, vouched: Offset, record: Offset) {
+        debug_assert!(record >= vouched, "a record below a committed position is not folded again");
         if next > vouched {
-            self.changed(vouched);
+            self.changed(record);
         } else {
             self.dirty = true;
-            self.vouched = Some(vouched);
+            self.vouched = Some(record);
         }
     }
 
@@ -254,15 +257,15 @@ mod tests {
     #[test]
     fn what_a_commit_vouches_for_needs_one_write_and_what_lies_beyond_needs_two() {
         let mut below = Durability::default();
-        below.read_back(Offset(10), Offset(10));
-        assert_eq!(below.holds(), Some(Offset(10)));
+        below.read_back(Offset(10), Offset(10), Offset(12));
+        assert_eq!(below.holds(), Some(Offset(12)));
         write(&mut below, 0, 1);
         assert!(below.settled());
 
         let mut beyond = Durability::default();
-        beyond.read_back(Offset(11), Offset(10));
+        beyond.read_back(Offset(14), Offset(10), Offset(12));
         write(&mut beyond, 0, 1);
-        assert_eq!(beyond.holds(), Some(Offset(10)));
+        assert_eq!(beyond.holds(), Some(Offset(12)));
         write(&mut beyond, 101, 102);
         assert!(beyond.settled());
     }

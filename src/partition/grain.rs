@@ -134,11 +134,12 @@ impl Grain {
         self.entries[entry as usize].as_mut().expect("a judged or flushed entry stays until it is folded or settled")
     }
 
-    pub fn install(&mut self, entry: u32, part: Option<Part>, vouched: Offset) {
+    /// `record`: the first one from `vouched` on that belongs to the part.
+    pub fn install(&mut self, entry: u32, part: Option<Part>, vouched: Offset, record: Offset) {
         let held = self.held(entry);
         debug_assert_eq!(held.part.revision, 0, "read back before anything was folded");
         if let Some(part) = part {
-            held.durability.read_back(part.next, vouched);
+            held.durability.read_back(part.next, vouched, record);
             let others = part.others.len();
             held.part = part;
             self.others += others;

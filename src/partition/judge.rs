@@ -154,7 +154,7 @@ impl Fold {
             }
             if found == Found::ReadBack {
                 let slot = self.view.slot(grain.width, self.book.key(key), window.start_ms);
-                judged.wanted.push(Wanted { at: At { view, grain: number, entry }, slot });
+                judged.wanted.push(Wanted { at: At { view, grain: number, entry }, slot, record });
             }
         }
     }

@@ -62,6 +62,8 @@ pub enum Leaving {
 pub struct Wanted {
     pub at: At,
     pub slot: Slot,
+    /// The first record of this ownership that belongs to it, since it left memory.
+    pub record: Offset,
 }
 
 /// A view as this partition folds it.
@@ -210,11 +212,12 @@ impl Partition {
     }
 
     /// Puts what was read back into its place. An error where it cannot have been written by this view.
-    pub fn install(&mut self, at: At, stored: Option<part::Stored>) -> Result<(), DecodeError> {
-        let fold = &mut self.views[at.view];
+    pub fn install(&mut self, wanted: &Wanted, stored: Option<part::Stored>) -> Result<(), DecodeError> {
+        let At { view, grain, entry } = wanted.at;
+        let fold = &mut self.views[view];
         let vouched = fold.from.max(self.committed);
         let part = stored.map(|stored| Part::of(stored, &mut fold.metrics, fold.view.any_metric)).transpose()?;
-        fold.grains[at.grain].install(at.entry, part, vouched);
+        fold.grains[grain].install(entry, part, vouched, wanted.record);
         Ok(())
     }
 

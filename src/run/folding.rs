@@ -113,9 +113,9 @@ impl Engine {
             return Ok(());
         };
         let wanted = judged.wanted.iter();
-        for ((at, part), wanted) in parts.into_iter().zip(wanted) {
+        for (part, wanted) in parts.into_iter().zip(wanted) {
             let source = owned.core.source();
-            owned.core.install(at, part).map_err(|error| corrupt(&wanted.slot, source, error))?;
+            owned.core.install(wanted, part).map_err(|error| corrupt(&wanted.slot, source, error))?;
         }
         owned.reading_back = false;
         let verdicts = owned.core.fold(&keyed, judged, self.world.clock.now());

@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::bytes::DecodeError;
 use crate::keys::Keyed;
 use crate::part::Stored;
-use crate::partition::{At, Judged};
+use crate::partition::Judged;
 use crate::reading::{Offset, SourceId, TopicPartition};
 use crate::store::{Slot, StoreError};
 
@@ -23,7 +23,7 @@ pub struct ReadBack {
     pub keyed: Keyed,
     pub judged: Judged,
     pub permit: OwnedSemaphorePermit,
-    pub parts: Vec<(At, Option<Stored>)>,
+    pub parts: Vec<Option<Stored>>,
 }
 
 impl World {
@@ -35,16 +35,16 @@ impl World {
         source: SourceId,
         judged: &Judged,
         log_end: Offset,
-    ) -> Result<Vec<(At, Option<Stored>)>, RunError> {
+    ) -> Result<Vec<Option<Stored>>, RunError> {
         let slots: Vec<Slot> = judged.wanted.iter().map(|wanted| wanted.slot.clone()).collect();
         let blobs = self.read_own_parts(source, &slots).await?;
         let mut parts = Vec::with_capacity(blobs.len());
         for (wanted, blob) in judged.wanted.iter().zip(blobs) {
             let part = blob.map(|blob| Stored::decode(&blob)).transpose();
             let part = part.map_err(|error| corrupt(&wanted.slot, source, error))?;
-            parts.push((wanted.at, part));
+            parts.push(part);
         }
-        let furthest = parts.iter().filter_map(|(_, part)| part.as_ref()).map(|part| part.next).max();
+        let furthest = parts.iter().flatten().map(|part| part.next).max();
         if let Some(next) = furthest.filter(|next| *next > log_end) {
             self.log_holds(partition, next).await?;
         }

@@ -8,8 +8,9 @@
 /// Bounds the memory and the duration of a flush.
 const MOST: usize = 20_000;
 const LEAST: usize = 32;
-/// Until it is known what the store takes.
-const FIRST: usize = 1_000;
+/// Until it is known what the store takes: it doubles with each flush that was quick, and a first flush that takes longer
+/// than two lags is in vain.
+const FIRST: usize = 128;
 /// Without a lag, a flush should not take longer than this.
 const LONG_MS: u64 = 5_000;
 

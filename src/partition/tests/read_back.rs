@@ -47,12 +47,12 @@ fn blob(part: &Part) -> Vec<u8> {
 }
 
 /// Folds one record, after reading the one part back that it wants.
-fn fold(core: &mut Partition, entry: Entry, found: Part) {
+fn fold(core: &mut Partition, entry: Entry, found: impl Into<Option<Part>>) {
     let keyed = log::keyed(&[entry]);
     let judged = core.judge(&keyed);
     assert_eq!(judged.wanted.len(), 1);
     assert_eq!(core.evict(COLD), 0, "a judged batch refers to its entries");
-    core.install(judged.wanted[0].at, Some(stored(&found))).unwrap();
+    core.install(&judged.wanted[0], found.into().map(|part| stored(&part))).unwrap();
     core.fold(&keyed, judged, 0);
 }
 
@@ -87,6 +87,31 @@ fn a_part_beyond_the_commit_is_written_twice_though_nothing_changed() {
     assert_eq!(flush(&mut core, 0).len(), 1);
     assert_eq!(committable(&mut core), None, "a power cut may still undo it, and whoever wrote it first");
     assert_eq!(flush(&mut core, LAG).len(), 1);
+    assert_eq!(committable(&mut core), Some(Offset(6)));
+}
+
+/// An owner before has written all of it, and committed nothing: step by step, as far as it is proven.
+#[test]
+fn a_part_that_is_read_back_holds_up_only_what_belongs_to_it() {
+    let mut core = taken_over();
+    let later = |offset: i64| {
+        let mut later = entry(offset, Some(offset));
+        later.readings[0].time_ms -= HOUR_MS;
+        later
+    };
+    fold(&mut core, entry(5, Some(5)), part(6));
+    let mut beyond = Part::empty(2);
+    assert!(beyond.begin(Offset(8)));
+    fold(&mut core, later(8), beyond);
+    assert_eq!(core.holds(), Some(Offset(5)));
+    for now in [0, LAG] {
+        let mut limit = 1;
+        let flush = core.begin_flush(now, LAG, true, &mut limit);
+        let (places, writes): (Vec<At>, Vec<PartWrite>) = flush.writes.into_iter().unzip();
+        assert_eq!((writes.len(), writes[0].slot.start_ms), (1, 10 * HOUR_MS), "what has waited longest");
+        core.finish_flush(&places, WriteTimes { issued: now, acked: now }, LAG);
+    }
+    assert_eq!(core.holds(), Some(Offset(8)));
     assert_eq!(committable(&mut core), Some(Offset(6)));
 }
 

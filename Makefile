@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test simulate mutations chaos up down demo clean-services bench bench-kafka bench-wide build docs fmt fmt-check lint
+.PHONY: help run test simulate mutations chaos soak fuzz up down demo clean-services bench bench-kafka bench-wide build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,14 @@ MINUTES ?= 5
 chaos: build ## kill, stop, cut off and restart engines, brokers and store nodes; then every row against a recount (SEED, MINUTES)
 	@services/need.sh servers python
 	@services/chaos.sh $(RELEASE) $(SEED) $(MINUTES)
+
+soak: build ## half of the greatest rate for long, faults now and then: memory, threads, connections, queues as curves (MINUTES; RATE)
+	@services/need.sh servers python
+	@services/soak.sh $(RELEASE) $(MINUTES)
+
+fuzz: ## everything that reads what others wrote, under libFuzzer: MINUTES=n each (5), NAME=target… (all)
+	@services/need.sh build
+	@services/fuzz.sh $(MINUTES) $(NAME)
 
 docs: ## docs/configuration.md anew from src/defaults.toml
 	@services/need.sh build

@@ -35,6 +35,7 @@ pub mod start;
 
 pub mod check;
 pub mod clock;
+pub mod limited;
 pub mod replay;
 pub mod run;
 pub mod setup;

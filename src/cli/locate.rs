@@ -1,9 +1,11 @@
 //! `etiage locate`: the region of a position.
 
 use std::io::{Read, Write};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use etiage::limited;
 use etiage::locate::{RegionSet, SHIPPED_PROPERTIES};
 
 use super::output::to_stdout;
@@ -61,7 +63,7 @@ pub fn run(args: &LocateArgs) -> anyhow::Result<()> {
 fn load(args: &LocateArgs) -> anyhow::Result<RegionSet> {
     let text = match RegionSet::shipped(&args.regions) {
         Some(text) => text.to_owned(),
-        None => std::fs::read_to_string(&args.regions)
+        None => limited::read_text(Path::new(&args.regions), etiage::setup::MAX_FILE)
             .with_context(|| format!("region set {:?} (shipped are: regions, departements)", args.regions))?,
     };
     RegionSet::from_geojson(&text, &args.code, &args.name).with_context(|| format!("region set {:?}", args.regions))

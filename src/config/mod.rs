@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::limited;
+
 mod check;
 mod env;
 mod error;
@@ -26,6 +28,9 @@ mod view;
 
 pub use error::ConfigError;
 pub use view::MAX_BEFORE_MS;
+
+/// Largest file that is read, bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// The name by which a grouping asks for regions.
 pub const REGION: &str = "region";
@@ -318,12 +323,25 @@ pub struct LogConfig {
 impl Config {
     /// The defaults under the file under the environment. Reads the file, and the files of secrets that are named; nothing else.
     pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+        let read = |path: &Path| {
+            let text = limited::read_text(path, MAX_FILE);
+            text.map_err(|error| ConfigError::Unreadable(format!("{}: {error}", path.display())))
+        };
+        let text = path.map(read).transpose()?;
+        Config::of_text(path.zip(text.as_deref()), env)
+    }
+
+    /// The same with the text of the file; messages name its path, and other paths are relative to it.
+    pub fn of_text(
+        file: Option<(&Path, &str)>,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, ConfigError> {
         let mut tree = tree::parse(DEFAULTS, &|_| error::Origin::Default)?;
-        if let Some(path) = path {
-            tree.merge(tree::read(path)?);
+        if let Some((path, text)) = file {
+            tree.merge(tree::of_file(path, text)?);
         }
         env::overlay(&mut tree, env)?;
-        let base = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        let base = file.and_then(|(path, _)| path.parent()).unwrap_or(Path::new(""));
         let config = Config::resolve(section::Section::new("", tree, base))?;
         check::check(&config)?;
         Ok(config)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::error::{ConfigError, Origin};
 use super::tree::{self, Node, Setting, Table, Value};
 use super::value::{Form, TEXT, nearest};
+use crate::limited;
 
 /// A secret's file is read up to here, bytes (a certificate chain fits).
 const MAX_SECRET: u64 = 64 << 10;
@@ -173,16 +174,9 @@ impl<'a> Section<'a> {
             return Err(self.unexpected(&file.origin, key, &file.value, "a file's path"));
         };
         let path = resolve(self.base, &file.origin, name);
-        let unreadable = |why: &dyn std::fmt::Display| {
-            ConfigError::Unreadable(format!("{}: {}: {}: {why}", file.origin, self.key(key), path.display()))
-        };
-        let mut text = String::new();
-        let opened = std::fs::File::open(&path).map_err(|error| unreadable(&error))?;
-        let mut limited = std::io::Read::take(opened, MAX_SECRET + 1);
-        std::io::Read::read_to_string(&mut limited, &mut text).map_err(|error| unreadable(&error))?;
-        if text.len() as u64 > MAX_SECRET {
-            return Err(unreadable(&"larger than 64 KiB"));
-        }
+        let mut text = limited::read_text(&path, MAX_SECRET).map_err(|error| {
+            ConfigError::Unreadable(format!("{}: {}: {}: {error}", file.origin, self.key(key), path.display()))
+        })?;
         let end = text.strip_suffix('\n').map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
         text.truncate(end);
         Ok(text)

@@ -404,10 +404,29 @@ fn secrets_come_from_files_and_are_never_shown() {
     );
 }
 
+/// Far more than any stack holds, were it followed down.
+#[test]
+fn what_is_nested_without_end_is_refused() {
+    const DEPTH: usize = 200_000;
+    let dotted = "a.".repeat(DEPTH);
+    for text in [
+        format!("a = {}", "[".repeat(DEPTH)),
+        format!("a = {}", "{a=".repeat(DEPTH)),
+        format!("{dotted}b = 1"),
+        format!("[{dotted}b]"),
+        format!("[[{dotted}b]]"),
+        format!("a = {{ {dotted}b = 1 }}"),
+    ] {
+        refused(&text, &[]);
+        // Taken for a topic's name, or not.
+        let _ = load_with(LEAST, &[("ETIAGE_STREAMS__T__TOPICS", text.strip_prefix("a = ").unwrap_or(&text))]);
+    }
+}
+
 #[test]
 fn large_and_absent_files_are_refused() {
     let message = refused(&format!("#{}", "x".repeat(1 << 20)), &[]);
-    assert_eq!(message, "etiage.toml: larger than 1 MiB; this is hardly a configuration");
+    assert_eq!(message, "etiage.toml: larger than the 1 MiB that are read");
     let absent = Config::load(Some(Path::new("/nowhere/etiage.toml")), std::iter::empty());
     assert!(matches!(absent, Err(ConfigError::Unreadable(message)) if message.starts_with("/nowhere/etiage.toml: ")));
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +11,6 @@ use toml::de::{DeTable, DeValue};
 use super::error::{ConfigError, Origin};
 
 /// A configuration file is read up to here, bytes.
-const MAX_FILE: u64 = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
@@ -85,17 +83,10 @@ impl fmt::Display for Value {
     }
 }
 
-/// Reads a file's settings.
-pub(super) fn read(path: &Path) -> Result<Table, ConfigError> {
-    let unreadable = |why: &dyn fmt::Display| ConfigError::Unreadable(format!("{}: {why}", path.display()));
-    let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
-    let mut text = String::new();
-    file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
-    if text.len() as u64 > MAX_FILE {
-        return Err(unreadable(&"larger than 1 MiB; this is hardly a configuration"));
-    }
+/// The settings of a file's text.
+pub(super) fn of_file(path: &Path, text: &str) -> Result<Table, ConfigError> {
     let path: Arc<Path> = path.into();
-    parse(&text, &|line| Origin::File { path: path.clone(), line })
+    parse(text, &|line| Origin::File { path: path.clone(), line })
 }
 
 /// The settings of a TOML document; `origin` says where a line of it is.

@@ -25,6 +25,8 @@ mod walk;
 
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+pub mod twin;
 
 pub use compile::DecoderError;
 pub use reject::Reject;

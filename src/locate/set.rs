@@ -54,6 +54,10 @@ pub enum Fault {
     ShortRing { x: f64, y: f64, points: usize },
     #[error("the ring from [{x}, {y}] is not closed: its last position must equal its first")]
     OpenRing { x: f64, y: f64 },
+    #[error(
+        "its edge from [{}, {}] to [{}, {}] goes round more than half of the world: cut what crosses the antimeridian in two there, as a MultiPolygon (RFC 7946, 3.1.9); give an edge that is meant to be so long a position in its middle", .0[0], .0[1], .1[0], .1[1]
+    )]
+    LongEdge([f64; 2], [f64; 2]),
     #[error("its edges from [{}, {}] and from [{}, {}] cross: make the polygon valid", .0[0], .0[1], .1[0], .1[1])]
     CrossingEdges([f64; 2], [f64; 2]),
     #[error("its edges are too long and too many to be checked for crossings: simplify or split it")]
@@ -181,8 +185,17 @@ fn closed_ring(ring: &[Position]) -> Result<Vec<Point>, Fault> {
         [] => Err(Fault::NoRing),
         [first, .., last] if first != last => Err(Fault::OpenRing { x: first.x, y: first.y }),
         [first, ..] if points.len() < 4 => Err(Fault::ShortRing { x: first.x, y: first.y, points: points.len() }),
-        _ => Ok(points),
+        _ => match points.windows(2).find(|ends| is_wrapped(ends[0], ends[1])) {
+            Some(ends) => Err(Fault::LongEdge([ends[0].x, ends[0].y], [ends[1].x, ends[1].y])),
+            None => Ok(points),
+        },
     }
+}
+
+/// An edge that was most likely meant to go the other way round the world: taken as it is written, it would make a
+/// region of everything but itself. From one rim of the map to the other it is as long as it looks.
+fn is_wrapped(p: Point, q: Point) -> bool {
+    (p.x - q.x).abs() > 180.0 && (p.x.abs() < 180.0 || q.x.abs() < 180.0)
 }
 
 /// Heights, if any, are ignored.

@@ -26,7 +26,7 @@ pub mod meaning;
 use meaning::Meaning;
 
 /// Largest region set or station registry that is read, bytes.
-const MAX_FILE: u64 = 256 << 20;
+pub const MAX_FILE: u64 = 256 << 20;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
@@ -275,12 +275,8 @@ fn regions(view: &ViewConfig) -> Result<Regions, SetupError> {
 }
 
 fn read(what: &'static str, path: &Path) -> Result<String, SetupError> {
-    let failed = |why: String| SetupError::File { what, path: path.display().to_string(), why };
-    let length = std::fs::metadata(path).map_err(|error| failed(error.to_string()))?.len();
-    if length > MAX_FILE {
-        return Err(failed(format!("{length} bytes are more than the {MAX_FILE} that are read")));
-    }
-    std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))
+    let text = crate::limited::read_text(path, MAX_FILE);
+    text.map_err(|error| SetupError::File { what, path: path.display().to_string(), why: error.to_string() })
 }
 
 /// The loop's settings.

@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
 use super::{Destination, SimulateError};
+use crate::limited;
 
 /// A full queue is waited for so long at a time.
 const FULL: Duration = Duration::from_millis(5);
@@ -176,9 +177,12 @@ fn client(to: &Destination) -> Result<ClientConfig, SimulateError> {
     Ok(config)
 }
 
+/// No list of properties is as long, bytes.
+const MAX_PROPERTIES: u64 = 1 << 20;
+
 /// Lines `property=value`; empty ones and those that open with `#` are comments.
 fn properties(path: &Path) -> Result<Vec<(String, String)>, SimulateError> {
-    let text = std::fs::read_to_string(path).map_err(SimulateError::file(path))?;
+    let text = limited::read_text(path, MAX_PROPERTIES).map_err(SimulateError::file(path))?;
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines

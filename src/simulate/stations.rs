@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::{Place, SimulateError};
+use crate::limited;
 
 /// A station that reports by its id alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,11 +39,13 @@ pub(super) fn simulated(seed: u64, stations: u32, abroad_share: f64) -> Vec<Stat
     (0..stations).map(station).collect()
 }
 
+/// No list is as long, bytes.
+const MAX_LIST: u64 = 256 << 20;
 const HEADER: [&str; 4] = ["ID", "Nom", "Latitude", "Longitude"];
 
 /// Reads a list: the columns ID, Nom, Latitude and Longitude, in any order, separated by `;` or `,`.
 pub(super) fn read(path: &Path) -> Result<Vec<Station>, SimulateError> {
-    let text = std::fs::read(path).map_err(SimulateError::file(path))?;
+    let text = limited::read_bytes(path, MAX_LIST).map_err(SimulateError::file(path))?;
     let wrong = |what: String| {
         SimulateError::Arguments(format!("--stations {}: {what}; wanted is {}", path.display(), HEADER.join(";")))
     };

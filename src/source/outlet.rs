@@ -6,10 +6,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::mem::size_of;
 use std::sync::Arc;
 
+use metrics::gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::SourceEvent;
 use crate::reading::{Offset, RawBatch, RawRecord, TopicPartition};
+use crate::telemetry::names;
 
 /// Events in the channel, at most; what batches weigh is the budget's matter.
 const CHANNEL: usize = 1024;
@@ -31,6 +33,10 @@ impl Budget {
     /// Bytes that are free now.
     pub fn free(&self) -> usize {
         self.permits.available_permits()
+    }
+
+    fn held(&self) -> usize {
+        self.bytes as usize - self.free()
     }
 
     /// A batch larger than the whole budget takes the whole.
@@ -99,6 +105,12 @@ impl Outlet {
 
     /// Hands over what there is room for.
     pub fn pump(&mut self) -> Flow {
+        let flow = self.hand_over();
+        gauge!(names::QUEUE_BYTES).set(self.budget.held() as f64);
+        flow
+    }
+
+    fn hand_over(&mut self) -> Flow {
         if self.sender.is_closed() {
             // Whoever waits for an answer learns that there will be none.
             self.control.clear();

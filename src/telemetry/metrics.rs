@@ -47,6 +47,9 @@ pub(super) fn describe() {
     describe_counter!(names::REBALANCES, "Partitions assigned, revoked and lost");
     describe_gauge!(names::PARTS, "Aggregates in memory");
     describe_gauge!(names::PARTS_BYTES, "Bytes of the aggregates in memory");
+    describe_gauge!(names::QUEUE_BYTES, "Bytes of records read and not yet folded");
+    describe_gauge!(names::REPLAY_BEHIND, "Records that a replay is behind the end of the topics");
+    describe_gauge!(names::REPLAY_ETA, "Seconds until a replay has caught up, at its present rate");
     describe_counter!(names::COMMITS, "Commits of positions, by outcome");
     describe_histogram!(names::FLUSH, "Seconds from the start of a flush to the acknowledgement of its last row");
 }

@@ -21,6 +21,8 @@ pub const REBALANCES: &str = "etiage_rebalances_total";
 /// Aggregates in memory, and their bytes.
 pub const PARTS: &str = "etiage_parts_in_memory";
 pub const PARTS_BYTES: &str = "etiage_parts_bytes";
+/// Bytes of records that were read and are not folded yet: `engine.queue` bounds them.
+pub const QUEUE_BYTES: &str = "etiage_queue_bytes";
 /// Commits of positions. Label `outcome`: `ok`, `fenced`, `failed`.
 pub const COMMITS: &str = "etiage_commits_total";
 /// From the start of a flush to the acknowledgement of its last row.

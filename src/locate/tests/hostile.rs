@@ -71,6 +71,16 @@ fn rings_are_refused_with_the_reason() {
             "give WGS84 degrees",
         ),
         (json!([[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]), "cross: make the polygon valid"),
+        (
+            json!([[179, -17], [-179, -17], [-179, -18], [179, -18], [179, -17]]),
+            "features[0] (code \"a\"): its edge from [179, -17] to [-179, -17] goes round more than half of the world: cut",
+        ),
+        (
+            json!([[-170, 0], [180, 0], [180, 5], [-170, 5], [-170, 0]]),
+            "give an edge that is meant to be so long a position",
+        ),
+        (json!([[-170, 0], [0, 0], [180, 0], [180, 5], [0, 5], [-170, 5], [-170, 0]]), "it was taken"),
+        (json!([[-180, -90], [180, -90], [180, -60], [-180, -60], [-180, -90]]), "it was taken"),
         (json!([[0, 0, 5], [1, 0, 5], [1, 1, 5], [0, 0, 5]]), "it was taken"),
         (json!([[0, 0], [0, 0], [0, 0], [0, 0]]), "it was taken"),
         (json!([[0, 0], [4, 0], [2, 0], [2, 2], [0, 0]]), "it was taken"),

@@ -12,6 +12,7 @@ use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod};
 use scylla::client::session::OpenSsl010Config;
 
 use crate::config::TlsConfig;
+use crate::limited;
 use crate::store::StoreError;
 
 /// The connections' settings, or which of them is wrong.
@@ -57,9 +58,12 @@ pub fn objection(tls: &TlsConfig, node: &str) -> Option<String> {
     }
 }
 
+/// No key is as long, bytes.
+const MAX_KEY: u64 = 1 << 20;
+
 /// A key under a passphrase that is not given is an error, not a question on the terminal.
 fn key(path: &Path, password: Option<&str>) -> Result<PKey<Private>, Trouble> {
-    let pem = std::fs::read(path)?;
+    let pem = limited::read_bytes(path, MAX_KEY)?;
     Ok(PKey::private_key_from_pem_passphrase(&pem, password.unwrap_or_default().as_bytes())?)
 }
 

@@ -1,0 +1,65 @@
+//! What the targets share: streams that ask for everything, in every format, with their decoders.
+
+use std::path::Path;
+
+use etiage::config::{Config, StationsConfig, StreamConfig};
+use etiage::decode::{Decoder, Stations, twin};
+
+/// When the records of a batch were written: their readings may lie in its future.
+const NOON_MS: i64 = 1_550_584_930_000;
+
+/// Kelvin, thresholds of both kinds, a normal range, nested paths, filters, a flag.
+const STREAM: &str = r#"
+[streams.s]
+topics = ["t"]
+time = "timestamp"
+zone = "Europe/Paris"
+active = "active"
+missing = ["mq", "-9999"]
+filters = [{ field = "country", not = "Spain" }, { field = "c", in = ["true", "1.0", "é"] }]
+[streams.s.metrics]
+kelvin = { field = "temperature", scale = "1.5", offset = "-273.15", threshold = 10, normal = { mu = "12.5", sigma = "0.25", k = "3" } }
+level = { field = "b", threshold = { field = "limit", unset = "999999" } }
+[streams.s.labels]
+site = "site"
+[views.v]
+group_by = ["site"]
+"#;
+
+/// A stream, its decoder and its stations.
+pub struct Reader {
+    stream: StreamConfig,
+    decoder: Decoder,
+    stations: Stations,
+}
+
+impl Reader {
+    /// `settings`: lines of the stream's table.
+    pub fn new(settings: &str) -> Reader {
+        let text = STREAM.replacen("[streams.s]", &format!("[streams.s]\n{settings}"), 1);
+        let config = Config::of_text(Some((Path::new("fuzz.toml"), &text)), std::iter::empty());
+        let stream = config.unwrap_or_else(|error| panic!("{error}\n{text}")).streams.remove("s").expect("the stream");
+        let stations = stations("id;lat;lon\n07005;50.136;1.834\n07015;50.57;3.0975\n").expect("stations");
+        let decoder = Decoder::new(&stream, stations.clone()).expect("a decoder");
+        Reader { stream, decoder, stations }
+    }
+
+    /// The decoder takes any bytes, alone and after others, and gives every reading one verdict.
+    pub fn decode(&self, payload: &[u8]) {
+        let split = twin::verdicts(&self.decoder.decode(twin::batch(&[b"{", payload, payload], None)));
+        assert_eq!(split[1], split[2]);
+    }
+
+    /// And the verdict is that of its twin.
+    pub fn agree(&self, payload: &[u8]) {
+        for timestamp_ms in [None, Some(NOON_MS)] {
+            twin::assert_agreement(&self.decoder, &self.stream, &self.stations, payload, timestamp_ms);
+        }
+    }
+}
+
+/// A registry, with the columns id, lat and lon.
+pub fn stations(text: &str) -> Result<Stations, etiage::decode::StationsError> {
+    let [id, lat, lon] = ["id", "lat", "lon"].map(str::to_owned);
+    Stations::from_csv(text, &StationsConfig { file: "stations.csv".into(), separator: b';', id, lat, lon })
+}

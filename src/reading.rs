@@ -106,6 +106,31 @@ impl RawBatch {
         }
     }
 
+    /// The same records in batches of at most so many, in order. The leader epoch is known of the last one alone.
+    pub fn split(self, most: usize) -> Vec<RawBatch> {
+        if self.records.len() <= most.max(1) {
+            return vec![self];
+        }
+        let mut pieces = Vec::new();
+        for records in self.records.chunks(most.max(1)) {
+            let mut piece = RawBatch { leader_epoch: -1, ..RawBatch::default() };
+            for record in records {
+                let slice = |range: &Option<Range<u32>>| {
+                    range.as_ref().map(|range| &self.bytes[range.start as usize..range.end as usize])
+                };
+                piece.push(record.offset, record.timestamp_ms, slice(&record.key), slice(&record.payload));
+                if let Some(header) = slice(&record.header) {
+                    piece.push_header(header);
+                }
+            }
+            pieces.push(piece);
+        }
+        if let Some(last) = pieces.last_mut() {
+            last.leader_epoch = self.leader_epoch;
+        }
+        pieces
+    }
+
     fn add(&mut self, slice: &[u8]) -> Range<u32> {
         let start = self.bytes.len() as u32;
         self.bytes.extend_from_slice(slice);
@@ -263,4 +288,37 @@ pub struct Batch {
     pub records: Vec<Record>,
     pub columns: Columns,
     pub rejections: Vec<Rejection>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_split_into_the_same_records() {
+        let mut whole = RawBatch { leader_epoch: 7, ..RawBatch::default() };
+        for offset in 0..7 {
+            let text = format!("payload {offset}");
+            let payload = (offset != 3).then_some(text.as_bytes());
+            whole.push(Offset(offset * 2), (offset != 4).then_some(offset), (offset > 1).then_some(b"key"), payload);
+            if offset % 2 == 0 {
+                whole.push_header(text.as_bytes());
+            }
+        }
+        let told = |batch: &RawBatch| -> Vec<_> {
+            let slice = |range: &Option<Range<u32>>| {
+                range.as_ref().map(|range| batch.bytes[range.start as usize..range.end as usize].to_vec())
+            };
+            let record = |record: &RawRecord| {
+                let texts = [&record.key, &record.header, &record.payload].map(slice);
+                (record.offset, record.timestamp_ms, texts)
+            };
+            batch.records.iter().map(record).collect()
+        };
+        assert_eq!(whole.clone().split(7), [whole.clone()]);
+        let pieces = whole.clone().split(3);
+        assert_eq!(pieces.iter().map(|piece| piece.records.len()).collect::<Vec<_>>(), [3, 3, 1]);
+        assert_eq!(pieces.iter().map(|piece| piece.leader_epoch).collect::<Vec<_>>(), [-1, -1, 7]);
+        assert_eq!(pieces.iter().flat_map(told).collect::<Vec<_>>(), told(&whole));
+    }
 }

@@ -16,9 +16,7 @@ impl Partition {
         for (fold, judged) in self.views.iter_mut().zip(judged.views) {
             fold.fold(keyed, judged, now);
         }
-        if keyed.batch.raw.leader_epoch >= 0 {
-            self.leader_epoch = keyed.batch.raw.leader_epoch;
-        }
+        self.leader_epoch = keyed.batch.raw.leader_epoch;
         self.judged = false;
         // A commit may stop here, should what comes after it take long to be proven.
         self.remember();

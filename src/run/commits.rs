@@ -138,8 +138,8 @@ impl Owned {
         }
         self.core.commit_acked(item.commit.position);
         self.committed_at = now;
-        if now >= self.kept_at + pace.keep_every_ms {
-            self.kept_at = now;
+        if self.kept_at.is_none_or(|kept_at| now >= kept_at + pace.keep_every_ms) {
+            self.kept_at = Some(now);
             self.core.keep(&item.commit);
         }
     }

@@ -31,14 +31,14 @@ pub struct Job {
     pub ownership: u64,
     pub stream: Arc<StreamRun>,
     pub raw: RawBatch,
-    pub permit: OwnedSemaphorePermit,
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 pub struct Decoded {
     pub partition: TopicPartition,
     pub ownership: u64,
     pub keyed: Keyed,
-    pub permit: OwnedSemaphorePermit,
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Threads that decode; they end when the pool is dropped.

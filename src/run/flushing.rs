@@ -6,6 +6,7 @@ use crate::durability::WriteTimes;
 use crate::reading::TopicPartition;
 
 use super::cycle::{Share, Work};
+use super::owned::Owned;
 use super::until_end::passes;
 use super::{Engine, Flushed, RunError, progress};
 
@@ -43,15 +44,28 @@ impl Engine {
             let Some(owned) = self.owned.get_mut(partition) else { continue };
             work.add(partition, owned.ownership, owned.core.begin_second_writes(now, lag, &mut seconds));
         }
-        let mut limit = firsts + seconds;
+        let all = firsts + seconds;
+        // Half is for the one whose commits are furthest behind: in turn alone, none might get far enough for a commit
+        // before the next rebalance.
+        let mut half = all / 2;
+        let furthest = partitions.iter().max_by_key(|partition| self.owned.get(*partition).map(Owned::uncommitted));
+        if let Some(furthest) = furthest {
+            self.add_first_writes(furthest, force, &mut half, &mut work);
+        }
+        let mut limit = all - all / 2 + half;
         for partition in partitions {
-            let Some(owned) = self.owned.get_mut(partition) else { continue };
-            let flush = owned.core.begin_flush(now, lag, force, &mut limit);
-            work.add(partition, owned.ownership, flush.writes);
-            work.positions.extend(flush.positions);
+            self.add_first_writes(partition, force, &mut limit, &mut work);
         }
         self.flush_size.begun(limit);
         work
+    }
+
+    fn add_first_writes(&mut self, partition: &TopicPartition, force: bool, limit: &mut usize, work: &mut Work) {
+        let (now, lag) = (self.world.clock.now(), self.world.settings.commit_lag_ms);
+        let Some(owned) = self.owned.get_mut(partition) else { return };
+        let flush = owned.core.begin_flush(now, lag, force, limit);
+        work.add(partition, owned.ownership, flush.writes);
+        work.positions.extend(flush.positions);
     }
 
     pub(super) fn on_flushed(&mut self, (shares, outcome): Flushed) -> Result<(), RunError> {

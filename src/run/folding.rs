@@ -24,10 +24,17 @@ impl Engine {
     ) -> Result<(), RunError> {
         let Some(owned) = self.owned.get_mut(&partition) else { return Ok(()) };
         let Some(last) = raw.records.last() else { return Ok(()) };
-        owned.dispatched += 1;
         owned.arrived_at = self.world.clock.now();
         owned.log_end = owned.log_end.max(last.offset.after());
-        owned.raw.push_back((raw, permit));
+        let step = if self.flush_size.is_tight() { self.world.settings.pace.step_records } else { usize::MAX };
+        let mut permit = Some(permit);
+        let mut pieces = raw.split(step).into_iter().peekable();
+        while let Some(piece) = pieces.next() {
+            owned.dispatched += 1;
+            // The whole permit goes with the last one: the bytes have all left the queue then.
+            let permit = if pieces.peek().is_some() { None } else { permit.take() };
+            owned.raw.push_back((piece, permit));
+        }
         self.dispatch(&partition)
     }
 

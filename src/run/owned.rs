@@ -11,10 +11,11 @@ use crate::reading::{Offset, RawBatch};
 
 use super::stream::StreamRun;
 
-/// A decoded batch that waits to be folded; its bytes count in the queue until then.
+/// A decoded batch that waits to be folded; its bytes count in the queue until then. (Of one that was cut into steps, all
+/// bytes count until the last.)
 pub struct Waiting {
     pub keyed: Keyed,
-    pub permit: OwnedSemaphorePermit,
+    pub permit: Option<OwnedSemaphorePermit>,
 }
 
 pub struct Owned {
@@ -37,11 +38,12 @@ pub struct Owned {
     /// Monotonic ms of the last arrival.
     pub arrived_at: u64,
     pub committed_at: u64,
-    pub kept_at: u64,
+    /// `None`: no position of this ownership yet.
+    pub kept_at: Option<u64>,
     /// After a commit that failed: not before this, monotonic ms.
     pub commit_not_before: u64,
     /// Raw batches that wait for the decoders, and how many are decoded or being so.
-    pub raw: VecDeque<(RawBatch, OwnedSemaphorePermit)>,
+    pub raw: VecDeque<(RawBatch, Option<OwnedSemaphorePermit>)>,
     pub decoding: usize,
     /// Kafka timestamp of the newest folded record, ms: what the latency is measured from.
     pub newest_record_ms: Option<i64>,
@@ -62,7 +64,7 @@ impl Owned {
             end: None,
             arrived_at: now,
             committed_at: now,
-            kept_at: now,
+            kept_at: None,
             commit_not_before: 0,
             raw: VecDeque::new(),
             decoding: 0,
@@ -85,6 +87,11 @@ impl Owned {
     /// The fetch reported the end and nothing has come since.
     pub fn at_end(&self) -> bool {
         self.end.is_some_and(|(position, _)| self.folded == self.dispatched && self.core.position() >= position)
+    }
+
+    /// Records of the log that are not committed.
+    pub fn uncommitted(&self) -> i64 {
+        self.log_end.0 - self.core.committed().0
     }
 
     /// Idle: at its end, and nothing came for a while. Behind is never idle.

@@ -24,6 +24,8 @@ pub struct Pace {
     pub beat_every: Duration,
     /// A durable part that nothing has touched for this long leaves memory, ms.
     pub cold_ms: u64,
+    /// Records folded at a time where the store is slow: a commit may stop after each of these steps.
+    pub step_records: usize,
     /// How long a position or a part beyond the log's end is asked again, ms: a new leader may lag.
     pub log_end_patience_ms: u64,
 }
@@ -40,6 +42,7 @@ impl Default for Pace {
             watch_every: Duration::from_secs(1),
             beat_every: beating::EVERY,
             cold_ms: 300_000,
+            step_records: 256,
             log_end_patience_ms: 30_000,
         }
     }

@@ -22,7 +22,7 @@ pub struct ReadBack {
     pub ownership: u64,
     pub keyed: Keyed,
     pub judged: Judged,
-    pub permit: OwnedSemaphorePermit,
+    pub permit: Option<OwnedSemaphorePermit>,
     pub parts: Vec<Option<Stored>>,
 }
 

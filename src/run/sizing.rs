@@ -11,6 +11,8 @@ const LEAST: usize = 32;
 /// Until it is known what the store takes: it doubles with each flush that was quick, and a first flush that takes longer
 /// than two lags is in vain.
 const FIRST: usize = 128;
+/// Below this, batches are folded in steps.
+const TIGHT: usize = 1_000;
 /// Without a lag, a flush should not take longer than this.
 const LONG_MS: u64 = 5_000;
 
@@ -19,11 +21,13 @@ pub struct Sizing {
     limit: usize,
     /// Of the flush that is under way.
     spent: usize,
+    /// The last flush left something for the next one. Until there has been one, it is taken for cut short.
+    cut: bool,
 }
 
 impl Default for Sizing {
     fn default() -> Sizing {
-        Sizing { limit: FIRST, spent: 0 }
+        Sizing { limit: FIRST, spent: 0, cut: true }
     }
 }
 
@@ -35,9 +39,15 @@ impl Sizing {
         (self.limit - firsts, firsts)
     }
 
+    /// The store takes so little at a time that much may have to be written before anything can be committed.
+    pub fn is_tight(&self) -> bool {
+        self.limit < TIGHT && self.cut
+    }
+
     /// A flush begins that has this much left.
     pub fn begun(&mut self, left: usize) {
         self.spent = self.limit - left;
+        self.cut = left == 0;
     }
 
     /// It took so long, ms.
@@ -88,7 +98,19 @@ mod tests {
     #[test]
     fn small_flushes_do_not_raise_the_limit() {
         let mut sizing = Sizing::default();
-        assert_eq!(flushes(&mut sizing, 5, 10_000, 100).1, FIRST);
+        assert_eq!(flushes(&mut sizing, 5, 10_000, FIRST / 2).1, FIRST);
+    }
+
+    #[test]
+    fn a_store_is_tight_while_it_takes_little_and_more_waits() {
+        let tight = |rate, waiting| {
+            let mut sizing = Sizing::default();
+            flushes(&mut sizing, 5, rate, waiting);
+            sizing.is_tight()
+        };
+        assert!(Sizing::default().is_tight(), "nothing is known yet");
+        assert!(tight(100, 1_000_000));
+        assert!(!tight(100, 10) && !tight(20_000, 1_000_000) && !tight(20_000, 10));
     }
 
     #[test]

@@ -99,6 +99,7 @@ fn settings(plan: &Plan, base: Settings, until_end: bool) -> Settings {
             watch_every: Duration::from_millis(1_500),
             beat_every: Duration::from_millis(500),
             cold_ms: plan.cold_ms,
+            step_records: if plan.seed.is_multiple_of(2) { 3 } else { usize::MAX },
             log_end_patience_ms: 1_000,
         },
         until_end,

@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test simulate mutations chaos soak fuzz up down demo clean-services bench bench-kafka bench-wide build docs fmt fmt-check lint
+.PHONY: help run test simulate mutations chaos soak fuzz up down demo clean-services bench bench-kafka bench-replay bench-wide build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ bench: ## the benchmarks
 bench-kafka: build ## the whole engine from a real topic to rows in both stores: rate, CPU, memory
 	@services/need.sh servers
 	@services/bench-kafka.sh $(RELEASE)
+
+bench-replay: build ## how fast a replay folds, beside a plain run over the same topic, in both stores
+	@services/need.sh servers
+	@services/bench-replay.sh $(RELEASE)
 
 bench-wide: build ## 200 tenants x 18 regions x 10 metrics, and 1,000,000 stations, in the embedded store: rate, CPU, memory
 	@services/bench-wide.sh $(RELEASE)

@@ -42,12 +42,14 @@ pub enum Refusal {
     ForeignCommit { partition: String, offset: Offset, why: String },
     #[error(
         "{partition} is another topic than the one that was committed (topic id {found}, committed {committed}): it was \
-         deleted and created again. Compute the history again with `etiage replay --from earliest`"
+         deleted and created again. Compute what the new one holds with `etiage replay --from earliest --forget-history`; \
+         rows that came from the old one alone are removed then"
     )]
     Recreated { partition: String, found: String, committed: String },
     #[error(
         "{partition} must be read from offset {start}, but its log begins at {log_start}: retention has removed records \
-         that were not folded. Compute what is left with `etiage replay --from earliest`"
+         that were not folded. Compute what is left with `etiage replay --from earliest --forget-history`; rows of \
+         which nothing is left are removed then"
     )]
     LogBegins { partition: String, start: Offset, log_start: Offset },
     #[error(
@@ -165,7 +167,7 @@ fn start_of(feed: &Feed, source: SourceId, commits: &[&Commit]) -> FoldStart {
     let view = &feed.view;
     let metrics = view.metrics.len();
     let known = commits.iter().find_map(|commit| commit.view(&view.name, view.generation));
-    let fallback = feed.generation.starts.get(&source).copied().unwrap_or(Start { offset: Offset(0), max_ms: None });
+    let fallback = feed.generation.starts.get(&source).copied().unwrap_or(Start::at(Offset(0)));
     let tally = |width| {
         let found = known.and_then(|known| known.tallies.iter().find(|(of, _)| of == width));
         found.map_or_else(|| Tally::new(metrics), |(_, tally)| tally.clone())
@@ -205,6 +207,7 @@ mod tests {
             group_by: vec![Arc::from("region")],
             regions: BTreeMap::new(),
             before_ms: None,
+            horizon_ms: None,
             flush_ms: 1_000,
         };
         let generation = GenerationRecord {
@@ -240,7 +243,7 @@ mod tests {
 
     /// The whole decision, for a store that keeps these positions.
     fn decide(assignment: &Assignment, kept: &[i64], starts: &[(SourceId, i64)]) -> Result<(i64, i32), Refusal> {
-        let starts = starts.iter().map(|(source, offset)| (*source, Start { offset: Offset(*offset), max_ms: None }));
+        let starts = starts.iter().map(|(source, offset)| (*source, Start::at(Offset(*offset))));
         let kept: Vec<Offset> = kept.iter().copied().map(Offset).collect();
         let commit = committed(assignment, None)?;
         let plan = plan(assignment, commit.as_ref(), &kept, &[], &[feed(starts.collect())])?;

@@ -35,6 +35,8 @@ pub struct View {
     pub regions: BTreeMap<Arc<str>, Arc<str>>,
     /// How far back `mean_before` looks, of hourly windows; `None`: nowhere.
     pub before_ms: Option<i64>,
+    /// Windows that start at or before this are left as they are: the logs have lost some of their readings.
+    pub horizon_ms: Option<i64>,
     /// How often dirty parts are written, ms.
     pub flush_ms: u64,
 }
@@ -84,6 +86,11 @@ impl View {
     pub fn metric(&self, name: &str) -> Arc<str> {
         let known = self.metrics.binary_search_by(|metric| (**metric).cmp(name));
         known.map_or_else(|_| name.into(), |at| self.metrics[at].clone())
+    }
+
+    /// It starts at or before the horizon.
+    pub fn is_before_history(&self, start_ms: i64) -> bool {
+        self.horizon_ms.is_some_and(|horizon_ms| start_ms <= horizon_ms)
     }
 
     /// Late: the window's end and the allowed lateness lie at or before the partition's watermark.

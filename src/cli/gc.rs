@@ -34,15 +34,6 @@ pub async fn run(args: GcArgs) -> anyhow::Result<()> {
     let mut lines = Vec::new();
     for record in &records {
         let windows = collect(&*store, record, args.dry_run).await?;
-        if windows > 0 {
-            tracing::info!(
-                view = record.view,
-                generation = record.generation,
-                windows,
-                dry_run = args.dry_run,
-                "superseded"
-            );
-        }
         lines.push((record, windows));
     }
     let what = if args.dry_run { "has parts of" } else { "lost its parts of" };

@@ -13,7 +13,9 @@ Examples:
 One line each. live: its rows are what people read; replaying: being computed beside it; draining:
 it pauses, and is about to be replaced; promoting: it serves, its rows are being published;
 superseded: another one has taken its place, or its replay was given up. The epoch is what all
-timestamps of a generation's writes begin at. Two with the same meaning compute the same.")]
+timestamps of a generation's writes begin at. Two with the same meaning compute the same. Rows of
+windows that start up to the horizon are those of earlier generations: when this one began, the
+logs had lost some of their readings.")]
 pub struct GenerationsArgs {
     #[command(flatten)]
     config: ConfigArg,
@@ -24,14 +26,21 @@ pub async fn run(args: GenerationsArgs) -> anyhow::Result<()> {
     let mut known = super::open_store(&config.store).await?.generations().await?;
     known.sort_by(|a, b| (&a.view, a.generation).cmp(&(&b.view, b.generation)));
     to_stdout(|out| {
-        writeln!(out, "{:<20} {:>10}  {:<11} {:<27} {:<20} meaning", "view", "generation", "state", "epoch", "group")?;
+        writeln!(
+            out,
+            "{:<20} {:>10}  {:<11} {:<27} {:<20} {:<12} horizon",
+            "view", "generation", "state", "epoch", "group", "meaning"
+        )?;
         for one in &known {
             let epoch = chrono::DateTime::from_timestamp_micros(one.epoch_us);
             let epoch = epoch.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)).unwrap_or_default();
+            let horizon = one.horizon_ms().and_then(chrono::DateTime::from_timestamp_millis);
+            let horizon =
+                horizon.map_or("-".to_owned(), |time| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
             let (state, meaning) = (one.state.name(), one.fingerprint.get(..12).unwrap_or(&one.fingerprint));
             writeln!(
                 out,
-                "{:<20} {:>10}  {state:<11} {epoch:<27} {:<20} {meaning}",
+                "{:<20} {:>10}  {state:<11} {epoch:<27} {:<20} {meaning:<12} {horizon}",
                 one.view, one.generation, one.group
             )?;
         }

@@ -18,6 +18,13 @@ pub async fn by_key(store: &dyn Store, query: &RowQuery, rows: &[Row], unit_expo
         let slots: Vec<Slot> = rows.iter().map(|row| slot(query, row)).collect();
         for (row, parts) in rows.iter().zip(store.read_slots(&slots).await?) {
             let (sum, total) = sums.entry(&row.key).or_insert_with(|| (Aggregate::default(), nothing(row)));
+            if parts.is_empty() && row.count > 0 {
+                let (start, generation) = (super::rows::time(row.start_ms), row.generation);
+                anyhow::bail!(
+                    "the row of {} at {start} is of generation {generation}, whose parts `etiage gc` has removed: it cannot be added up any more; begin later",
+                    row.key
+                );
+            }
             for (source, blob) in parts {
                 let part = Stored::decode(&blob)
                     .map_err(|error| anyhow::anyhow!("the part of {source:?} in {} is corrupted: {error}", row.key))?;

@@ -42,9 +42,13 @@ pub struct ReplayArgs {
     /// Replay this view alone (may be given again); the others' rows and generations are left alone
     #[arg(long, value_name = "NAME")]
     view: Vec<String>,
-    /// Where the logs no longer hold all that the rows were computed from: remove the rows of what is gone
+    /// Where the logs no longer hold all that the rows were computed from: remove the rows of what is gone. (Without
+    /// this, rows that hold any of it stay as they are.)
     #[arg(long, conflicts_with = "abort")]
     forget_history: bool,
+    /// Where rollups that have begun hold readings that the logs have lost: leave them as they are until they end
+    #[arg(long, conflicts_with_all = ["abort", "forget_history"])]
+    freeze_rollups: bool,
     /// Stop when it has caught up, and show what taking over would change; the same command without this goes on with it
     #[arg(long, conflicts_with = "abort")]
     dry_run: bool,
@@ -91,8 +95,9 @@ async fn replay(
     health: &Arc<Health>,
 ) -> anyhow::Result<()> {
     let mut stop = signals::stop_on_signal()?;
+    let consent = plan::Consent { forget_history: args.forget_history, freeze_rollups: args.freeze_rollups };
     let (world, events, leader) = tokio::select! {
-        connected = connect::connect_replay(config, views, args.forget_history, health.clone()) => connected?,
+        connected = connect::connect_replay(config, views, consent, health.clone()) => connected?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
     health.not_ready("waiting for partitions");

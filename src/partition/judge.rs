@@ -19,6 +19,8 @@ pub enum VerdictKind {
     Outside,
     /// Without a field that the view groups by.
     Unkeyed,
+    /// It belongs to a window that is left as it is.
+    BeforeHistory,
 }
 
 /// A reading that a view does not take.
@@ -143,6 +145,11 @@ impl Fold {
             if self.view.is_late(window.end_ms, watermark_ms) {
                 out.tallies[number].late += 1;
                 judged.verdicts.push(Verdict { kind: VerdictKind::Late, view, grain: number, record, row });
+                continue;
+            }
+            if self.view.is_before_history(window.start_ms) {
+                out.tallies[number].before_history += 1;
+                judged.verdicts.push(Verdict { kind: VerdictKind::BeforeHistory, view, grain: number, record, row });
                 continue;
             }
             out.tallies[number].folded += 1;

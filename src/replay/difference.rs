@@ -56,6 +56,8 @@ pub struct Differences {
     pub places: BTreeMap<Place, Changes>,
     /// Those whose mean changes most, then those whose alarms do, the largest change first.
     pub largest: Vec<Difference>,
+    /// Rows that are left alone: the logs have lost some of their readings.
+    pub left: u64,
 }
 
 impl Changes {
@@ -137,6 +139,7 @@ impl Differences {
         for (place, changes) in other.places {
             self.places.entry(place).or_default().add(&changes);
         }
+        self.left += other.left;
         self.largest.extend(other.largest);
         self.largest.sort_by(Difference::order);
         self.largest.truncate(NAMED);

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::reading::{Offset, SourceId};
 use crate::setup::meaning::Meaning;
 use crate::store::{GenerationChange, GenerationRecord, GenerationState, Stamp, Start};
+use crate::view::View;
+use crate::window::{Width, Window};
 
 /// The least step from one epoch to the next, µs, beside twice the records: every stamp of a generation is its epoch
 /// and a revision, and these are fewer than the records.
@@ -28,10 +30,22 @@ pub enum Refusal {
     #[error("view {view} is being replayed together with {others}: name them all, or give those up with `--abort`")]
     Together { view: String, others: String },
     #[error(
-        "the log of {source_id} begins at offset {log_start}, and view {view} was computed from offset {start}: a replay \
-         of what is left removes the rows of the readings before. If that is what you want, say --forget-history"
+        "the replays of views {view} and {other} were begun apart and have groups of their own: go on with each by its \
+         own `etiage replay --view`, or give one up with `--abort --view`"
+    )]
+    Apart { view: String, other: String },
+    #[error(
+        "the log of {source_id} begins at offset {log_start}, view {view} was computed from offset {start}, and the store \
+         keeps no position from which it could be told which rows hold what is gone: a replay of what is left removes \
+         them. If that is what you want, say --forget-history"
     )]
     HistoryGone { view: String, source_id: String, start: Offset, log_start: Offset },
+    #[error(
+        "the logs begin later than view {view} does, and rollups that have begun hold readings that are gone: {windows}. \
+         They would stay as they are, and take nothing further, until they end: say --freeze-rollups if that is what you \
+         want, or --forget-history to have them count what is left"
+    )]
+    RollupsFreeze { view: String, windows: String },
     #[error(
         "view {view} was also computed from {source_id}, which is not there any more (the topic was deleted or created \
          again, or a topic or file was taken out): a replay removes the rows of its readings. If that is what you want, \
@@ -44,7 +58,8 @@ pub enum Refusal {
     )]
     EpochAhead { view: String, generation: u32, days: i64 },
     #[error(
-        "generation {generation} of view {view} has taken over already: it cannot be given up any more. Going back is          another replay, with the configuration of before"
+        "generation {generation} of view {view} has taken over already: it cannot be given up any more. Going back is \
+         another replay, with the configuration of before"
     )]
     TakenOver { view: String, generation: u32 },
 }
@@ -55,6 +70,18 @@ pub struct Log {
     pub source: SourceId,
     pub start: Offset,
     pub end: Offset,
+    /// Of the records that the serving generation folded and the log has lost: the maximum event time, where the store
+    /// knows it.
+    pub gone_ms: Option<i64>,
+}
+
+/// What may become of rows whose readings the logs hold no longer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Consent {
+    /// They may go.
+    pub forget_history: bool,
+    /// Rollups that hold some of these readings may stay as they are until they end.
+    pub freeze_rollups: bool,
 }
 
 /// What somebody wants to replay.
@@ -64,8 +91,7 @@ pub struct Wanted<'a> {
     /// All views of the same replay.
     pub together: &'a BTreeSet<String>,
     pub meaning: &'a Meaning,
-    /// The rows may go whose readings the logs hold no longer.
-    pub forget_history: bool,
+    pub consent: Consent,
 }
 
 /// The generation under which a view is replayed: the one that a replay with the same meaning has begun, or a
@@ -77,7 +103,7 @@ pub fn generation(
     group: &str,
     now_us: i64,
 ) -> Result<GenerationRecord, Refusal> {
-    let Wanted { view, together, meaning, forget_history } = wanted;
+    let Wanted { view, together, meaning, consent } = wanted;
     let of_view = || known.iter().filter(|record| record.view == view);
     let under_way = |state| matches!(state, GenerationState::Replaying | GenerationState::Promoting);
     if let Some(begun) = of_view().find(|record| under_way(record.state)) {
@@ -94,12 +120,18 @@ pub fn generation(
         if !others.is_empty() {
             return Err(Refusal::Together { view, others: others.join(", ") });
         }
+        let apart =
+            |one: &&GenerationRecord| under_way(one.state) && one.group != begun.group && together.contains(&one.view);
+        if let Some(other) = known.iter().find(apart) {
+            return Err(Refusal::Apart { view, other: other.view.clone() });
+        }
         return Ok(begun.clone());
     }
     let serving = of_view().find(|record| record.serves());
-    if let Some(serving) = serving.filter(|_| !forget_history) {
-        nothing_is_gone(serving, logs)?;
-    }
+    let starts = match serving.filter(|_| !consent.forget_history) {
+        Some(serving) => what_is_left(serving, logs)?,
+        None => logs.iter().map(|log| (log.source, Start::at(log.start))).collect(),
+    };
     // One number for all views of a replay, and never that of another group.
     let replaying = || known.iter().filter(|record| record.state == GenerationState::Replaying);
     let is_ours =
@@ -120,7 +152,7 @@ pub fn generation(
         fingerprint: meaning.fingerprint.clone(),
         meaning: meaning.text.clone(),
         group: format!("{group}.g{generation}"),
-        starts: logs.iter().map(|log| (log.source, Start { offset: log.start, max_ms: None })).collect(),
+        starts,
     })
 }
 
@@ -132,18 +164,36 @@ pub fn epoch_us<'a>(before: impl Iterator<Item = &'a GenerationRecord>, logs: &[
     above_us.map_or(now_us, |above_us| now_us.max(above_us))
 }
 
-fn nothing_is_gone(serving: &GenerationRecord, logs: &[Log]) -> Result<(), Refusal> {
+/// Where a generation starts that is computed beside what another one has made of records that are gone.
+fn what_is_left(serving: &GenerationRecord, logs: &[Log]) -> Result<BTreeMap<SourceId, Start>, Refusal> {
     let (view, shown) = (serving.view.clone(), |source: &SourceId| format!("{}/{}", source.topic, source.partition));
-    for log in logs {
-        let start = serving.starts.get(&log.source).map_or(Offset(0), |start| start.offset);
-        if log.start > start {
-            return Err(Refusal::HistoryGone { view, source_id: shown(&log.source), start, log_start: log.start });
-        }
+    if let Some(gone) = serving.starts.keys().find(|source| !logs.iter().any(|log| log.source == **source)) {
+        return Err(Refusal::SourceGone { view, source_id: shown(gone) });
     }
-    match serving.starts.keys().find(|source| !logs.iter().any(|log| log.source == **source)) {
-        Some(gone) => Err(Refusal::SourceGone { view, source_id: shown(gone) }),
-        None => Ok(()),
-    }
+    let start = |log: &Log| {
+        let before = start_in(serving, log.source);
+        let gone_ms = match log.gone_ms {
+            _ if log.start <= before.offset => before.gone_ms,
+            Some(gone_ms) => before.gone_ms.max(Some(gone_ms)),
+            None => {
+                let (view, source_id) = (view.clone(), shown(&log.source));
+                return Err(Refusal::HistoryGone { view, source_id, start: before.offset, log_start: log.start });
+            }
+        };
+        Ok((log.source, Start { gone_ms, ..Start::at(log.start) }))
+    };
+    logs.iter().map(start).collect()
+}
+
+/// Where a generation starts in a partition: one that it does not name was added later.
+pub fn start_in(record: &GenerationRecord, source: SourceId) -> Start {
+    record.starts.get(&source).copied().unwrap_or(Start::at(Offset(0)))
+}
+
+/// The rollups that hold readings that are gone, and would stay as they are until they end.
+pub fn frozen_rollups(view: &View) -> Vec<(Width, Window)> {
+    let Some(horizon_ms) = view.horizon_ms else { return Vec::new() };
+    view.widths.iter().skip(1).map(|width| (*width, view.window(*width, horizon_ms))).collect()
 }
 
 /// The steps that give up a view's replay; none where there is none.
@@ -248,7 +298,7 @@ mod tests {
     }
 
     fn log(partition: i32, start: i64, end: i64) -> Log {
-        Log { source: source(partition), start: Offset(start), end: Offset(end) }
+        Log { source: source(partition), start: Offset(start), end: Offset(end), gone_ms: None }
     }
 
     fn meaning(text: &str) -> Meaning {
@@ -263,7 +313,7 @@ mod tests {
         now_us: i64,
     ) -> Result<GenerationRecord, Refusal> {
         let together = BTreeSet::from(["v".to_owned(), "w".to_owned()]);
-        let wanted = Wanted { view, together: &together, meaning: &meaning(text), forget_history: false };
+        let wanted = Wanted { view, together: &together, meaning: &meaning(text), consent: Consent::default() };
         generation(wanted, known, logs, "etiage", now_us)
     }
 
@@ -276,7 +326,7 @@ mod tests {
             fingerprint: meaning("old").fingerprint,
             meaning: "old".to_owned(),
             group: "etiage".to_owned(),
-            starts: BTreeMap::from([(source(0), Start { offset: Offset(5), max_ms: None })]),
+            starts: BTreeMap::from([(source(0), Start::at(Offset(5)))]),
         }
     }
 
@@ -312,10 +362,14 @@ mod tests {
         // Another replay has a group of its own, and one of two that share one is not gone on with alone.
         let alone = |view: &str, known: &[GenerationRecord]| {
             let (together, meaning) = (BTreeSet::from([view.to_owned()]), meaning("new"));
-            let wanted = Wanted { view, together: &together, meaning: &meaning, forget_history: false };
+            let wanted = Wanted { view, together: &together, meaning: &meaning, consent: Consent::default() };
             generation(wanted, known, &[log(0, 5, 10)], "etiage", 400)
         };
         assert_eq!(alone("w", &known).unwrap().group, "etiage.g3");
+        let apart = [known.as_slice(), &[alone("w", &known).unwrap()]].concat();
+        assert!(alone("v", &apart).is_ok() && alone("w", &apart).is_ok());
+        let at_once = begin("v", "new", &apart, &[log(0, 5, 10)], 400);
+        assert!(matches!(at_once, Err(Refusal::Apart { .. })), "they read in two groups: {at_once:?}");
         let both = [known.as_slice(), &[second]].concat();
         assert!(matches!(alone("v", &both), Err(Refusal::Together { .. })));
         let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };
@@ -347,13 +401,23 @@ mod tests {
         // Unless that is what is wanted.
         for logs in [[log(0, 6, 10)], [log(3, 0, 10)]] {
             let together = BTreeSet::from(["v".to_owned()]);
-            let wanted = Wanted { view: "v", together: &together, meaning: &meaning("new"), forget_history: true };
+            let consent = Consent { forget_history: true, ..Consent::default() };
+            let wanted = Wanted { view: "v", together: &together, meaning: &meaning("new"), consent };
             let begun = generation(wanted, &[live("v", 1, 100)], &logs, "etiage", 400).map(|begun| begun.starts);
-            let start = Start { offset: logs[0].start, max_ms: None };
+            let start = Start::at(logs[0].start);
             assert_eq!(begun, Ok(BTreeMap::from([(logs[0].source, start)])));
         }
+        // Where it is known which rows hold what is gone, these are left alone, by the next generation too.
+        let log = |start: i64, gone_ms: Option<i64>| Log { gone_ms, ..log(0, start, 10) };
+        let second = begin("v", "new", &[live("v", 1, 100)], &[log(6, Some(70))], 400).unwrap();
+        assert_eq!((second.starts[&source(0)].offset, second.horizon_ms()), (Offset(6), Some(70)));
+        let second = [GenerationRecord { state: GenerationState::Live, ..second }];
+        for (log, horizon_ms) in [(log(6, None), 70), (log(8, Some(90)), 90), (log(8, Some(60)), 70)] {
+            assert_eq!(begin("v", "third", &second, &[log], 400).unwrap().horizon_ms(), Some(horizon_ms));
+        }
+        assert!(matches!(begin("v", "third", &second, &[log(8, None)], 400), Err(Refusal::HistoryGone { .. })));
         // A view that nobody has computed has nothing to lose.
-        assert!(begin("x", "new", &[live("v", 1, 100)], &[log(0, 6, 10)], 400).is_ok());
+        assert!(begin("x", "new", &[live("v", 1, 100)], &[log(6, None)], 400).is_ok());
     }
 
     #[test]
@@ -367,7 +431,7 @@ mod tests {
             (source(1), progress(100, 100, Some(5))),
             (source(2), None),
         ]);
-        let starts = BTreeMap::from([(source(0), Start { offset: Offset(100), max_ms: None })]);
+        let starts = BTreeMap::from([(source(0), Start::at(Offset(100)))]);
         let told = overall(&partitions, &starts);
         let wanted =
             Overall { percent: 50, records_per_second: 20, behind: 100, watermark_ms: Some(5), eta_s: Some(5) };
@@ -379,7 +443,7 @@ mod tests {
     #[test]
     fn promotion_waits_for_every_partition() {
         let known = |offset: i64| Some(Offset(offset));
-        let starts = BTreeMap::from([(source(1), Start { offset: Offset(7), max_ms: None })]);
+        let starts = BTreeMap::from([(source(1), Start::at(Offset(7)))]);
         let required = BTreeMap::from([(source(0), known(10)), (source(1), known(7))]);
         let at = |offset: i64| BTreeMap::from([(source(0), Offset(offset))]);
         assert!(may_promote(&required, &at(10), &starts));

@@ -10,7 +10,7 @@ use crate::durability::WriteTimes;
 use crate::merge::{self, Merged};
 use crate::partition::At;
 use crate::reading::TopicPartition;
-use crate::store::{BeforeWrite, PartWrite, PositionKind, RowId, RowWrite, Slot, StoreError, StoredPosition};
+use crate::store::{BeforeWrite, PartWrite, PositionKind, RowId, RowQuery, RowWrite, Slot, StoreError, StoredPosition};
 use crate::view::View;
 
 use super::{RunError, World};
@@ -125,7 +125,10 @@ impl World {
             rows.extend(here.rows(slot, view, updated_at_ms));
             written.extend(here.row_ids(slot));
             if let Some((earlier, later)) = merge::neighbours(slot, view) {
-                before.extend(merge::before(&merged[&earlier], here, slot, view));
+                match view.is_before_history(earlier.start_ms) {
+                    true => before.extend(self.frozen_before(&earlier, here, slot, view).await?),
+                    false => before.extend(merge::before(&merged[&earlier], here, slot, view)),
+                }
                 before.extend(merge::before(here, &merged[&later], &later, view));
             }
         }
@@ -149,6 +152,37 @@ impl World {
             };
         }
         Ok(merged)
+    }
+
+    /// The `mean_before` cells of `later`, where the earlier window is left as earlier generations made it: its rows never
+    /// change any more.
+    async fn frozen_before(
+        &self,
+        earlier: &Slot,
+        here: &Merged,
+        later: &Slot,
+        view: &View,
+    ) -> Result<Vec<BeforeWrite>, CycleError> {
+        let mut before = Vec::new();
+        for RowId { metric, .. } in here.row_ids(later) {
+            let query = RowQuery {
+                view: view.name.to_string(),
+                width: earlier.width,
+                metric: metric.to_string(),
+                tenant: earlier.tenant.to_string(),
+                key: Some(earlier.key.to_string()),
+                from_ms: Some(earlier.start_ms),
+                to_ms: Some(earlier.start_ms + 1),
+            };
+            let rows = self.timed("rows", self.store.rows(&query)).await?;
+            before.extend(rows.first().map(|row| BeforeWrite {
+                slot: later.clone(),
+                metric: metric.clone(),
+                mean_before: row.mean,
+                stamp: view.stamp(0),
+            }));
+        }
+        Ok(before)
     }
 
     /// A row that is written below the closing cursor is marked final by whoever wrote it: the

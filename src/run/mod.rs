@@ -355,6 +355,8 @@ impl Engine {
                     let width = view.widths[verdict.grain].to_string();
                     sender.late(batch, verdict.record, row, &view.name, &width)
                 }
+                // Whoever asks for a replay is told; nothing is lost that its row does not hold.
+                VerdictKind::BeforeHistory => continue,
             };
             owned.core.enqueue(verdict.record, outgoing);
         }

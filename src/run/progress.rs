@@ -163,6 +163,7 @@ pub fn folded(stream: &Arc<str>, keyed: &Keyed, verdicts: &[Verdict]) {
     outcome("late", late);
     outcome("outside", outside);
     outcome("unkeyed", of(VerdictKind::Unkeyed));
+    outcome("before_history", of(VerdictKind::BeforeHistory));
     outcome("filtered", filtered);
     outcome("rejected", batch.rejections.len());
     outcome("folded", (batch.columns.len() - filtered).saturating_sub(verdicts.len()));

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::commit::Commit;
 use crate::config::Config;
-use crate::replay::plan::{self, Log, Wanted};
+use crate::replay::plan::{self, Consent, Log, Wanted};
 use crate::source::{GroupPosition, Source, SourceError};
-use crate::store::{GenerationRecord, GenerationState, Start, Store, StoreError};
+use crate::store::{GenerationRecord, GenerationState, PositionKind, Start, Store, StoreError};
+use crate::window::{Width, Window};
 
 use super::meaning::{self, Meaning};
 use super::{Compiled, SetupError};
@@ -63,7 +65,7 @@ impl Registry<'_> {
                     tracing::warn!(
                         view,
                         "this view was added to a running stream: it waits for \
-                     `etiage replay --view {view} --from earliest` (or `--from now`); the others go on"
+                     `etiage replay --view {view} --from earliest`; the others go on"
                     );
                     return Ok(None);
                 }
@@ -105,7 +107,7 @@ impl Registry<'_> {
             meaning: meaning.text.clone(),
             group: self.source.group().to_owned(),
             // Where the view begins in each partition that there is: at what the log still holds.
-            starts: logs.iter().map(|log| (log.source, Start { offset: log.start, max_ms: None })).collect(),
+            starts: logs.iter().map(|log| (log.source, Start::at(log.start))).collect(),
         };
         if answered("generations", || self.store.create_generation(&record)).await? {
             let (generation, partitions) = (record.generation, record.starts.len());
@@ -139,22 +141,29 @@ impl Registry<'_> {
     pub async fn replayed(
         &self,
         views: &BTreeSet<String>,
-        forget_history: bool,
+        consent: Consent,
     ) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
         let mut replayed = BTreeMap::new();
         for view in views {
-            let logs = self.logs(view).await?;
+            let mut logs = self.logs(view).await?;
             let record = loop {
                 let known = answered("generations", || self.store.generations()).await?;
+                if let Some(serving) = known.iter().find(|record| record.view == *view && record.serves()) {
+                    self.look_for_what_is_gone(serving, &mut logs).await?;
+                }
                 let meaning = &self.compiled.meanings[view];
-                let wanted = Wanted { view, together: views, meaning, forget_history };
+                let wanted = Wanted { view, together: views, meaning, consent };
                 let record = plan::generation(wanted, &known, &logs, self.source.group(), self.clock.wall_us())?;
                 if known.contains(&record) {
                     tracing::info!(view, generation = record.generation, "a replay that was begun goes on");
                     break record;
                 }
+                self.rollups_may_freeze(&record, consent)?;
                 if answered("generations", || self.store.create_generation(&record)).await? {
                     tracing::info!(view, generation = record.generation, group = record.group, "a replay begins");
+                    if let Some(horizon) = record.horizon_ms().and_then(chrono::DateTime::from_timestamp_millis) {
+                        tracing::warn!(view, %horizon, "the logs have lost records: rows of windows that start up to then stay as they are");
+                    }
                     break record;
                 }
             };
@@ -163,11 +172,52 @@ impl Registry<'_> {
         Ok(replayed)
     }
 
+    /// What is known of records that the serving generation folded and the logs have lost: their event times are at most
+    /// the maximum of the first position past them that the store keeps, or else of the committed one.
+    async fn look_for_what_is_gone(&self, serving: &GenerationRecord, logs: &mut [Log]) -> Result<(), SetupError> {
+        let positions = self.positions(&serving.view).await?;
+        let groups = BTreeSet::from([serving.group.as_str(), self.source.group()]);
+        for log in logs.iter_mut().filter(|log| log.start > plan::start_in(serving, log.source).offset) {
+            let (source, start) = (log.source, log.start);
+            let committed = positions.iter().find(|position| position.source == source);
+            let committed = committed.and_then(|position| position.committed.as_ref());
+            let mut commits = vec![committed.map(|committed| committed.metadata.clone())];
+            for group in &groups {
+                let kept = || self.store.position_from(group, source, PositionKind::Kept, start);
+                commits.push(answered("positions", kept).await?.map(|kept| kept.metadata));
+            }
+            let reach = |metadata: &Vec<u8>| {
+                let commit = Commit::whole(metadata)?;
+                let known =
+                    commit.view(&serving.view, serving.generation).filter(|known| known.position >= log.start)?;
+                // Of a log that has shown no time yet, nothing is in any row.
+                Some(known.max_ms.unwrap_or(i64::MIN))
+            };
+            log.gone_ms = commits.iter().flatten().filter_map(reach).min();
+        }
+        Ok(())
+    }
+
+    fn rollups_may_freeze(&self, record: &GenerationRecord, consent: Consent) -> Result<(), SetupError> {
+        let view = self.compiled.view(&record.view, self.config, record)?;
+        let time = |ms: i64| {
+            chrono::DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |time| time.to_rfc3339())
+        };
+        let shown = |(width, window): (Width, Window)| {
+            format!("{width} from {} to {}", time(window.start_ms), time(window.end_ms))
+        };
+        let windows: Vec<String> = plan::frozen_rollups(&view).into_iter().map(shown).collect();
+        if windows.is_empty() || consent.freeze_rollups {
+            return Ok(());
+        }
+        Err(plan::Refusal::RollupsFreeze { view: record.view.clone(), windows: windows.join(", ") }.into())
+    }
+
     async fn logs(&self, view: &str) -> Result<Vec<Log>, SetupError> {
         let mut logs = Vec::new();
         for position in self.positions(view).await? {
             let (start, end) = known("the log's bounds", || self.source.log_bounds(&position.partition)).await?;
-            logs.push(Log { source: position.source, start, end });
+            logs.push(Log { source: position.source, start, end, gone_ms: None });
         }
         Ok(logs)
     }

@@ -128,6 +128,7 @@ impl Compiled {
             group_by: view.group_by.iter().map(|field| Arc::from(field.as_str())).collect(),
             regions: self.regions_of(name).map(|regions| regions.names.clone()).unwrap_or_default(),
             before_ms: view.before_ms,
+            horizon_ms: generation.horizon_ms(),
             flush_ms: view.flush_ms,
         }))
     }

@@ -145,15 +145,17 @@ pub fn kind_name(kind: PositionKind) -> &'static str {
 struct StoredStart {
     offset: i64,
     max_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone_ms: Option<i64>,
 }
 
-/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`.
+/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms` where there is one.
 pub fn starts_json(starts: &BTreeMap<SourceId, Start>) -> String {
     let named: BTreeMap<String, StoredStart> = starts
         .iter()
         .map(|(source, start)| {
             let name = format!("{}/{}", source.topic, source.partition);
-            (name, StoredStart { offset: start.offset.0, max_ms: start.max_ms })
+            (name, StoredStart { offset: start.offset.0, max_ms: start.max_ms, gone_ms: start.gone_ms })
         })
         .collect();
     serde_json::json!(named).to_string()
@@ -166,7 +168,7 @@ pub fn starts_of(json: &str) -> Result<BTreeMap<SourceId, Start>, StoreError> {
     let read = |(name, start): (String, StoredStart)| {
         let (topic, partition) = name.split_once('/')?;
         let source = SourceId { topic: topic_of(topic)?, partition: partition.parse().ok()? };
-        Some((source, Start { offset: Offset(start.offset), max_ms: start.max_ms }))
+        Some((source, Start { offset: Offset(start.offset), max_ms: start.max_ms, gone_ms: start.gone_ms }))
     };
     named.into_iter().map(|entry| read(entry).ok_or_else(bad)).collect()
 }
@@ -259,8 +261,9 @@ mod tests {
     fn starts_and_names_read_back() {
         let source = |byte, partition| SourceId { topic: TopicId([byte; 16]), partition };
         let starts = BTreeMap::from([
-            (source(0, 0), Start { offset: Offset(0), max_ms: None }),
-            (source(255, 11), Start { offset: Offset(i64::MAX), max_ms: Some(-5) }),
+            (source(0, 0), Start::at(Offset(0))),
+            (source(0, 1), Start { gone_ms: Some(9), ..Start::at(Offset(4)) }),
+            (source(255, 11), Start { max_ms: Some(-5), ..Start::at(Offset(i64::MAX)) }),
         ]);
         assert_eq!(starts_of(&starts_json(&starts)).unwrap(), starts);
         assert_eq!(starts_json(&BTreeMap::new()), "{}");

@@ -164,6 +164,15 @@ impl GenerationState {
 pub struct Start {
     pub offset: Offset,
     pub max_ms: Option<i64>,
+    /// The log has lost records that an earlier generation folded: their event times lie at or before this.
+    pub gone_ms: Option<i64>,
+}
+
+impl Start {
+    /// The beginning of what a log holds.
+    pub fn at(offset: Offset) -> Start {
+        Start { offset, max_ms: None, gone_ms: None }
+    }
 }
 
 /// One history of computation of one view.
@@ -187,6 +196,12 @@ impl GenerationRecord {
     /// Whether its rows are what people read now: of each view, one generation at most.
     pub fn serves(&self) -> bool {
         matches!(self.state, GenerationState::Live | GenerationState::Draining { .. } | GenerationState::Promoting)
+    }
+
+    /// Windows that start at or before this hold readings that the logs had lost when the generation began: their rows
+    /// are left as earlier generations made them.
+    pub fn horizon_ms(&self) -> Option<i64> {
+        self.starts.values().filter_map(|start| start.gone_ms).max()
     }
 }
 
@@ -362,8 +377,9 @@ pub trait Store: Send + Sync {
     async fn list_slots(&self, view: &str, generation: u32, pieces: SlotPieces) -> Result<(), StoreError>;
     /// Removes all parts of these slots that were written at or below a stamp.
     async fn remove_parts(&self, slots: &[Slot], up_to: Stamp) -> Result<(), StoreError>;
-    /// Removes what was written of a view's rows at or below a stamp, wherever it lies.
-    async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError>;
+    /// Removes what was written of a view's rows at or below a stamp, wherever it lies; with `after_ms`, only of windows
+    /// that start later.
+    async fn remove_rows(&self, view: &str, up_to: Stamp, after_ms: Option<i64>) -> Result<(), StoreError>;
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError>;
     /// Cursors only move forward: their timestamp is derived from their value.
@@ -385,6 +401,17 @@ pub trait Store: Send + Sync {
         kind: PositionKind,
         limit: usize,
     ) -> Result<Vec<StoredPosition>, StoreError>;
+    /// The first stored position at or past an offset.
+    async fn position_from(
+        &self,
+        group: &str,
+        source: SourceId,
+        kind: PositionKind,
+        from: Offset,
+    ) -> Result<Option<StoredPosition>, StoreError> {
+        let all = self.positions(group, source, kind, usize::MAX).await?;
+        Ok(all.into_iter().take_while(|position| position.offset >= from).last())
+    }
     /// Removes the positions of a kind below `before`.
     async fn trim_positions(
         &self,

@@ -33,6 +33,6 @@ pub const REPLAY_BEHIND: &str = "etiage_replay_behind_records";
 pub const REPLAY_ETA: &str = "etiage_replay_eta_seconds";
 
 /// Values of `outcome` of [`READINGS`]; a reading has one of them per view (the first for folded).
-pub const OUTCOMES: [&str; 6] = ["folded", "late", "rejected", "outside", "unkeyed", "filtered"];
+pub const OUTCOMES: [&str; 7] = ["folded", "late", "rejected", "outside", "unkeyed", "filtered", "before_history"];
 pub const LAG_FOLDED: &str = "folded";
 pub const LAG_COMMITTED: &str = "committed";

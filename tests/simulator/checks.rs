@@ -235,6 +235,7 @@ impl State {
                     outside: tally.outside,
                     unkeyed: tally.unkeyed,
                     filtered: tally.filtered,
+                    before_history: tally.before_history,
                     missing: [0, 1].map(|metric| tally.missing.get(metric).copied().unwrap_or(0)),
                 };
                 if found != *expected || !tally.adds_up() {

@@ -10,6 +10,8 @@ use etiage::run::Settings;
 use etiage::setup::Compiled;
 use etiage::simulate::Random;
 
+use crate::log::FIRST_MS;
+
 pub const MINUTE_MS: i64 = 60_000;
 pub const HOUR_MS: i64 = 3_600_000;
 pub const STREAMS: [&str; 2] = ["s", "u"];
@@ -68,6 +70,12 @@ impl Variant {
         LATENESS_MS[self.lateness[view] as usize]
     }
 
+    /// Where the second view's later generation leaves windows alone: some readings of that time are taken for lost.
+    pub fn horizon_ms(&self) -> Option<i64> {
+        let from = i64::from(self.from);
+        (from % 3 > 0).then_some(FIRST_MS + from * HOUR_MS / 3)
+    }
+
     pub fn out_of_orderness_ms(&self) -> i64 {
         i64::from(self.out_of_orderness) * 20 * MINUTE_MS
     }
@@ -88,6 +96,7 @@ impl Variant {
                 by_region: self.region,
                 widths: near,
                 lateness_ms: self.lateness_ms(0),
+                horizon_ms: None,
                 any: false,
             },
             Meaning {
@@ -96,6 +105,7 @@ impl Variant {
                 by_region: false,
                 widths: wide,
                 lateness_ms: self.lateness_ms(1),
+                horizon_ms: self.horizon_ms(),
                 any: self.every_numeric,
             },
         ]
@@ -162,6 +172,8 @@ pub struct Meaning {
     pub by_region: bool,
     pub widths: Vec<&'static str>,
     pub lateness_ms: Option<i64>,
+    /// Windows that start up to it are left alone.
+    pub horizon_ms: Option<i64>,
     /// Takes those that nobody names, too.
     pub any: bool,
 }

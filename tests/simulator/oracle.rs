@@ -80,6 +80,7 @@ pub struct Tally {
     pub outside: u64,
     pub unkeyed: u64,
     pub filtered: u64,
+    pub before_history: u64,
     pub missing: [u64; 2],
 }
 
@@ -156,7 +157,7 @@ impl Grouper<'_> {
     }
 
     fn take(&self, record: &Record, width: usize, max_ms: Option<i64>, tally: &mut Tally, history: &mut History) {
-        let Meaning { name, by_region, widths, lateness_ms, .. } = self.meaning;
+        let Meaning { name, by_region, widths, lateness_ms, horizon_ms, .. } = self.meaning;
         tally.seen += (record.rejected.len() + record.readings.len()) as u64;
         tally.rejected += record.rejected.len() as u64;
         for (index, reading) in &record.readings {
@@ -181,6 +182,7 @@ impl Grouper<'_> {
                     tally.late += 1;
                     history.outgoing.push((record.offset, format!("{place} late {name} {}", widths[width])));
                 }
+                Some(_) if horizon_ms.is_some_and(|horizon_ms| start_ms <= horizon_ms) => tally.before_history += 1,
                 Some(key) => {
                     tally.folded += 1;
                     let tenant = if self.tenants { record.key.clone() } else { String::new() };

@@ -133,7 +133,10 @@ impl History {
             .map(|partition| {
                 let from = start_of(&plan, 1, &partition.records, partition.log_start, true);
                 let truth = partition.truth[1].as_ref().expect("it takes the stream");
-                (partition.source, Start { offset: Offset(from), max_ms: truth.at(from).max_ms })
+                (
+                    partition.source,
+                    Start { offset: Offset(from), max_ms: truth.at(from).max_ms, gone_ms: plan.variant.horizon_ms() },
+                )
             })
             .collect();
         let record = |generation, epoch_us, state, starts| GenerationRecord {

@@ -68,6 +68,7 @@ impl Meaning {
             group_by: vec!["site".into()],
             regions: BTreeMap::new(),
             before_ms: Some(3 * HOUR_MS),
+            horizon_ms: None,
             flush_ms: 5,
         })
     }

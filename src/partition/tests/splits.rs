@@ -42,7 +42,7 @@ impl<'a> Run<'a> {
         for wanted in wanted {
             let found = self.cells.get(&wanted.slot);
             let part = found.map(|(_, blob)| Stored::decode(blob).unwrap());
-            self.core.install(wanted, part).unwrap();
+            self.core.install(&wanted, part).unwrap();
         }
         self.core.fold(&keyed, judged, to as u64);
     }

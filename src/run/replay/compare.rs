@@ -43,6 +43,9 @@ pub async fn differences(store: &dyn Store, view: &View) -> Result<Differences, 
             };
             before.extend(store.rows(&query).await?);
         }
+        let all = before.len();
+        before.retain(|row| !view.is_before_history(row.start_ms));
+        differences.left += (all - before.len()) as u64;
         let slot = |start_ms: &i64| Slot {
             view: view.name.clone(),
             generation: view.generation,

@@ -36,7 +36,7 @@ pub async fn all(world: &World, records: &[GenerationRecord]) -> Result<usize, R
         world.wait_a_lag(pass).await;
         for view in &views {
             // Above every write of the old generation and below every one of the new.
-            world.store.remove_rows(&view.name, Stamp(view.epoch_us - 1)).await?;
+            world.store.remove_rows(&view.name, Stamp(view.epoch_us - 1), view.horizon_ms).await?;
         }
     }
     // What is left is all of this generation.

@@ -65,7 +65,7 @@ impl Store for Positions {
     async fn remove_parts(&self, _: &[Slot], _: Stamp) -> Result<(), StoreError> {
         unused()
     }
-    async fn remove_rows(&self, _: &str, _: Stamp) -> Result<(), StoreError> {
+    async fn remove_rows(&self, _: &str, _: Stamp, _: Option<i64>) -> Result<(), StoreError> {
         unused()
     }
     async fn closing(&self, _: &str, _: u32, _: Width) -> Result<Closing, StoreError> {

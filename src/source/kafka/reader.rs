@@ -442,7 +442,8 @@ fn is_end(code: Code) -> bool {
 fn gone_text(topic: &str, partition: i32, offset: i64, words: &str) -> String {
     format!(
         "{topic}/{partition}: the log no longer holds offset {offset}, where reading was to go on ({words}): records \
-         may have been removed before they were read; `etiage replay --from earliest` computes anew from what is left"
+         may have been removed before they were read; `etiage replay --from earliest --forget-history` computes anew from \
+         what is left"
     )
 }
 

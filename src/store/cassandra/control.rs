@@ -114,20 +114,32 @@ pub async fn positions(
         return Ok(Vec::new());
     };
     let values = (group, &source.topic.0[..], source.partition, kind_name(kind), limit);
-    let found: Vec<(i64, Vec<u8>, CqlTimestamp)> =
-        store.pages(&store.statements().await?.positions, values, "reading positions").await?;
-    let group = group.to_owned();
-    Ok(found
-        .into_iter()
-        .map(|(offset, metadata, CqlTimestamp(written_at_ms))| StoredPosition {
-            group: group.clone(),
-            source,
-            kind,
-            offset: Offset(offset),
-            metadata,
-            written_at_ms,
-        })
-        .collect())
+    let found: Vec<Found> = store.pages(&store.statements().await?.positions, values, "reading positions").await?;
+    Ok(found.into_iter().map(|found| position_of(found, group, source, kind)).collect())
+}
+
+pub async fn position_from(
+    store: &Cassandra,
+    group: &str,
+    source: SourceId,
+    kind: PositionKind,
+    from: Offset,
+) -> Result<Option<StoredPosition>, StoreError> {
+    let values = (group, &source.topic.0[..], source.partition, kind_name(kind), from.0);
+    let found: Vec<Found> = store.pages(&store.statements().await?.position_from, values, "reading positions").await?;
+    Ok(found.into_iter().next().map(|found| position_of(found, group, source, kind)))
+}
+
+/// A position's offset, metadata and time.
+type Found = (i64, Vec<u8>, CqlTimestamp);
+
+fn position_of(
+    (offset, metadata, CqlTimestamp(written_at_ms)): Found,
+    group: &str,
+    source: SourceId,
+    kind: PositionKind,
+) -> StoredPosition {
+    StoredPosition { group: group.to_owned(), source, kind, offset: Offset(offset), metadata, written_at_ms }
 }
 
 /// Each position is deleted at its own timestamp, of all timestamps the least that removes it: so

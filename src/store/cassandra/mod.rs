@@ -226,8 +226,8 @@ impl Store for Cassandra {
         self.each((0..slots.len()).map(|at| parts::remove(self, &slots[at], up_to))).await
     }
 
-    async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError> {
-        rows::remove(self, view, up_to).await
+    async fn remove_rows(&self, view: &str, up_to: Stamp, after_ms: Option<i64>) -> Result<(), StoreError> {
+        rows::remove(self, view, up_to, after_ms).await
     }
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {
@@ -262,6 +262,16 @@ impl Store for Cassandra {
         limit: usize,
     ) -> Result<Vec<StoredPosition>, StoreError> {
         control::positions(self, group, source, kind, limit).await
+    }
+
+    async fn position_from(
+        &self,
+        group: &str,
+        source: SourceId,
+        kind: PositionKind,
+        from: Offset,
+    ) -> Result<Option<StoredPosition>, StoreError> {
+        control::position_from(self, group, source, kind, from).await
     }
 
     async fn trim_positions(

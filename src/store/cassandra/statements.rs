@@ -19,6 +19,7 @@ pub struct RowStatements {
     pub partitions: PreparedStatement,
     pub select: PreparedStatement,
     pub remove: PreparedStatement,
+    pub remove_after: PreparedStatement,
 }
 
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub struct Statements {
     pub write_closed: PreparedStatement,
     pub write_position: PreparedStatement,
     pub positions: PreparedStatement,
+    pub position_from: PreparedStatement,
     pub positions_below: PreparedStatement,
     pub delete_position: PreparedStatement,
 }
@@ -100,6 +102,10 @@ impl Statements {
             )
             .await?,
             positions: ready(format!("SELECT offset, metadata, written_at FROM positions WHERE {SOURCE} LIMIT ?")).await?,
+            position_from: ready(format!(
+                "SELECT offset, metadata, written_at FROM positions WHERE {SOURCE} AND offset >= ? ORDER BY offset ASC LIMIT 1"
+            ))
+            .await?,
             positions_below: ready(format!("SELECT offset, writetime(metadata) FROM positions WHERE {SOURCE} AND offset < ?")).await?,
             delete_position: ready(format!("DELETE FROM positions USING TIMESTAMP ? WHERE {SOURCE} AND offset = ?")).await?,
         })
@@ -127,11 +133,13 @@ async fn rows(session: &Session, table: &str, place: &str, partition: &str) -> R
              mean_before, final, revision, generation, updated_at FROM {table} WHERE {partition} AND {RANGE}"
         ),
         format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {partition}"),
+        format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {partition} AND window_start > ?"),
     ];
     let ready = try_join_all(texts.map(|text| prepare(session, text))).await?;
-    let [write, before, mark_final, partitions, select, remove] = <[PreparedStatement; 6]>::try_from(ready)
-        .map_err(|_| StoreError::Unavailable("not every statement was prepared".into()))?;
-    Ok(RowStatements { write, before, mark_final, partitions, select, remove })
+    let [write, before, mark_final, partitions, select, remove, remove_after] =
+        <[PreparedStatement; 7]>::try_from(ready)
+            .map_err(|_| StoreError::Unavailable("not every statement was prepared".into()))?;
+    Ok(RowStatements { write, before, mark_final, partitions, select, remove, remove_after })
 }
 
 async fn prepare(session: &Session, text: String) -> Result<PreparedStatement, StoreError> {

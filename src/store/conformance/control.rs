@@ -31,9 +31,9 @@ fn generation(view: &str, generation: u32) -> GenerationRecord {
         meaning: r#"{"unit":-9,"zone":"Europe/Paris","é":"'"}"#.into(),
         group: "étiage 'one'".into(),
         starts: BTreeMap::from([
-            (source(1, 0), Start { offset: Offset(0), max_ms: None }),
-            (source(1, 1), Start { offset: Offset(i64::MAX), max_ms: Some(-1) }),
-            (source(200, 0), Start { offset: Offset(7), max_ms: Some(HOUR_14) }),
+            (source(1, 0), Start::at(Offset(0))),
+            (source(1, 1), Start { max_ms: Some(-1), ..Start::at(Offset(i64::MAX)) }),
+            (source(200, 0), Start { max_ms: Some(HOUR_14), gone_ms: Some(5), ..Start::at(Offset(7)) }),
         ]),
     }
 }
@@ -163,6 +163,11 @@ async fn positions_are_kept_newest_first(store: &dyn Store) {
     assert_eq!(offsets(Kept, 2).await, [100, 20]);
     assert_eq!(must(store.positions("positions", mine, Kept, 1).await), [kept[1].clone()]);
     assert_eq!(must(store.positions("positions", mine, Spill, usize::MAX).await), [large]);
+    let from = async |offset: i64| {
+        must(store.position_from("positions", mine, Kept, Offset(offset)).await).map(|found| found.offset.0)
+    };
+    assert_eq!([from(-1).await, from(4).await, from(100).await], [Some(0), Some(9), Some(100)]);
+    assert_eq!(from(101).await, None);
     assert!(offsets(Commit, 10).await.is_empty() && offsets(Kept, 0).await.is_empty());
     must(store.trim_positions("positions", mine, Kept, Offset(9)).await);
     assert_eq!(offsets(Kept, 10).await, [100, 20, 9]);

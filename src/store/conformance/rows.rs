@@ -22,6 +22,7 @@ pub async fn run(store: &dyn Store) {
     long_windows_lie_in_the_months_bucket(store).await;
     tenants_lie_apart(store).await;
     what_a_later_generation_did_not_write_is_removed(store).await;
+    what_began_before_the_horizon_stays(store).await;
     large_batches(store).await;
     mixed_batches(store).await;
 }
@@ -199,7 +200,7 @@ async fn what_a_later_generation_did_not_write_is_removed(store: &dyn Store) {
     must(store.write_before(&[before(&new("marked"), 9.0, next + 1)]).await);
     // As often as needed, and whatever comes late from before.
     for _ in 0..2 {
-        must(store.remove_rows("rows-remove", Stamp(EPOCH + next - 1)).await);
+        must(store.remove_rows("rows-remove", Stamp(EPOCH + next - 1), None).await);
     }
     let kept = Row { generation: 2, ..read_as(&row(&new("kept"), 1)) };
     let marked = Row { is_final: true, mean_before: Some(9.0), generation: 2, ..read_as(&row(&new("marked"), 1)) };
@@ -208,6 +209,24 @@ async fn what_a_later_generation_did_not_write_is_removed(store: &dyn Store) {
         assert!(must(store.rows(&query("rows-remove", Some(key), None, None)).await).is_empty());
     }
     assert_eq!(must(store.rows(&query("rows-remove-2", None, None, None)).await).len(), 1, "another view's stays");
+}
+
+/// What starts at or before the horizon stays, whoever wrote it.
+async fn what_began_before_the_horizon_stays(store: &dyn Store) {
+    let hour = |number: i64| HOUR_14 + number * HOUR;
+    let old = |number: i64| slot("rows-horizon", "a", hour(number));
+    must(store.write_rows(&[0, 1, 2, 400].map(|number| row(&old(number), 5))).await);
+    for number in [0, 2] {
+        must(store.write_before(&[before(&old(number), 1.0, 2)]).await);
+        must(store.mark_final(&[id(&old(number))], Stamp(EPOCH)).await);
+    }
+    must(store.remove_rows("rows-horizon", Stamp(EPOCH + 1_000), Some(hour(1))).await);
+    let first = Row { mean_before: Some(1.0), is_final: true, ..read_as(&row(&old(0), 5)) };
+    assert_eq!(
+        must(store.rows(&query("rows-horizon", None, None, None)).await),
+        [first.clone(), read_as(&row(&old(1), 5))]
+    );
+    assert_eq!(must(store.rows(&query("rows-horizon", Some("a"), None, None)).await).len(), 2);
 }
 
 /// Windows on both sides of midnight, of the new year and of the epoch.

@@ -137,16 +137,41 @@ pub fn positions(
     let mut found = statement.query(params![group, source.topic.0, source.partition, kind_name(kind), limit])?;
     let mut positions = Vec::new();
     while let Some(row) = found.next()? {
-        positions.push(StoredPosition {
-            group: group.to_owned(),
-            source,
-            kind,
-            offset: Offset(row.get(0)?),
-            metadata: row.get(1)?,
-            written_at_ms: time_of(&row.get::<_, String>(2)?)?,
-        });
+        positions.push(position_of(row, group, source, kind)?);
     }
     Ok(positions)
+}
+
+pub fn position_from(
+    connection: &Connection,
+    group: &str,
+    source: SourceId,
+    kind: PositionKind,
+    from: Offset,
+) -> Result<Option<StoredPosition>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        r#"SELECT "offset", metadata, written_at FROM positions
+           WHERE consumer_group = ? AND topic_id = ? AND "partition" = ? AND kind = ? AND "offset" >= ?
+           ORDER BY "offset" LIMIT 1"#,
+    )?;
+    let mut found = statement.query(params![group, source.topic.0, source.partition, kind_name(kind), from.0])?;
+    found.next()?.map(|row| position_of(row, group, source, kind)).transpose()
+}
+
+fn position_of(
+    row: &rusqlite::Row<'_>,
+    group: &str,
+    source: SourceId,
+    kind: PositionKind,
+) -> Result<StoredPosition, StoreError> {
+    Ok(StoredPosition {
+        group: group.to_owned(),
+        source,
+        kind,
+        offset: Offset(row.get(0)?),
+        metadata: row.get(1)?,
+        written_at_ms: time_of(&row.get::<_, String>(2)?)?,
+    })
 }
 
 pub fn trim_positions(

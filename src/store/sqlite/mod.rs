@@ -261,9 +261,9 @@ impl Store for Sqlite {
         self.transact(move |transaction| parts::remove(transaction, &slots, up_to)).await
     }
 
-    async fn remove_rows(&self, view: &str, up_to: Stamp) -> Result<(), StoreError> {
+    async fn remove_rows(&self, view: &str, up_to: Stamp, after_ms: Option<i64>) -> Result<(), StoreError> {
         let view = view.to_owned();
-        self.transact(move |transaction| rows::remove(transaction, &view, up_to)).await
+        self.transact(move |transaction| rows::remove(transaction, &view, up_to, after_ms)).await
     }
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {
@@ -307,6 +307,17 @@ impl Store for Sqlite {
     ) -> Result<Vec<StoredPosition>, StoreError> {
         let group = group.to_owned();
         self.with(move |connection| control::positions(connection, &group, source, kind, limit)).await
+    }
+
+    async fn position_from(
+        &self,
+        group: &str,
+        source: SourceId,
+        kind: PositionKind,
+        from: Offset,
+    ) -> Result<Option<StoredPosition>, StoreError> {
+        let group = group.to_owned();
+        self.with(move |connection| control::position_from(connection, &group, source, kind, from)).await
     }
 
     async fn trim_positions(

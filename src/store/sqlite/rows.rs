@@ -52,15 +52,16 @@ macro_rules! statements {
                 " ON CONFLICT DO UPDATE SET final = 1, final_stamp = max(coalesce(final_stamp, ?8), ?8)",
             ),
             remove: [
-                concat!("DELETE FROM ", $table, r#" WHERE "view" = ?1 AND coalesce(stamp, ?2) <= ?2"#,
+                concat!("DELETE FROM ", $table, r#" WHERE "view" = ?1 AND window_start >= ?3 AND coalesce(stamp, ?2) <= ?2"#,
                     " AND coalesce(mean_before_stamp, ?2) <= ?2 AND coalesce(final_stamp, ?2) <= ?2"),
                 concat!("UPDATE ", $table, " SET label = NULL, labels = NULL, window_end = NULL, count = NULL, mean = NULL,",
                     " min = NULL, max = NULL, stddev = NULL, alarms = NULL, active = NULL, outliers = NULL, revision = NULL,",
-                    r#" generation = NULL, updated_at = NULL, stamp = NULL WHERE "view" = ?1 AND stamp <= ?2"#),
-                concat!("UPDATE ", $table,
-                    r#" SET mean_before = NULL, mean_before_stamp = NULL WHERE "view" = ?1 AND mean_before_stamp <= ?2"#),
+                    " generation = NULL, updated_at = NULL, stamp = NULL",
+                    r#" WHERE "view" = ?1 AND window_start >= ?3 AND stamp <= ?2"#),
+                concat!("UPDATE ", $table, " SET mean_before = NULL, mean_before_stamp = NULL",
+                    r#" WHERE "view" = ?1 AND window_start >= ?3 AND mean_before_stamp <= ?2"#),
                 concat!("UPDATE ", $table, " SET final = 0, final_stamp = NULL",
-                    r#" WHERE "view" = ?1 AND final = 1 AND coalesce(final_stamp, ?2) <= ?2"#),
+                    r#" WHERE "view" = ?1 AND window_start >= ?3 AND final = 1 AND coalesce(final_stamp, ?2) <= ?2"#),
             ],
         }
     };
@@ -161,9 +162,15 @@ pub fn mark_final(transaction: &Transaction<'_>, rows: &[RowId], epoch: Stamp) -
     Ok(())
 }
 
-pub fn remove(transaction: &Transaction<'_>, view: &str, up_to: Stamp) -> Result<(), StoreError> {
+pub fn remove(
+    transaction: &Transaction<'_>,
+    view: &str,
+    up_to: Stamp,
+    after_ms: Option<i64>,
+) -> Result<(), StoreError> {
+    let from = bound_text(after_ms.map_or(i64::MIN, |after_ms| after_ms.saturating_add(1)))?;
     for statement in [&BY_TIME, &BY_KEY].into_iter().flat_map(|statements| statements.remove) {
-        transaction.execute(statement, params![view, up_to.0])?;
+        transaction.execute(statement, params![view, up_to.0, from])?;
     }
     Ok(())
 }

@@ -7,6 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+mod repairs;
+
 use crate::faults::{Producer, migrate, recount_with};
 use crate::support::{Scenario, Servers, python, succeed, wait_for};
 

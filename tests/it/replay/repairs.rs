@@ -1,0 +1,168 @@
+//! What stops the engine for good names a replay, and that replay repairs it.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use super::{Files, OLD, fails, readings, replay, rows, until_end};
+use crate::faults::{Producer, migrate};
+use crate::support::{Scenario, Servers, scratch, succeed};
+
+const REPAIR: &str = "`etiage replay --from earliest --forget-history`";
+
+/// A part whose bytes are not what was written is told with its place, and never taken for an empty one.
+#[test]
+fn a_corrupted_part_is_told_and_its_window_computed_again() {
+    let files = Files::new();
+    let config = files.config("rows", OLD);
+    until_end(&config);
+    let before = rows(&config);
+    let store = rusqlite::Connection::open(files.0.path().join("rows.db")).expect("the store opens");
+    let damaged = store
+        .execute(
+            "UPDATE parts SET state = CAST(substr(state, 1, 8) || x'7f' || substr(state, 10) AS BLOB) WHERE key = '53'",
+            [],
+        )
+        .expect("parts are there");
+    assert!(damaged > 40, "parts of two days in Bretagne: {damaged}");
+    drop(store);
+    // Further readings of windows that are there already want their parts back.
+    let file = files.0.path().join("0.ndjson");
+    std::fs::write(&file, readings(0) + &readings(0)).expect("written");
+    let damaged = super::etiage(&config, &["run", "--until-end"]).output().expect("the binary starts");
+    let said = String::from_utf8_lossy(&damaged.stderr).into_owned();
+    assert!(!damaged.status.success() && said.contains("is corrupted") && said.contains("\"53\""), "{said}");
+    assert!(said.contains("`etiage replay --from earliest`"), "{said}");
+    assert!(rows(&config).lines().count() == before.lines().count(), "no row has gone");
+
+    replay(&config);
+    assert_eq!(rows(&config), rows(&files.fresh(OLD)));
+    until_end(&config);
+}
+
+fn admin(scenario: &Scenario) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", &scenario.kafka).create().expect("an admin client")
+}
+
+/// Removes all but the last records of the topic's first partition.
+async fn keep_the_last(scenario: &Scenario, records: i64) {
+    let client = admin(scenario);
+    let (_, end) = client.inner().fetch_watermarks(&scenario.name, 0, Duration::from_secs(10)).expect("its ends");
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&scenario.name, 0, Offset::Offset(end - records)).expect("valid");
+    client.delete_records(&list, &AdminOptions::new()).await.expect("deleted");
+}
+
+async fn create_again(scenario: &Scenario) {
+    let client = admin(scenario);
+    client.delete_topics(&[&scenario.name], &AdminOptions::new()).await.expect("deleted");
+    let wanted = NewTopic::new(&scenario.name, 6, TopicReplication::Fixed(1));
+    // Its removal takes a moment.
+    for _ in 0..100 {
+        let created = client.create_topics([&wanted], &AdminOptions::new()).await.expect("an answer");
+        if created.iter().all(Result::is_ok) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    panic!("the topic is not created again");
+}
+
+/// The rows that a store and a group have that never knew anything but what the topic holds now.
+fn fresh(scenario: &Scenario, name: &str) -> String {
+    let path = scratch(name).join("rows.db");
+    let fresh = scenario
+        .clone()
+        .with("STORE__PATH", path.to_str().expect("a path of ours is UTF-8"))
+        .with("KAFKA__GROUP_ID", &format!("{}.{name}", scenario.name));
+    migrate(&fresh);
+    fresh.run_until_end(Duration::from_secs(60));
+    rows_of(&fresh)
+}
+
+fn rows_of(scenario: &Scenario) -> String {
+    let columns = "key,window_start,count,mean,min,max,stddev,alarms,revision";
+    let rows = ["--view", "region", "--metric", "temperature", "--csv", "--columns", columns];
+    succeed(&mut scenario.etiage("rows", &rows))
+}
+
+fn repair(scenario: &Scenario, says: &str) {
+    fails(&mut scenario.etiage("run", &["--until-end"]), says);
+    fails(&mut scenario.etiage("run", &["--until-end"]), REPAIR);
+    // Without the word, what was there is not given up.
+    fails(&mut scenario.etiage("replay", &["--from", "earliest"]), "say --forget-history");
+    succeed(&mut scenario.etiage("replay", &["--from", "earliest", "--forget-history"]));
+}
+
+/// What retention has removed cannot be computed again: the rows that hold any of it stay, all later ones are as in a store
+/// that began with what is left.
+#[tokio::test]
+async fn kafka_rows_whose_readings_have_left_the_log_stay_as_they_are() {
+    let servers = Servers::shared();
+    let scenario = Scenario::new(&servers, "temperatures.toml", "temperatures").embedded();
+    let producer = Producer::start(&scenario, 60_000, 8_000, 6);
+    migrate(&scenario);
+    // Each ownership keeps a position that it has committed.
+    for _ in 0..3 {
+        let engine = scenario.start();
+        std::thread::sleep(Duration::from_secs(3));
+        engine.stop();
+    }
+    producer.finish(Duration::from_secs(60));
+    scenario.run_until_end(Duration::from_secs(60));
+    let before = rows_of(&scenario);
+    let warmer = scenario.clone().with("STREAMS__TEMPERATURES__METRICS__TEMPERATURE__THRESHOLD", "20");
+    let rolled = warmer.clone().with("VIEWS__REGION__ROLLUPS", r#"["1d"]"#);
+    keep_the_last(&scenario, 7_000).await;
+
+    fails(&mut rolled.etiage("replay", &["--from", "earliest"]), "1d from 2024-03-01T00:00:00+00:00 to 2024-03-02");
+    let dry = succeed(&mut warmer.etiage("replay", &["--from", "earliest", "--dry-run"]));
+    assert!(dry.contains(" 0 removed") && dry.contains("rows are left as they are"), "{dry}");
+    succeed(&mut warmer.etiage("replay", &["--from", "earliest"]));
+    let listed = succeed(&mut warmer.etiage("generations", &[]));
+    let horizon = listed.lines().last().and_then(|line| line.split_whitespace().last()).expect("the new generation's");
+    assert!(horizon.starts_with("2024-03-01T"), "{listed}");
+
+    let is_left = |row: &&str| row.split(',').nth(1).is_some_and(|start| start <= horizon);
+    let (old, new) = (before.lines().skip(1), rows_of(&warmer));
+    let (left, computed): (Vec<&str>, Vec<&str>) = new.lines().skip(1).partition(is_left);
+    assert_eq!(left, old.filter(is_left).collect::<Vec<_>>());
+    let anew = fresh(&warmer, "left");
+    assert_eq!(computed, anew.lines().skip(1).filter(|row| !is_left(row)).collect::<Vec<_>>());
+    assert!(left.len() > 50 && computed.len() > 50, "{} and {}", left.len(), computed.len());
+    let status = succeed(&mut warmer.etiage("status", &["--json"]));
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["adds_up"], true);
+
+    // It goes on like that, and so does a replay after it.
+    warmer.run_until_end(Duration::from_secs(60));
+    assert_eq!(rows_of(&warmer), new);
+    succeed(&mut warmer.etiage("replay", &["--from", "earliest"]));
+    assert_eq!(rows_of(&warmer), new);
+}
+
+#[tokio::test]
+async fn kafka_what_a_log_has_lost_is_repaired_by_the_replay_that_the_message_names() {
+    let servers = Servers::shared();
+    let scenario = Scenario::new(&servers, "temperatures.toml", "temperatures").embedded();
+    let producer = Producer::start(&scenario, 12_000, 1_500, 5);
+    migrate(&scenario);
+    let engine = scenario.start();
+    std::thread::sleep(Duration::from_secs(4));
+    engine.stop();
+    producer.finish(Duration::from_secs(60));
+    assert!(rows_of(&scenario).lines().count() > 10, "some of it was folded");
+
+    keep_the_last(&scenario, 100).await;
+    repair(&scenario, "retention has removed records that were not folded");
+    assert_eq!(rows_of(&scenario), fresh(&scenario, "kept"));
+    scenario.run_until_end(Duration::from_secs(60));
+
+    // (The brokers have forgotten its commits with it: what the new one holds would be added.)
+    create_again(&scenario).await;
+    fails(&mut scenario.etiage("replay", &["--from", "earliest"]), "say --forget-history");
+    succeed(&mut scenario.etiage("replay", &["--from", "earliest", "--forget-history"]));
+    assert_eq!(rows_of(&scenario), fresh(&scenario, "anew"));
+}

@@ -60,7 +60,7 @@ impl Partition {
             fold.issue(pass, view, grain, self.source, now, lag, limit, &mut writes);
         }
         if *limit == 0 {
-            self.turn += 1;
+            self.turn += usize::from(!writes.is_empty());
             return writes;
         }
         for fold in self.views.iter_mut().filter(|fold| force || now >= fold.flushed_at + fold.view.flush_ms) {

@@ -26,7 +26,9 @@ impl Engine {
         let Some(last) = raw.records.last() else { return Ok(()) };
         owned.arrived_at = self.world.clock.now();
         owned.log_end = owned.log_end.max(last.offset.after());
-        let step = if self.flush_size.is_tight() { self.world.settings.pace.step_records } else { usize::MAX };
+        // Files have no timestamps, and in place of an epoch a checksum of all up to the batch's end: theirs stay whole.
+        let divides = self.flush_size.is_tight() && last.timestamp_ms.is_some();
+        let step = if divides { self.world.settings.pace.step_records } else { usize::MAX };
         let mut permit = Some(permit);
         let mut pieces = raw.split(step).into_iter().peekable();
         while let Some(piece) = pieces.next() {

@@ -157,7 +157,9 @@ pub fn folded(stream: &Arc<str>, keyed: &Keyed, verdicts: &[Verdict]) {
     let outcome = |outcome: &'static str, count: usize| {
         counter!(names::READINGS, "stream" => stream.to_string(), "outcome" => outcome).increment(count as u64);
     };
-    let of = |kind| verdicts.iter().filter(|verdict| verdict.kind == kind).count();
+    // A reading counts once, by what became of it in the view's own windows; of rollups the tallies tell.
+    let windows = || verdicts.iter().filter(|verdict| verdict.grain == 0);
+    let of = |kind| windows().filter(|verdict| verdict.kind == kind).count();
     let (late, outside) = (of(VerdictKind::Late), of(VerdictKind::Outside));
     let filtered = batch.columns.filtered.true_count();
     outcome("late", late);
@@ -166,7 +168,7 @@ pub fn folded(stream: &Arc<str>, keyed: &Keyed, verdicts: &[Verdict]) {
     outcome("before_history", of(VerdictKind::BeforeHistory));
     outcome("filtered", filtered);
     outcome("rejected", batch.rejections.len());
-    outcome("folded", (batch.columns.len() - filtered).saturating_sub(verdicts.len()));
+    outcome("folded", (batch.columns.len() - filtered).saturating_sub(windows().count()));
     counter!(names::RECORDS, "stream" => stream.to_string()).increment(batch.records.len() as u64);
     for rejection in &batch.rejections {
         counter!(names::REJECTS, "stream" => stream.to_string(), "reason" => rejection.reject.reason()).increment(1);

@@ -47,7 +47,10 @@ impl Sizing {
     /// A flush begins that has this much left.
     pub fn begun(&mut self, left: usize) {
         self.spent = self.limit - left;
-        self.cut = left == 0;
+        // One without parts says nothing.
+        if self.spent > 0 {
+            self.cut = left == 0;
+        }
     }
 
     /// It took so long, ms.

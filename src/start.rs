@@ -49,7 +49,8 @@ pub enum Refusal {
     #[error(
         "{partition} must be read from offset {start}, but its log begins at {log_start}: retention has removed records \
          that were not folded. Compute what is left with `etiage replay --from earliest --forget-history`; rows of \
-         which nothing is left are removed then"
+         which nothing is left are removed then. (A replay that is told this gives up with `etiage replay --abort`, and \
+         begins again as it began.)"
     )]
     LogBegins { partition: String, start: Offset, log_start: Offset },
     #[error(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::decode::RANGE_MS;
 use crate::reading::{Offset, SourceId};
 use crate::setup::meaning::Meaning;
 use crate::store::{GenerationChange, GenerationRecord, GenerationState, Stamp, Start};
@@ -35,9 +36,10 @@ pub enum Refusal {
     )]
     Apart { view: String, other: String },
     #[error(
-        "the log of {source_id} begins at offset {log_start}, view {view} was computed from offset {start}, and the store \
-         keeps no position from which it could be told which rows hold what is gone: a replay of what is left removes \
-         them. If that is what you want, say --forget-history"
+        "the log of {source_id} begins at offset {log_start}, view {view} was computed from offset {start}, and it cannot \
+         be told which rows hold what is gone (the store keeps no position past it, or this configuration takes other \
+         readings from a record, or at other times, than the one that serves): a replay of what is left removes them. If \
+         that is what you want, say --forget-history"
     )]
     HistoryGone { view: String, source_id: String, start: Offset, log_start: Offset },
     #[error(
@@ -192,7 +194,8 @@ pub fn start_in(record: &GenerationRecord, source: SourceId) -> Start {
 
 /// The rollups that hold readings that are gone, and would stay as they are until they end.
 pub fn frozen_rollups(view: &View) -> Vec<(Width, Window)> {
-    let Some(horizon_ms) = view.horizon_ms else { return Vec::new() };
+    // One before all times leaves nothing alone.
+    let Some(horizon_ms) = view.horizon_ms.filter(|ms| RANGE_MS.contains(ms)) else { return Vec::new() };
     view.widths.iter().skip(1).map(|width| (*width, view.window(*width, horizon_ms))).collect()
 }
 

@@ -16,6 +16,8 @@ use super::meaning::{self, Meaning};
 use super::{Compiled, SetupError};
 
 const RETRY: Duration = Duration::from_secs(1);
+/// Before every event time.
+const NO_TIME_MS: i64 = *crate::decode::RANGE_MS.start() - 1;
 
 /// What is asked of the outside.
 pub struct Registry<'a> {
@@ -175,6 +177,10 @@ impl Registry<'_> {
     /// What is known of records that the serving generation folded and the logs have lost: their event times are at most
     /// the maximum of the first position past them that the store keeps, or else of the committed one.
     async fn look_for_what_is_gone(&self, serving: &GenerationRecord, logs: &mut [Log]) -> Result<(), SetupError> {
+        // Readings that were refused then and are not now have left no trace in the maximum, nor have other times.
+        if !meaning::reads_alike(&serving.meaning, &self.compiled.meanings[&serving.view].text) {
+            return Ok(());
+        }
         let positions = self.positions(&serving.view).await?;
         let groups = BTreeSet::from([serving.group.as_str(), self.source.group()]);
         for log in logs.iter_mut().filter(|log| log.start > plan::start_in(serving, log.source).offset) {
@@ -190,8 +196,8 @@ impl Registry<'_> {
                 let commit = Commit::whole(metadata)?;
                 let known =
                     commit.view(&serving.view, serving.generation).filter(|known| known.position >= log.start)?;
-                // Of a log that has shown no time yet, nothing is in any row.
-                Some(known.max_ms.unwrap_or(i64::MIN))
+                // Of a log that had shown no time yet, nothing is in any row.
+                Some(known.max_ms.unwrap_or(NO_TIME_MS))
             };
             log.gone_ms = commits.iter().flatten().filter_map(reach).min();
         }

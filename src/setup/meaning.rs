@@ -52,6 +52,31 @@ pub(super) fn of(view: &str, config: &Config, compiled: &Compiled) -> Meaning {
     Meaning { fingerprint: digest(text.as_bytes()), text }
 }
 
+/// Whether two meanings take the same readings from a record at the same times: what they make of these may differ.
+pub fn reads_alike(live: &str, here: &str) -> bool {
+    let streams = |text: &str| {
+        let mut meaning = serde_json::from_str::<Value>(text).ok()?;
+        let mut streams = meaning.get_mut("streams")?.take();
+        for stream in streams.as_object_mut()?.values_mut() {
+            let settings = stream.get_mut("settings")?.as_object_mut()?;
+            for says_nothing in ["filters", "active", "out_of_orderness_ms"] {
+                settings.remove(says_nothing);
+            }
+            for metric in settings.get_mut("metrics")?.as_object_mut()?.values_mut() {
+                let metric = metric.as_object_mut()?;
+                metric.remove("normal");
+                // One in a field of the reading may be unreadable, and the reading with it.
+                if metric.get("threshold").is_some_and(|threshold| threshold.get("field").is_none()) {
+                    metric.remove("threshold");
+                }
+            }
+        }
+        Some(streams)
+    };
+    let live = streams(live);
+    live.is_some() && live == streams(here)
+}
+
 /// Where two meanings differ, for people: the paths with both values.
 pub fn differences(live: &str, here: &str) -> String {
     let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
@@ -83,5 +108,19 @@ mod tests {
     fn differences_name_the_path_and_both_values() {
         let text = differences(r#"{"a":{"b":1,"c":2}}"#, r#"{"a":{"b":1,"c":3},"d":"x"}"#);
         assert_eq!(text, r#"a.c was 2 and is 3, d was null and is "x""#);
+    }
+
+    #[test]
+    fn meanings_read_alike_where_only_what_becomes_of_readings_differs() {
+        let meaning = |zone: &str, threshold: &str, filters: &str| {
+            format!(
+                r#"{{"view":"{filters}","streams":{{"s":{{"settings":{{"zone":"{zone}","filters":"{filters}","metrics":{{"t":{{"field":"t","threshold":{threshold},"normal":null}}}}}}}}}}}}"#
+            )
+        };
+        let live = meaning("UTC", r#"{"fixed":"30"}"#, "a");
+        assert!(reads_alike(&live, &meaning("UTC", "null", "b")));
+        assert!(!reads_alike(&live, &meaning("Europe/Paris", r#"{"fixed":"30"}"#, "a")));
+        assert!(!reads_alike(&live, &meaning("UTC", r#"{"field":{"field":"limit"}}"#, "a")));
+        assert!(!reads_alike("{}", "{}"));
     }
 }

@@ -32,6 +32,6 @@ fn kafka_cassandra_six_months_of_real_readings() {
         .with("STORE__COMMIT_LAG", "2s");
     succeed(&mut python("synop.py", &["produce", &servers.kafka, &scenario.name, "4", directory]));
     succeed(&mut scenario.etiage("migrate", &[]));
-    scenario.run_until_end(Duration::from_secs(300));
+    scenario.run_until_end(Duration::from_secs(600));
     succeed(&mut python("synop.py", &["check", &servers.cassandra, &scenario.name, directory]));
 }

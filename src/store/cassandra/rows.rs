@@ -10,7 +10,6 @@ use scylla::value::{CqlDate, CqlTimestamp};
 
 use super::Cassandra;
 use super::flight::tell;
-use super::statements::RowStatements;
 use crate::store::layout::{TIMES_MS, bucket_of, buckets, clamped_time, year_of};
 use crate::store::{Pieces, Row, RowId, RowQuery, Slot, Stamp, StoreError};
 use crate::window::Width;
@@ -90,9 +89,9 @@ async fn list_partition(
     tell(found.map_ok(named), pieces).await
 }
 
-/// Removes what was written of a view's rows at or below a stamp, by a tombstone a partition, or a part of one.
+/// Removes what was written of a view's rows at or below a stamp, by a tombstone a partition.
 pub async fn remove(store: &Cassandra, view: &str, up_to: Stamp, after_ms: Option<i64>) -> Result<(), StoreError> {
-    let after = after_ms.map(|after_ms| CqlTimestamp(clamped_time(after_ms)));
+    let from = CqlTimestamp(clamped_time(after_ms.map_or(i64::MIN, |after_ms| after_ms.saturating_add(1))));
     let statements = store.statements().await?;
     let mut days: Vec<TimePartition> = store.pages(&statements.by_time.partitions, (), READING).await?;
     days.retain(|known| known.0 == view);
@@ -100,31 +99,13 @@ pub async fn remove(store: &Cassandra, view: &str, up_to: Stamp, after_ms: Optio
     years.retain(|known| known.0 == view);
     let by_time = async |at: usize| {
         let (view, width, metric, tenant, bucket) = &days[at];
-        let RowStatements { remove, remove_after, .. } = &statements.by_time;
-        match after {
-            None => {
-                let values = (up_to.0, view, width, metric, tenant, bucket);
-                store.execute(remove, values, REMOVING).await.map(drop)
-            }
-            Some(after) => {
-                let values = (up_to.0, view, width, metric, tenant, bucket, after);
-                store.execute(remove_after, values, REMOVING).await.map(drop)
-            }
-        }
+        let values = (up_to.0, view, width, metric, tenant, bucket, from);
+        store.execute(&statements.by_time.remove, values, REMOVING).await.map(drop)
     };
     let by_key = async |at: usize| {
         let (view, width, metric, tenant, key, year) = &years[at];
-        let RowStatements { remove, remove_after, .. } = &statements.by_key;
-        match after {
-            None => {
-                let values = (up_to.0, view, width, metric, tenant, key, year);
-                store.execute(remove, values, REMOVING).await.map(drop)
-            }
-            Some(after) => {
-                let values = (up_to.0, view, width, metric, tenant, key, year, after);
-                store.execute(remove_after, values, REMOVING).await.map(drop)
-            }
-        }
+        let values = (up_to.0, view, width, metric, tenant, key, year, from);
+        store.execute(&statements.by_key.remove, values, REMOVING).await.map(drop)
     };
     store.each((0..days.len()).map(by_time)).await?;
     store.each((0..years.len()).map(by_key)).await

@@ -19,7 +19,6 @@ pub struct RowStatements {
     pub partitions: PreparedStatement,
     pub select: PreparedStatement,
     pub remove: PreparedStatement,
-    pub remove_after: PreparedStatement,
 }
 
 #[derive(Debug)]
@@ -132,14 +131,12 @@ async fn rows(session: &Session, table: &str, place: &str, partition: &str) -> R
             "SELECT key, window_start, label, labels, window_end, count, mean, min, max, stddev, alarms, active, outliers,
              mean_before, final, revision, generation, updated_at FROM {table} WHERE {partition} AND {RANGE}"
         ),
-        format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {partition}"),
-        format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {partition} AND window_start > ?"),
+        format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {partition} AND window_start >= ?"),
     ];
     let ready = try_join_all(texts.map(|text| prepare(session, text))).await?;
-    let [write, before, mark_final, partitions, select, remove, remove_after] =
-        <[PreparedStatement; 7]>::try_from(ready)
-            .map_err(|_| StoreError::Unavailable("not every statement was prepared".into()))?;
-    Ok(RowStatements { write, before, mark_final, partitions, select, remove, remove_after })
+    let [write, before, mark_final, partitions, select, remove] = <[PreparedStatement; 6]>::try_from(ready)
+        .map_err(|_| StoreError::Unavailable("not every statement was prepared".into()))?;
+    Ok(RowStatements { write, before, mark_final, partitions, select, remove })
 }
 
 async fn prepare(session: &Session, text: String) -> Result<PreparedStatement, StoreError> {

@@ -29,14 +29,11 @@ impl Engine {
         // Files have no timestamps, and in place of an epoch a checksum of all up to the batch's end: theirs stay whole.
         let divides = self.flush_size.is_tight() && last.timestamp_ms.is_some();
         let step = if divides { self.world.settings.pace.step_records } else { usize::MAX };
-        let mut permit = Some(permit);
-        let mut pieces = raw.split(step).into_iter().peekable();
-        while let Some(piece) = pieces.next() {
-            owned.dispatched += 1;
-            // The whole permit goes with the last one: the bytes have all left the queue then.
-            let permit = if pieces.peek().is_some() { None } else { permit.take() };
-            owned.raw.push_back((piece, permit));
-        }
+        let mut pieces = raw.split(step);
+        owned.dispatched += pieces.len() as u64;
+        // The whole permit goes with the last one: the bytes have all left the queue then.
+        let end = pieces.pop().map(|piece| (piece, Some(permit)));
+        owned.raw.extend(pieces.into_iter().map(|piece| (piece, None)).chain(end));
         self.dispatch(&partition)
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::decode::RANGE_MS;
 use crate::reading::{Offset, SourceId};
 use crate::setup::meaning::Meaning;
 use crate::store::{GenerationChange, GenerationRecord, GenerationState, Stamp, Start};
@@ -194,8 +193,7 @@ pub fn start_in(record: &GenerationRecord, source: SourceId) -> Start {
 
 /// The rollups that hold readings that are gone, and would stay as they are until they end.
 pub fn frozen_rollups(view: &View) -> Vec<(Width, Window)> {
-    // One before all times leaves nothing alone.
-    let Some(horizon_ms) = view.horizon_ms.filter(|ms| RANGE_MS.contains(ms)) else { return Vec::new() };
+    let Some(horizon_ms) = view.horizon_ms else { return Vec::new() };
     view.widths.iter().skip(1).map(|width| (*width, view.window(*width, horizon_ms))).collect()
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::config::StoreConfig;
+use crate::decode::RANGE_MS;
 use crate::reading::{Offset, SourceId};
 use crate::window::Width;
 
@@ -199,9 +200,9 @@ impl GenerationRecord {
     }
 
     /// Windows that start at or before this hold readings that the logs had lost when the generation began: their rows
-    /// are left as earlier generations made them.
+    /// are left as earlier generations made them. What was lost before there was any event time leaves nothing alone.
     pub fn horizon_ms(&self) -> Option<i64> {
-        self.starts.values().filter_map(|start| start.gone_ms).max()
+        self.starts.values().filter_map(|start| start.gone_ms).max().filter(|ms| RANGE_MS.contains(ms))
     }
 }
 

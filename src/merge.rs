@@ -53,6 +53,7 @@ impl Merged {
                 alarms: aggregate.alarms as i64,
                 active: aggregate.active as i64,
                 outliers: aggregate.outliers as i64,
+                partial: view.is_partial(slot.start_ms),
                 revision: self.revision as i64,
                 updated_at_ms,
                 stamp: view.stamp(self.revision),

@@ -209,6 +209,7 @@ mod tests {
             regions: BTreeMap::new(),
             before_ms: None,
             horizon_ms: None,
+            partial_until_ms: None,
             flush_ms: 1_000,
         };
         let generation = GenerationRecord {

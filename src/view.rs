@@ -35,8 +35,10 @@ pub struct View {
     pub regions: BTreeMap<Arc<str>, Arc<str>>,
     /// How far back `mean_before` looks, of hourly windows; `None`: nowhere.
     pub before_ms: Option<i64>,
-    /// Windows that start at or before this are left as they are: the logs have lost some of their readings.
+    /// Windows that start at or before this are left as they are: some of their readings are not folded again.
     pub horizon_ms: Option<i64>,
+    /// Windows that start at or before this may lack readings from before the view was begun.
+    pub partial_until_ms: Option<i64>,
     /// How often dirty parts are written, ms.
     pub flush_ms: u64,
 }
@@ -91,6 +93,10 @@ impl View {
     /// It starts at or before the horizon.
     pub fn is_before_history(&self, start_ms: i64) -> bool {
         self.horizon_ms.is_some_and(|horizon_ms| start_ms <= horizon_ms)
+    }
+
+    pub fn is_partial(&self, start_ms: i64) -> bool {
+        self.partial_until_ms.is_some_and(|until_ms| start_ms <= until_ms)
     }
 
     /// Late: the window's end and the allowed lateness lie at or before the partition's watermark.

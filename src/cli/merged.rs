@@ -57,6 +57,7 @@ fn nothing(row: &Row) -> Row {
 fn add(total: &mut Row, row: &Row) {
     total.start_ms = total.start_ms.min(row.start_ms);
     total.end_ms = total.end_ms.max(row.end_ms);
+    total.partial |= row.partial;
     total.is_final &= row.is_final;
     total.revision += row.revision;
     total.generation = total.generation.max(row.generation);

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use etiage::config::Config;
 use etiage::replay::plan;
+use etiage::replay::starts::{From, Request};
 use etiage::run::replay::Outcome;
 use etiage::run::{Engine, RunError, Stop};
 use etiage::setup::connect;
@@ -14,7 +15,7 @@ use etiage::telemetry::{self, Health};
 use tokio::sync::watch;
 
 use super::output::to_stdout;
-use super::{ConfigArg, diff, run, signals};
+use super::{ConfigArg, diff, rows, run, signals};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -22,6 +23,8 @@ Examples:
   etiage replay --config new.toml --from earliest
   etiage replay --config new.toml --from earliest --view region
   etiage replay --config new.toml --from earliest --dry-run && etiage diff --config new.toml
+  etiage replay --config new.toml --from 2026-11-01T00:00:00Z --view region
+  etiage replay --config new.toml --from now --view added
   etiage replay --config new.toml --abort
 
 The views are computed from what the topics (or files) hold, under the meaning that this
@@ -36,8 +39,10 @@ on after it. Instances with the old configuration end when it takes over.")]
 pub struct ReplayArgs {
     #[command(flatten)]
     config: ConfigArg,
-    /// Where to begin
-    #[arg(long, value_enum, required_unless_present = "abort")]
+    /// Where to begin: `earliest`, what the logs still hold; a time such as 2026-11-01T00:00:00Z, windows that start then
+    /// or later (the rows of earlier ones stay); `now`, windows that take readings still, or of a view that has no rows
+    /// yet what comes from now on (windows that may lack what came before are marked `partial`)
+    #[arg(long, value_name = "earliest|TIME|now", value_parser = from, required_unless_present = "abort")]
     from: Option<From>,
     /// Replay this view alone (may be given again); the others' rows and generations are left alone
     #[arg(long, value_name = "NAME")]
@@ -46,7 +51,8 @@ pub struct ReplayArgs {
     /// this, rows that hold any of it stay as they are.)
     #[arg(long, conflicts_with = "abort")]
     forget_history: bool,
-    /// Where rollups that have begun hold readings that the logs have lost: leave them as they are until they end
+    /// Where rollups hold readings from before the beginning, or such that the logs have lost: leave them as they are until
+    /// they end
     #[arg(long, conflicts_with_all = ["abort", "forget_history"])]
     freeze_rollups: bool,
     /// Stop when it has caught up, and show what taking over would change; the same command without this goes on with it
@@ -57,10 +63,12 @@ pub struct ReplayArgs {
     abort: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum From {
-    /// What the logs still hold, from their first record
-    Earliest,
+fn from(text: &str) -> Result<From, String> {
+    match text {
+        "earliest" => Ok(From::Earliest),
+        "now" => Ok(From::Now),
+        _ => rows::instant(text).map(From::Time).map_err(|why| format!("{why}; or earliest, or now")),
+    }
 }
 
 pub async fn run(args: ReplayArgs) -> anyhow::Result<()> {
@@ -95,9 +103,13 @@ async fn replay(
     health: &Arc<Health>,
 ) -> anyhow::Result<()> {
     let mut stop = signals::stop_on_signal()?;
-    let consent = plan::Consent { forget_history: args.forget_history, freeze_rollups: args.freeze_rollups };
+    let request = Request {
+        from: args.from.context("--from says where to begin")?,
+        forget_history: args.forget_history,
+        freeze_rollups: args.freeze_rollups,
+    };
     let (world, events, leader) = tokio::select! {
-        connected = connect::connect_replay(config, views, consent, health.clone()) => connected?,
+        connected = connect::connect_replay(config, views, request, health.clone()) => connected?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
     health.not_ready("waiting for partitions");

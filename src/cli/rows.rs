@@ -61,7 +61,7 @@ pub struct RowsArgs {
     json: bool,
 }
 
-fn instant(text: &str) -> Result<i64, String> {
+pub fn instant(text: &str) -> Result<i64, String> {
     let rfc = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp_millis());
     let plain =
         || NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").map(|time| time.and_utc().timestamp_millis());
@@ -120,7 +120,7 @@ pub fn time(ms: i64) -> String {
 }
 
 /// The columns of `rows_by_key`.
-pub const COLUMNS: [&str; 23] = [
+pub const COLUMNS: [&str; 24] = [
     "view",
     "width",
     "metric",
@@ -139,6 +139,7 @@ pub const COLUMNS: [&str; 23] = [
     "alarms",
     "active",
     "outliers",
+    "partial",
     "mean_before",
     "final",
     "revision",
@@ -168,6 +169,7 @@ fn fields(row: &Row) -> Vec<String> {
         row.alarms.to_string(),
         row.active.to_string(),
         row.outliers.to_string(),
+        row.partial.to_string(),
         row.mean_before.map(|mean| mean.to_string()).unwrap_or_default(),
         row.is_final.to_string(),
         row.revision.to_string(),
@@ -212,8 +214,8 @@ fn write_json(rows: &[Row], out: &mut dyn Write) -> anyhow::Result<()> {
             "view": row.view, "width": row.width, "metric": row.metric, "tenant": row.tenant, "key": row.key,
             "window_start": time(row.start_ms), "window_end": time(row.end_ms), "label": row.label, "labels": row.labels,
             "count": row.count, "mean": row.mean, "min": row.min, "max": row.max, "stddev": row.stddev,
-            "alarms": row.alarms, "active": row.active, "outliers": row.outliers, "mean_before": row.mean_before,
-            "final": row.is_final, "revision": row.revision, "generation": row.generation,
+            "alarms": row.alarms, "active": row.active, "outliers": row.outliers, "partial": row.partial,
+            "mean_before": row.mean_before, "final": row.is_final, "revision": row.revision, "generation": row.generation,
             "updated_at": time(row.updated_at_ms),
         });
         writeln!(out, "{value}")?;

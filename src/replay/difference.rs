@@ -175,6 +175,7 @@ fn same(before: &Row, after: &RowWrite) -> bool {
     bits([before.mean, before.min, before.max, before.stddev]) == bits([after.mean, after.min, after.max, after.stddev])
         && [before.count, before.alarms, before.active, before.outliers]
             == [after.count, after.alarms, after.active, after.outliers]
+        && before.partial == after.partial
         && *before.label == *after.label
         && before.labels == after.labels
 }
@@ -212,6 +213,7 @@ mod tests {
             alarms,
             active: 0,
             outliers: 0,
+            partial: false,
             revision: 1,
             updated_at_ms: 0,
             stamp: Stamp(0),
@@ -238,6 +240,7 @@ mod tests {
             alarms: row.alarms,
             active: 0,
             outliers: 0,
+            partial: false,
             mean_before: Some(3.0),
             is_final: true,
             revision: 7,

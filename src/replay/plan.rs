@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::reading::{Offset, SourceId};
 use crate::setup::meaning::Meaning;
 use crate::store::{GenerationChange, GenerationRecord, GenerationState, Stamp, Start};
-use crate::view::View;
-use crate::window::{Width, Window};
+
+use super::starts::{self, Beginning, From, Log, Request};
 
 /// The least step from one epoch to the next, µs, beside twice the records: every stamp of a generation is its epoch
 /// and a revision, and these are fewer than the records.
@@ -48,6 +48,17 @@ pub enum Refusal {
     )]
     RollupsFreeze { view: String, windows: String },
     #[error(
+        "view {view} would be computed again from {} on, and its windows from {} on take readings still: what comes for \
+         those between would be lost. Say an earlier time, or --from now",
+        shown(*from_ms), shown(*open_ms)
+    )]
+    StillOpen { view: String, from_ms: i64, open_ms: i64 },
+    #[error(
+        "a replay of view {view} that begins elsewhere is under way (generation {generation}): go on with it by the same \
+         --from, or give it up with `etiage replay --abort --view {view}`"
+    )]
+    BeginsElsewhere { view: String, generation: u32 },
+    #[error(
         "view {view} was also computed from {source_id}, which is not there any more (the topic was deleted or created \
          again, or a topic or file was taken out): a replay removes the rows of its readings. If that is what you want, \
          say --forget-history"
@@ -65,26 +76,6 @@ pub enum Refusal {
     TakenOver { view: String, generation: u32 },
 }
 
-/// One partition of the streams that feed a view, and what its log holds.
-#[derive(Clone, Copy, Debug)]
-pub struct Log {
-    pub source: SourceId,
-    pub start: Offset,
-    pub end: Offset,
-    /// Of the records that the serving generation folded and the log has lost: the maximum event time, where the store
-    /// knows it.
-    pub gone_ms: Option<i64>,
-}
-
-/// What may become of rows whose readings the logs hold no longer.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Consent {
-    /// They may go.
-    pub forget_history: bool,
-    /// Rollups that hold some of these readings may stay as they are until they end.
-    pub freeze_rollups: bool,
-}
-
 /// What somebody wants to replay.
 #[derive(Clone, Copy)]
 pub struct Wanted<'a> {
@@ -92,7 +83,9 @@ pub struct Wanted<'a> {
     /// All views of the same replay.
     pub together: &'a BTreeSet<String>,
     pub meaning: &'a Meaning,
-    pub consent: Consent,
+    pub request: Request,
+    /// What it comes to for this view.
+    pub beginning: Beginning,
 }
 
 /// The generation under which a view is replayed: the one that a replay with the same meaning has begun, or a
@@ -104,7 +97,7 @@ pub fn generation(
     group: &str,
     now_us: i64,
 ) -> Result<GenerationRecord, Refusal> {
-    let Wanted { view, together, meaning, consent } = wanted;
+    let Wanted { view, together, meaning, request, beginning } = wanted;
     let of_view = || known.iter().filter(|record| record.view == view);
     let under_way = |state| matches!(state, GenerationState::Replaying | GenerationState::Promoting);
     if let Some(begun) = of_view().find(|record| under_way(record.state)) {
@@ -114,6 +107,9 @@ pub fn generation(
                 GenerationState::Promoting => Refusal::StillPublishing { view, generation },
                 _ => Refusal::AnotherReplay { view, generation },
             });
+        }
+        if !begins_so(begun, request.from) {
+            return Err(Refusal::BeginsElsewhere { view, generation });
         }
         // They share a group, and so the partitions: each must fold all of them.
         let in_group = known.iter().filter(|one| one.state == GenerationState::Replaying && one.group == begun.group);
@@ -129,9 +125,9 @@ pub fn generation(
         return Ok(begun.clone());
     }
     let serving = of_view().find(|record| record.serves());
-    let starts = match serving.filter(|_| !consent.forget_history) {
-        Some(serving) => what_is_left(serving, logs)?,
-        None => logs.iter().map(|log| (log.source, Start::at(log.start))).collect(),
+    let starts = match serving.filter(|_| !request.forget_history) {
+        Some(serving) => starts::of_what_is_left(serving, logs, beginning)?,
+        None => starts::of_logs(logs, beginning),
     };
     // One number for all views of a replay, and never that of another group.
     let replaying = || known.iter().filter(|record| record.state == GenerationState::Replaying);
@@ -157,44 +153,26 @@ pub fn generation(
     })
 }
 
+/// Whether a replay that has begun may be one that began like this. (What the logs had lost may have moved its horizon,
+/// and which windows were open then is not known any more.)
+fn begins_so(begun: &GenerationRecord, from: From) -> bool {
+    match from {
+        From::Earliest => begun.partial_until_ms().is_none(),
+        From::Time(from_ms) => begun.partial_until_ms().is_none() && begun.horizon_ms() >= Some(from_ms - 1),
+        From::Now => begun.partial_until_ms().is_some() || begun.horizon_ms().is_some(),
+    }
+}
+
+fn shown(ms: i64) -> String {
+    chrono::DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |time| time.to_rfc3339())
+}
+
 /// Above every stamp of the generations before. No part, and no row of one partition, has more revisions than its log has
 /// records.
 pub fn epoch_us<'a>(before: impl Iterator<Item = &'a GenerationRecord>, logs: &[Log], now_us: i64) -> i64 {
     let records: i64 = logs.iter().map(|log| log.end.0).sum();
     let above_us = before.map(|record| record.epoch_us).max().map(|us| us + EPOCH_STEP_US + 2 * records);
     above_us.map_or(now_us, |above_us| now_us.max(above_us))
-}
-
-/// Where a generation starts that is computed beside what another one has made of records that are gone.
-fn what_is_left(serving: &GenerationRecord, logs: &[Log]) -> Result<BTreeMap<SourceId, Start>, Refusal> {
-    let (view, shown) = (serving.view.clone(), |source: &SourceId| format!("{}/{}", source.topic, source.partition));
-    if let Some(gone) = serving.starts.keys().find(|source| !logs.iter().any(|log| log.source == **source)) {
-        return Err(Refusal::SourceGone { view, source_id: shown(gone) });
-    }
-    let start = |log: &Log| {
-        let before = start_in(serving, log.source);
-        let gone_ms = match log.gone_ms {
-            _ if log.start <= before.offset => before.gone_ms,
-            Some(gone_ms) => before.gone_ms.max(Some(gone_ms)),
-            None => {
-                let (view, source_id) = (view.clone(), shown(&log.source));
-                return Err(Refusal::HistoryGone { view, source_id, start: before.offset, log_start: log.start });
-            }
-        };
-        Ok((log.source, Start { gone_ms, ..Start::at(log.start) }))
-    };
-    logs.iter().map(start).collect()
-}
-
-/// Where a generation starts in a partition: one that it does not name was added later.
-pub fn start_in(record: &GenerationRecord, source: SourceId) -> Start {
-    record.starts.get(&source).copied().unwrap_or(Start::at(Offset(0)))
-}
-
-/// The rollups that hold readings that are gone, and would stay as they are until they end.
-pub fn frozen_rollups(view: &View) -> Vec<(Width, Window)> {
-    let Some(horizon_ms) = view.horizon_ms else { return Vec::new() };
-    view.widths.iter().skip(1).map(|width| (*width, view.window(*width, horizon_ms))).collect()
 }
 
 /// The steps that give up a view's replay; none where there is none.
@@ -299,11 +277,17 @@ mod tests {
     }
 
     fn log(partition: i32, start: i64, end: i64) -> Log {
-        Log { source: source(partition), start: Offset(start), end: Offset(end), gone_ms: None }
+        Log { source: source(partition), start: Offset(start), end: Offset(end), gone_ms: None, before: None }
     }
 
     fn meaning(text: &str) -> Meaning {
         Meaning { text: text.to_owned(), fingerprint: format!("digest of {text}") }
+    }
+
+    const EARLIEST: Request = Request { from: From::Earliest, forget_history: false, freeze_rollups: false };
+
+    fn wanted<'a>(view: &'a str, together: &'a BTreeSet<String>, meaning: &'a Meaning) -> Wanted<'a> {
+        Wanted { view, together, meaning, request: EARLIEST, beginning: Beginning::Earliest }
     }
 
     fn begin(
@@ -314,8 +298,7 @@ mod tests {
         now_us: i64,
     ) -> Result<GenerationRecord, Refusal> {
         let together = BTreeSet::from(["v".to_owned(), "w".to_owned()]);
-        let wanted = Wanted { view, together: &together, meaning: &meaning(text), consent: Consent::default() };
-        generation(wanted, known, logs, "etiage", now_us)
+        generation(wanted(view, &together, &meaning(text)), known, logs, "etiage", now_us)
     }
 
     fn live(view: &str, generation: u32, epoch_us: i64) -> GenerationRecord {
@@ -363,8 +346,7 @@ mod tests {
         // Another replay has a group of its own, and one of two that share one is not gone on with alone.
         let alone = |view: &str, known: &[GenerationRecord]| {
             let (together, meaning) = (BTreeSet::from([view.to_owned()]), meaning("new"));
-            let wanted = Wanted { view, together: &together, meaning: &meaning, consent: Consent::default() };
-            generation(wanted, known, &[log(0, 5, 10)], "etiage", 400)
+            generation(wanted(view, &together, &meaning), known, &[log(0, 5, 10)], "etiage", 400)
         };
         assert_eq!(alone("w", &known).unwrap().group, "etiage.g3");
         let apart = [known.as_slice(), &[alone("w", &known).unwrap()]].concat();
@@ -373,6 +355,24 @@ mod tests {
         assert!(matches!(at_once, Err(Refusal::Apart { .. })), "they read in two groups: {at_once:?}");
         let both = [known.as_slice(), &[second]].concat();
         assert!(matches!(alone("v", &both), Err(Refusal::Together { .. })));
+        // It goes on as it began.
+        let from = |from: From, begun: &GenerationRecord| {
+            let (together, meaning) = (BTreeSet::from(["v".to_owned()]), meaning("new"));
+            let request = Request { from, ..EARLIEST };
+            let wanted = Wanted { request, ..wanted("v", &together, &meaning) };
+            generation(wanted, std::slice::from_ref(begun), &[log(0, 5, 10)], "etiage", 400)
+        };
+        let started = |start: Start| GenerationRecord { starts: BTreeMap::from([(source(0), start)]), ..begun.clone() };
+        let at = started(Start { gone_ms: Some(99), ..Start::at(Offset(7)) });
+        let at_the_end = started(Start { left_out_ms: Some(99), ..Start::at(Offset(10)) });
+        assert_eq!(from(From::Time(100), &at), Ok(at.clone()));
+        assert_eq!((from(From::Now, &at), from(From::Now, &at_the_end)), (Ok(at.clone()), Ok(at_the_end.clone())));
+        for (asked, begun) in
+            [(From::Earliest, &at_the_end), (From::Time(101), &at), (From::Time(100), &at_the_end), (From::Now, &begun)]
+        {
+            let other = from(asked, begun);
+            assert!(matches!(other, Err(Refusal::BeginsElsewhere { generation: 2, .. })), "{asked:?}: {other:?}");
+        }
         let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };
         let other = begin("v", "third", &[promoting], &[log(0, 5, 10)], 400);
         assert!(matches!(other, Err(Refusal::StillPublishing { generation: 2, .. })), "{other:?}");
@@ -401,9 +401,9 @@ mod tests {
         assert!(matches!(away, Err(Refusal::SourceGone { .. })), "{away:?}");
         // Unless that is what is wanted.
         for logs in [[log(0, 6, 10)], [log(3, 0, 10)]] {
-            let together = BTreeSet::from(["v".to_owned()]);
-            let consent = Consent { forget_history: true, ..Consent::default() };
-            let wanted = Wanted { view: "v", together: &together, meaning: &meaning("new"), consent };
+            let (together, meaning) = (BTreeSet::from(["v".to_owned()]), meaning("new"));
+            let request = Request { forget_history: true, ..EARLIEST };
+            let wanted = Wanted { request, ..wanted("v", &together, &meaning) };
             let begun = generation(wanted, &[live("v", 1, 100)], &logs, "etiage", 400).map(|begun| begun.starts);
             let start = Start::at(logs[0].start);
             assert_eq!(begun, Ok(BTreeMap::from([(logs[0].source, start)])));

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::clock::Clock;
 use crate::config::{Config, Format, StoreConfig, StreamConfig, TenantConfig};
-use crate::replay::plan::Consent;
+use crate::replay::starts::Request;
 use crate::run::replay::Leader;
 use crate::run::stream::StreamRun;
 use crate::run::{SentBefore, Settings, World};
@@ -58,7 +58,7 @@ pub async fn connect(
 pub async fn connect_replay(
     config: &Config,
     views: &BTreeSet<String>,
-    consent: Consent,
+    request: Request,
     health: Arc<Health>,
 ) -> Result<(World, Receiver<SourceEvent>, Leader), SetupError> {
     let clock = Clock::start();
@@ -66,7 +66,7 @@ pub async fn connect_replay(
     let store = open_store(config).await?;
     let asked = observe(config, store.clone()).await?;
     let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
-    let bound = bind_replayed(registry, views, consent).await?;
+    let bound = bind_replayed(registry, views, request).await?;
     let config = in_group_of(&bound, config);
     // A source of the leader's own: that of the loop goes with it when the generation is promoted.
     let own = observe(&config, store.clone()).await?;
@@ -80,9 +80,9 @@ pub async fn connect_replay(
 async fn bind_replayed(
     registry: Registry<'_>,
     views: &BTreeSet<String>,
-    consent: Consent,
+    request: Request,
 ) -> Result<Bound, SetupError> {
-    let replayed = registry.replayed(views, consent).await?;
+    let replayed = registry.replayed(views, request).await?;
     bound(registry.config, registry.compiled, replayed)
 }
 

@@ -1,23 +1,20 @@
-//! Which generation of each view serves, the first one of a view that has none, and those of a replay.
+//! Which generation of each view serves, and the first one of a view that has none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::commit::Commit;
 use crate::config::Config;
-use crate::replay::plan::{self, Consent, Log, Wanted};
+use crate::replay::plan;
+use crate::replay::starts::{self, Beginning, Log};
 use crate::source::{GroupPosition, Source, SourceError};
-use crate::store::{GenerationRecord, GenerationState, PositionKind, Start, Store, StoreError};
-use crate::window::{Width, Window};
+use crate::store::{GenerationRecord, GenerationState, Store, StoreError};
 
 use super::meaning::{self, Meaning};
 use super::{Compiled, SetupError};
 
 const RETRY: Duration = Duration::from_secs(1);
-/// Before every event time.
-const NO_TIME_MS: i64 = *crate::decode::RANGE_MS.start() - 1;
 
 /// What is asked of the outside.
 pub struct Registry<'a> {
@@ -99,7 +96,7 @@ impl Registry<'_> {
             // Somebody was first.
             return Ok(serving.clone());
         }
-        let logs = self.logs(view).await?;
+        let logs = self.logs(&self.positions(view).await?).await?;
         let record = GenerationRecord {
             view: view.to_owned(),
             generation: before.iter().map(|record| record.generation).max().unwrap_or(0) + 1,
@@ -109,7 +106,7 @@ impl Registry<'_> {
             meaning: meaning.text.clone(),
             group: self.source.group().to_owned(),
             // Where the view begins in each partition that there is: at what the log still holds.
-            starts: logs.iter().map(|log| (log.source, Start::at(log.start))).collect(),
+            starts: starts::of_logs(&logs, Beginning::Earliest),
         };
         if answered("generations", || self.store.create_generation(&record)).await? {
             let (generation, partitions) = (record.generation, record.starts.len());
@@ -139,91 +136,11 @@ impl Registry<'_> {
         Ok(joined.map(|record| (record.view.clone(), Arc::new(record.clone()))).collect())
     }
 
-    /// The generations under which these views are replayed: begun here, or by whoever was first.
-    pub async fn replayed(
-        &self,
-        views: &BTreeSet<String>,
-        consent: Consent,
-    ) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
-        let mut replayed = BTreeMap::new();
-        for view in views {
-            let mut logs = self.logs(view).await?;
-            let record = loop {
-                let known = answered("generations", || self.store.generations()).await?;
-                if let Some(serving) = known.iter().find(|record| record.view == *view && record.serves()) {
-                    self.look_for_what_is_gone(serving, &mut logs).await?;
-                }
-                let meaning = &self.compiled.meanings[view];
-                let wanted = Wanted { view, together: views, meaning, consent };
-                let record = plan::generation(wanted, &known, &logs, self.source.group(), self.clock.wall_us())?;
-                if known.contains(&record) {
-                    tracing::info!(view, generation = record.generation, "a replay that was begun goes on");
-                    break record;
-                }
-                self.rollups_may_freeze(&record, consent)?;
-                if answered("generations", || self.store.create_generation(&record)).await? {
-                    tracing::info!(view, generation = record.generation, group = record.group, "a replay begins");
-                    if let Some(horizon) = record.horizon_ms().and_then(chrono::DateTime::from_timestamp_millis) {
-                        tracing::warn!(view, %horizon, "the logs have lost records: rows of windows that start up to then stay as they are");
-                    }
-                    break record;
-                }
-            };
-            replayed.insert(view.clone(), Arc::new(record));
-        }
-        Ok(replayed)
-    }
-
-    /// What is known of records that the serving generation folded and the logs have lost: their event times are at most
-    /// the maximum of the first position past them that the store keeps, or else of the committed one.
-    async fn look_for_what_is_gone(&self, serving: &GenerationRecord, logs: &mut [Log]) -> Result<(), SetupError> {
-        // Readings that were refused then and are not now have left no trace in the maximum, nor have other times.
-        if !meaning::reads_alike(&serving.meaning, &self.compiled.meanings[&serving.view].text) {
-            return Ok(());
-        }
-        let positions = self.positions(&serving.view).await?;
-        let groups = BTreeSet::from([serving.group.as_str(), self.source.group()]);
-        for log in logs.iter_mut().filter(|log| log.start > plan::start_in(serving, log.source).offset) {
-            let (source, start) = (log.source, log.start);
-            let committed = positions.iter().find(|position| position.source == source);
-            let committed = committed.and_then(|position| position.committed.as_ref());
-            let mut commits = vec![committed.map(|committed| committed.metadata.clone())];
-            for group in &groups {
-                let kept = || self.store.position_from(group, source, PositionKind::Kept, start);
-                commits.push(answered("positions", kept).await?.map(|kept| kept.metadata));
-            }
-            let reach = |metadata: &Vec<u8>| {
-                let commit = Commit::whole(metadata)?;
-                let known =
-                    commit.view(&serving.view, serving.generation).filter(|known| known.position >= log.start)?;
-                // Of a log that had shown no time yet, nothing is in any row.
-                Some(known.max_ms.unwrap_or(NO_TIME_MS))
-            };
-            log.gone_ms = commits.iter().flatten().filter_map(reach).min();
-        }
-        Ok(())
-    }
-
-    fn rollups_may_freeze(&self, record: &GenerationRecord, consent: Consent) -> Result<(), SetupError> {
-        let view = self.compiled.view(&record.view, self.config, record)?;
-        let time = |ms: i64| {
-            chrono::DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |time| time.to_rfc3339())
-        };
-        let shown = |(width, window): (Width, Window)| {
-            format!("{width} from {} to {}", time(window.start_ms), time(window.end_ms))
-        };
-        let windows: Vec<String> = plan::frozen_rollups(&view).into_iter().map(shown).collect();
-        if windows.is_empty() || consent.freeze_rollups {
-            return Ok(());
-        }
-        Err(plan::Refusal::RollupsFreeze { view: record.view.clone(), windows: windows.join(", ") }.into())
-    }
-
-    async fn logs(&self, view: &str) -> Result<Vec<Log>, SetupError> {
+    pub(super) async fn logs(&self, positions: &[GroupPosition]) -> Result<Vec<Log>, SetupError> {
         let mut logs = Vec::new();
-        for position in self.positions(view).await? {
+        for position in positions {
             let (start, end) = known("the log's bounds", || self.source.log_bounds(&position.partition)).await?;
-            logs.push(Log { source: position.source, start, end, gone_ms: None });
+            logs.push(Log { source: position.source, start, end, gone_ms: None, before: None });
         }
         Ok(logs)
     }
@@ -232,7 +149,7 @@ impl Registry<'_> {
         Ok(self.positions(view).await?.iter().any(|position| position.committed.is_some()))
     }
 
-    async fn positions(&self, view: &str) -> Result<Vec<GroupPosition>, SetupError> {
+    pub(super) async fn positions(&self, view: &str) -> Result<Vec<GroupPosition>, SetupError> {
         let view = &self.config.views[view];
         let mut positions = known("the group's positions", || self.source.group_positions()).await?;
         positions.retain(|position| view.takes(&position.stream));

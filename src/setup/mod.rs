@@ -22,6 +22,7 @@ use crate::view::View;
 pub mod connect;
 pub mod generations;
 pub mod meaning;
+mod replayed;
 
 use meaning::Meaning;
 
@@ -129,6 +130,7 @@ impl Compiled {
             regions: self.regions_of(name).map(|regions| regions.names.clone()).unwrap_or_default(),
             before_ms: view.before_ms,
             horizon_ms: generation.horizon_ms(),
+            partial_until_ms: generation.partial_until_ms(),
             flush_ms: view.flush_ms,
         }))
     }

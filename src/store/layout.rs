@@ -147,15 +147,19 @@ struct StoredStart {
     max_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gone_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    left_out_ms: Option<i64>,
 }
 
-/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms` where there is one.
+/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms` and `left_out_ms` where
+/// there are some.
 pub fn starts_json(starts: &BTreeMap<SourceId, Start>) -> String {
     let named: BTreeMap<String, StoredStart> = starts
         .iter()
         .map(|(source, start)| {
             let name = format!("{}/{}", source.topic, source.partition);
-            (name, StoredStart { offset: start.offset.0, max_ms: start.max_ms, gone_ms: start.gone_ms })
+            let Start { offset: Offset(offset), max_ms, gone_ms, left_out_ms } = *start;
+            (name, StoredStart { offset, max_ms, gone_ms, left_out_ms })
         })
         .collect();
     serde_json::json!(named).to_string()
@@ -168,7 +172,8 @@ pub fn starts_of(json: &str) -> Result<BTreeMap<SourceId, Start>, StoreError> {
     let read = |(name, start): (String, StoredStart)| {
         let (topic, partition) = name.split_once('/')?;
         let source = SourceId { topic: topic_of(topic)?, partition: partition.parse().ok()? };
-        Some((source, Start { offset: Offset(start.offset), max_ms: start.max_ms, gone_ms: start.gone_ms }))
+        let StoredStart { offset, max_ms, gone_ms, left_out_ms } = start;
+        Some((source, Start { offset: Offset(offset), max_ms, gone_ms, left_out_ms }))
     };
     named.into_iter().map(|entry| read(entry).ok_or_else(bad)).collect()
 }
@@ -263,6 +268,7 @@ mod tests {
         let starts = BTreeMap::from([
             (source(0, 0), Start::at(Offset(0))),
             (source(0, 1), Start { gone_ms: Some(9), ..Start::at(Offset(4)) }),
+            (source(0, 2), Start { left_out_ms: Some(8), ..Start::at(Offset(3)) }),
             (source(255, 11), Start { max_ms: Some(-5), ..Start::at(Offset(i64::MAX)) }),
         ]);
         assert_eq!(starts_of(&starts_json(&starts)).unwrap(), starts);

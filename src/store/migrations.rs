@@ -22,8 +22,10 @@ pub struct Applied {
 }
 
 /// In order, numbered from 1 without gaps.
-pub const CASSANDRA: &[Migration] =
-    &[Migration { version: 1, name: "0001_tables.cql", text: include_str!("../../migrations/0001_tables.cql") }];
+pub const CASSANDRA: &[Migration] = &[
+    Migration { version: 1, name: "0001_tables.cql", text: include_str!("../../migrations/0001_tables.cql") },
+    Migration { version: 2, name: "0002_partial.cql", text: include_str!("../../migrations/0002_partial.cql") },
+];
 
 /// Roles and what they may do, where the server checks permissions. Run every time, since they are not the
 /// keyspace's but the cluster's; `{keyspace}` stands for its name.
@@ -41,6 +43,7 @@ pub const SQLITE: &[Migration] = &[
         name: "0002_final_stamp.sql",
         text: include_str!("../../migrations/sqlite/0002_final_stamp.sql"),
     },
+    Migration { version: 3, name: "0003_partial.sql", text: include_str!("../../migrations/sqlite/0003_partial.sql") },
 ];
 
 impl Migration {
@@ -126,6 +129,14 @@ pub fn statements(text: &str) -> Vec<String> {
     found.into_iter().map(|statement| statement.trim().to_owned()).filter(|statement| !statement.is_empty()).collect()
 }
 
+/// The table and the column that a statement adds to it. CQL has no portable way to say that it may be there already.
+pub fn added_column(statement: &str) -> Option<(&str, &str)> {
+    match statement.split_whitespace().collect::<Vec<&str>>()[..] {
+        ["ALTER", "TABLE", table, "ADD", column, _] => Some((table, column)),
+        _ => None,
+    }
+}
+
 /// Bytes of the comment that the text begins with; 0 where it begins with none.
 fn comment_length(text: &str) -> usize {
     if text.starts_with("--") || text.starts_with("//") {
@@ -203,6 +214,17 @@ mod tests {
         assert_eq!(statements(text), ["CREATE 'x;--''y' \"v;\" \n, é  z", "DROP t", "tail"]);
         assert_eq!(statements("'open; \n"), ["'open;"]);
         assert!(statements("").is_empty());
+    }
+
+    /// A migration that dies half way is run again from its beginning.
+    #[test]
+    fn every_statement_can_be_repeated() {
+        assert_eq!(added_column("ALTER TABLE t\n  ADD c  text"), Some(("t", "c")));
+        assert_eq!(added_column("ALTER TABLE t DROP c"), None);
+        for statement in CASSANDRA.iter().flat_map(|migration| statements(migration.text)) {
+            let looks = statement.starts_with("CREATE TABLE IF NOT EXISTS ") || added_column(&statement).is_some();
+            assert!(looks, "{statement}");
+        }
     }
 
     /// They are made again and again, and by people who must not learn a password from them.

@@ -67,6 +67,8 @@ pub struct RowWrite {
     pub alarms: i64,
     pub active: i64,
     pub outliers: i64,
+    /// Readings from before the view was begun may be missing.
+    pub partial: bool,
     pub revision: i64,
     pub updated_at_ms: i64,
     pub stamp: Stamp,
@@ -110,6 +112,7 @@ pub struct Row {
     pub alarms: i64,
     pub active: i64,
     pub outliers: i64,
+    pub partial: bool,
     pub mean_before: Option<f64>,
     pub is_final: bool,
     pub revision: i64,
@@ -165,14 +168,17 @@ impl GenerationState {
 pub struct Start {
     pub offset: Offset,
     pub max_ms: Option<i64>,
-    /// The log has lost records that an earlier generation folded: their event times lie at or before this.
+    /// Records that an earlier generation folded are not folded again, since the log has lost them or only later
+    /// windows are computed: their event times lie at or before this.
     pub gone_ms: Option<i64>,
+    /// Records before were left out, and no generation has folded them: their event times lie at or before this.
+    pub left_out_ms: Option<i64>,
 }
 
 impl Start {
     /// The beginning of what a log holds.
     pub fn at(offset: Offset) -> Start {
-        Start { offset, max_ms: None, gone_ms: None }
+        Start { offset, max_ms: None, gone_ms: None, left_out_ms: None }
     }
 }
 
@@ -199,10 +205,15 @@ impl GenerationRecord {
         matches!(self.state, GenerationState::Live | GenerationState::Draining { .. } | GenerationState::Promoting)
     }
 
-    /// Windows that start at or before this hold readings that the logs had lost when the generation began: their rows
-    /// are left as earlier generations made them. What was lost before there was any event time leaves nothing alone.
+    /// Windows that start at or before this may hold readings that the generation does not fold: their rows are left as
+    /// earlier generations made them. What was lost before there was any event time leaves nothing alone.
     pub fn horizon_ms(&self) -> Option<i64> {
         self.starts.values().filter_map(|start| start.gone_ms).max().filter(|ms| RANGE_MS.contains(ms))
+    }
+
+    /// Windows that start at or before this may lack readings from before the generation began.
+    pub fn partial_until_ms(&self) -> Option<i64> {
+        self.starts.values().filter_map(|start| start.left_out_ms).max()
     }
 }
 

@@ -135,7 +135,11 @@ impl History {
                 let truth = partition.truth[1].as_ref().expect("it takes the stream");
                 (
                     partition.source,
-                    Start { offset: Offset(from), max_ms: truth.at(from).max_ms, gone_ms: plan.variant.horizon_ms() },
+                    Start {
+                        max_ms: truth.at(from).max_ms,
+                        gone_ms: plan.variant.horizon_ms(),
+                        ..Start::at(Offset(from))
+                    },
                 )
             })
             .collect();

@@ -69,6 +69,7 @@ impl Meaning {
             regions: BTreeMap::new(),
             before_ms: Some(3 * HOUR_MS),
             horizon_ms: None,
+            partial_until_ms: None,
             flush_ms: 5,
         })
     }

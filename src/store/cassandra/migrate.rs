@@ -78,6 +78,11 @@ impl Cassandra {
         for (migration, _) in CASSANDRA.iter().zip(&steps).filter(|(_, step)| !step.applied) {
             for statement in migrations::statements(migration.text) {
                 self.renew(owner).await?;
+                if let Some((table, column)) = migrations::added_column(&statement)
+                    && self.column_exists(table, column).await?
+                {
+                    continue;
+                }
                 self.alter(statement).await?;
             }
             self.record(migration).await?;
@@ -237,6 +242,12 @@ impl Cassandra {
     pub(super) async fn keyspace_exists(&self) -> Result<bool, StoreError> {
         let text = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
         let found: Vec<(String,)> = self.ask(text, (&self.keyspace,), Consistency::LocalOne).await?;
+        Ok(!found.is_empty())
+    }
+
+    async fn column_exists(&self, table: &str, column: &str) -> Result<bool, StoreError> {
+        let text = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ? AND column_name = ?";
+        let found: Vec<(String,)> = self.ask(text, (&self.keyspace, table, column), Consistency::LocalOne).await?;
         Ok(!found.is_empty())
     }
 

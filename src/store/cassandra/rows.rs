@@ -138,6 +138,7 @@ struct Found {
     alarms: Option<i64>,
     active: Option<i64>,
     outliers: Option<i64>,
+    partial: Option<bool>,
     mean_before: Option<f64>,
     #[scylla(rename = "final")]
     is_final: Option<bool>,
@@ -167,6 +168,8 @@ impl Found {
             alarms: self.alarms?,
             active: self.active?,
             outliers: self.outliers?,
+            // (Empty in rows of before the column was there.)
+            partial: self.partial == Some(true),
             mean_before: self.mean_before,
             is_final: self.is_final == Some(true),
             revision: self.revision?,

@@ -121,15 +121,15 @@ async fn rows(session: &Session, table: &str, place: &str, partition: &str) -> R
     let texts = [
         format!(
             r#"INSERT INTO {table} ("view", width, metric, tenant, key, {place}, window_start, label, labels, window_end, count, mean,
-               min, max, stddev, alarms, active, outliers, revision, generation, updated_at)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"#
+               min, max, stddev, alarms, active, outliers, partial, revision, generation, updated_at)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"#
         ),
         format!("UPDATE {table} USING TIMESTAMP ? SET mean_before = ? WHERE {row}"),
         format!("UPDATE {table} USING TIMESTAMP ? SET final = ? WHERE {row}"),
         format!(r#"SELECT DISTINCT "view", width, metric, tenant, {key} FROM {table}"#),
         format!(
             "SELECT key, window_start, label, labels, window_end, count, mean, min, max, stddev, alarms, active, outliers,
-             mean_before, final, revision, generation, updated_at FROM {table} WHERE {partition} AND {RANGE}"
+             partial, mean_before, final, revision, generation, updated_at FROM {table} WHERE {partition} AND {RANGE}"
         ),
         format!("DELETE FROM {table} USING TIMESTAMP ? WHERE {partition} AND window_start >= ?"),
     ];

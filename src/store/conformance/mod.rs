@@ -90,6 +90,7 @@ fn row(slot: &Slot, revision: i64) -> RowWrite {
         alarms: count + 1,
         active: count + 2,
         outliers: count + 3,
+        partial: count % 2 == 0,
         revision,
         updated_at_ms: HOUR_14 - revision,
         stamp: stamp(revision),

@@ -71,6 +71,7 @@ fn read_as(write: &RowWrite) -> Row {
         alarms: write.alarms,
         active: write.active,
         outliers: write.outliers,
+        partial: write.partial,
         mean_before: None,
         is_final: false,
         revision: write.revision,

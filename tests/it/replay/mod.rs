@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+mod beginnings;
 mod repairs;
 
 use crate::faults::{Producer, migrate, recount_with};

@@ -1,0 +1,119 @@
+//! Replays that begin later than the logs do: what lies before stays as it is, and what is not whole says so.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+
+use super::{Files, NEW, OLD, etiage, fails, generations, readings, rows, until_end};
+use crate::support::succeed;
+
+/// Written and folded in three portions, so that the store keeps positions on the way.
+fn folded_in_portions() -> (Files, std::path::PathBuf) {
+    let files = Files::new();
+    let config = files.config("rows", OLD);
+    for records in [300, 800, 2_000] {
+        for file in 0..3 {
+            let lines: Vec<String> = readings(file).lines().take(records).map(|line| format!("{line}\n")).collect();
+            std::fs::write(files.0.path().join(format!("{file}.ndjson")), lines.concat()).expect("written");
+        }
+        until_end(&config);
+    }
+    (files, config)
+}
+
+/// Replays, and says where it began in each file.
+fn begun(config: &Path, from: &str) -> Vec<u64> {
+    let output = etiage(config, &["replay", "--from", from]).output().expect("the binary starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let assigned = said.lines().filter(|line| line.contains("assigned"));
+    let position =
+        |line: &str| line.split_once(" position=")?.1.split_whitespace().next()?.trim_matches('"').parse().ok();
+    assigned.map(|line| position(line).unwrap_or_else(|| panic!("no position in {line}"))).collect()
+}
+
+fn divided<'a>(rows: &'a str, from: &str) -> (Vec<&'a str>, Vec<&'a str>) {
+    rows.lines().skip(1).partition(|row| row.split(',').nth(1).is_some_and(|start| start < from))
+}
+
+#[test]
+fn a_replay_from_a_time_leaves_what_lies_before() {
+    let (files, old) = folded_in_portions();
+    let before = rows(&old);
+    let new = files.config("rows", NEW);
+    let from = "2019-02-19T12:00:00Z";
+    fails(&mut etiage(&new, &["replay", "--from", "2019-02-20T12:00:00Z"]), "from 2019-02-19T23:00:00+00:00 on");
+    let places = begun(&new, from);
+    assert_eq!(places.len(), 3);
+    assert!(places.iter().all(|place| (1..800).contains(place)), "nothing was folded twice: {places:?}");
+    assert_eq!(generations(&new), ["1 superseded", "2 live"]);
+
+    let (after, anew) = (rows(&new), rows(&files.fresh(NEW)));
+    let ((left, computed), (stays, _), (_, fresh)) =
+        (divided(&after, from), divided(&before, from), divided(&anew, from));
+    assert_eq!((left, computed), (stays, fresh));
+    let status = succeed(&mut etiage(&new, &["status", "--json"]));
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["adds_up"], true, "{status}");
+    until_end(&new);
+    assert_eq!(rows(&new), after);
+}
+
+/// Of the windows that take readings still none is left half.
+#[test]
+fn a_replay_from_now_computes_open_windows_whole() {
+    let (files, old) = folded_in_portions();
+    let before = rows(&old);
+    let new = files.config("rows", NEW);
+    begun(&new, "now");
+    let from = "2019-02-19T23:00:00Z";
+    let (after, anew) = (rows(&new), rows(&files.fresh(NEW)));
+    let ((left, computed), (stays, _), (_, fresh)) =
+        (divided(&after, from), divided(&before, from), divided(&anew, from));
+    assert_eq!((left, computed), (stays, fresh));
+}
+
+/// A view that begins without its past marks the windows that may lack some of it, and no others.
+#[test]
+fn a_view_that_is_added_from_now_on_says_what_is_partial() {
+    let files = Files::new();
+    let stream = "labels = { town = \"town\" }\nmax_future = \"1s\"";
+    let config = files.config("rows", (30, stream));
+    until_end(&config);
+    let town =
+        "[views.town]\ngroup_by = [\"town\"]\nwindow = \"1s\"\nallowed_lateness = \"unlimited\"\nrollups = [\"1d\"]\n";
+    let both = std::fs::read_to_string(&config).expect("readable").replace("[store]", &format!("{town}[store]"));
+    std::fs::write(&config, both).expect("written");
+    let unchanged = rows(&config);
+    succeed(&mut etiage(&config, &["replay", "--from", "now", "--view", "town"]));
+    let towns = |width: &str| {
+        let columns = "key,window_start,count,partial";
+        let rows =
+            ["rows", "--view", "town", "--metric", "temperature", "--width", width, "--csv", "--columns", columns];
+        let rows = succeed(&mut etiage(&config, &rows));
+        rows.lines().skip(1).map(str::to_owned).collect::<Vec<String>>()
+    };
+    assert!(towns("1s").is_empty() && towns("1d").is_empty());
+
+    // Two that belong to a window of before, and one beyond all that was left out.
+    sleep(Duration::from_secs(3));
+    let now = chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let reading = |at: &str| format!(r#"{{"at":"{at}","lat":48.86,"lon":2.35,"town":"Paris","temperature":5}}"#) + "\n";
+    let added: String = ["2019-02-20T05:00:00Z", "2019-02-20T05:00:00Z", &now].map(reading).concat();
+    std::fs::write(files.0.path().join("1.ndjson"), readings(1) + &added).expect("written");
+    until_end(&config);
+    assert_eq!(towns("1s"), ["Paris,2019-02-20T05:00:00Z,2,true".to_owned(), format!("Paris,{now},1,false")]);
+    let (day, _) = now.split_once('T').expect("a time");
+    let days = ["Paris,2019-02-20T00:00:00Z,2,true".to_owned(), format!("Paris,{day}T00:00:00Z,1,true")];
+    assert_eq!(towns("1d"), days, "today began before");
+    let shown = rows(&config);
+    assert_eq!(shown.lines().count(), unchanged.lines().count() + 1, "the other view goes on as it was");
+
+    // Computed from the beginning after all, all of it is whole.
+    succeed(&mut etiage(&config, &["replay", "--from", "earliest", "--view", "town"]));
+    let whole = towns("1s");
+    assert!(whole.len() > 1_000 && whole.iter().all(|row| row.ends_with(",false")), "{} rows", whole.len());
+    // And without its past again, if that is wanted.
+    succeed(&mut etiage(&config, &["replay", "--from", "now", "--forget-history", "--view", "town"]));
+    assert!(towns("1s").is_empty());
+}

@@ -32,6 +32,8 @@ impl Engine {
         // Whoever folded on in a partition that has just drained would show more than its successor has.
         let asked_at = self.world.clock.now();
         let records = self.world.generations_surely().await?;
+        // Nor is anything published any more under a generation that has been replaced.
+        self.world.bindings_hold(&records)?;
         self.heed_draining(asked_at, &records);
         let mut answer = Vec::with_capacity(partitions.len());
         for assignment in partitions {

@@ -37,9 +37,8 @@ pub struct Draining {
     pub hurry: bool,
 }
 
-/// The least time for which a draining is let be, ms, monotonic, and the longest, whatever the clocks say.
-const LET_BE_MS: u64 = 60_000;
-const AT_MOST_MS: u64 = 600_000;
+/// A draining ends after so many times of what it may last, whatever the clocks say.
+const AT_MOST: u64 = 10;
 
 impl Default for Draining {
     fn default() -> Draining {
@@ -162,8 +161,11 @@ impl World {
         for record in records.iter().filter(|record| self.view_of(record).is_some()) {
             let GenerationState::Draining { until_ms } = record.state else { continue };
             let lasts_ms = now.saturating_sub(*since.entry(until_ms).or_insert(now));
-            let is_over = lasts_ms >= LET_BE_MS && until_ms < self.clock.wall_ms();
-            if (is_over || lasts_ms >= AT_MOST_MS) && self.store.change_generations(&[back_to_live(record)]).await? {
+            let least_ms = self.settings.pace.drain_ms;
+            let is_over = lasts_ms >= least_ms && until_ms < self.clock.wall_ms();
+            if (is_over || lasts_ms >= AT_MOST * least_ms)
+                && self.store.change_generations(&[back_to_live(record)]).await?
+            {
                 tracing::warn!(view = record.view, "its replay has not taken over in time: it goes on");
             }
         }

@@ -28,6 +28,14 @@ pub struct Pace {
     pub step_records: usize,
     /// How long a position or a part beyond the log's end is asked again, ms: a new leader may lag.
     pub log_end_patience_ms: u64,
+    /// A replay's leader looks how things stand.
+    pub lead_every: Duration,
+    /// A serving generation drains for so long at most, ms (or some commit lags, where these are longer).
+    pub drain_ms: u64,
+    /// It serves for so long at least before it is asked to drain again, ms.
+    pub drain_again_ms: u64,
+    /// Another process has promoted: its rows are published from here, too, unless that is done by then, ms.
+    pub publish_after_ms: u64,
 }
 
 impl Default for Pace {
@@ -44,6 +52,10 @@ impl Default for Pace {
             cold_ms: 300_000,
             step_records: 256,
             log_end_patience_ms: 30_000,
+            lead_every: Duration::from_secs(1),
+            drain_ms: 60_000,
+            drain_again_ms: 10_000,
+            publish_after_ms: 30_000,
         }
     }
 }

@@ -77,7 +77,8 @@ pub async fn connect_replay(
     Ok((world, events, leader))
 }
 
-async fn bind_replayed(
+/// Begins a replay of these views, or finds it begun, and binds the configuration to it.
+pub async fn bind_replayed(
     registry: Registry<'_>,
     views: &BTreeSet<String>,
     request: Request,
@@ -105,14 +106,19 @@ async fn replayer(
     health: Arc<Health>,
     serving: &dyn Source,
 ) -> Result<(World, Receiver<SourceEvent>), SetupError> {
-    let positions = known("the group's positions", || serving.group_positions()).await?;
-    let stood = |position: &GroupPosition| Some((position.source, position.committed.as_ref()?.offset));
-    let records = answered("generations", || store.generations()).await?;
-    let served = records.into_iter().filter(GenerationRecord::serves).map(|record| record.view.into()).collect();
-    let sent_before = SentBefore { positions: positions.iter().filter_map(stood).collect(), views: served };
+    let sent_before = sent_before(&*store, serving).await?;
     let (source, outbox, events) = join(config, store.clone()).await?;
     let settings = Settings { replaying: true, ..settings(config, false) };
     Ok((World { store, source, outbox, clock, health, views, streams, sent_before, settings }, events))
+}
+
+/// What the group that serves has sent: it is not sent again.
+pub async fn sent_before(store: &dyn Store, serving: &dyn Source) -> Result<SentBefore, SetupError> {
+    let positions = known("the group's positions", || serving.group_positions()).await?;
+    let stood = |position: &GroupPosition| Some((position.source, position.committed.as_ref()?.offset));
+    let records = answered("generations", || store.generations()).await?;
+    let views = records.into_iter().filter(GenerationRecord::serves).map(|record| record.view.into()).collect();
+    Ok(SentBefore { positions: positions.iter().filter_map(stood).collect(), views })
 }
 
 /// The views in their generations, and the streams that feed them.
@@ -127,7 +133,8 @@ pub async fn bind(registry: Registry<'_>) -> Result<Bound, SetupError> {
     bound(registry.config, registry.compiled, live)
 }
 
-fn bound(
+/// Binds the configuration's views to generations.
+pub fn bound(
     config: &Config,
     compiled: &Compiled,
     generations: BTreeMap<String, Arc<GenerationRecord>>,

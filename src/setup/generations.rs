@@ -17,6 +17,7 @@ use super::{Compiled, SetupError};
 const RETRY: Duration = Duration::from_secs(1);
 
 /// What is asked of the outside.
+#[derive(Clone, Copy)]
 pub struct Registry<'a> {
     pub store: &'a dyn Store,
     pub source: &'a dyn Source,

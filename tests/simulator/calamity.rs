@@ -10,6 +10,7 @@ use crate::group::carry_out;
 use crate::instance::Ended;
 use crate::plan::Calamity;
 use crate::run::{History, PATIENCE};
+use crate::world::{Role, SERVING};
 
 impl History {
     /// Something that cannot be made good: whoever comes must stop, and name it.
@@ -20,7 +21,7 @@ impl History {
         if !self.spoil(calamity) {
             return self.rest().await;
         }
-        let id = self.start(true, false);
+        let id = self.start(Role::UntilEnd);
         let begun = self.world.now();
         while self.ends.get(&id).is_some_and(|end| !end.is_finished())
             && self.world.now() < begun + PATIENCE.as_millis() as u64
@@ -54,15 +55,17 @@ impl History {
     fn spoil(&mut self, calamity: Calamity) -> bool {
         let mut state = self.world.lock();
         state.deliver_all();
-        let started = |partition: &crate::world::Partition| partition.committed_offset() > partition.log_start;
-        let Some(number) =
-            state.partitions.iter().position(|one| one.exists && one.committed.is_some() && started(one))
+        let started = |partition: &crate::world::Partition| partition.committed_offset(SERVING) > partition.log_start;
+        let Some(number) = state
+            .partitions
+            .iter()
+            .position(|one| one.exists && one.sides[SERVING].committed.is_some() && started(one))
         else {
             return false;
         };
         state.tell(|| format!("-- {calamity:?}"));
         let partition = &mut state.partitions[number];
-        let committed = partition.committed_offset();
+        let committed = partition.committed_offset(SERVING);
         match calamity {
             Calamity::Retention => {
                 partition.log_start = committed + 1;
@@ -75,7 +78,7 @@ impl History {
             }
             Calamity::Recreation => partition.source.topic.0[0] = 99,
             Calamity::ForeignOffset => {
-                let committed = partition.committed.as_mut().expect("it is there");
+                let committed = partition.sides[SERVING].committed.as_mut().expect("it is there");
                 committed.offset.0 -= 1;
             }
             Calamity::StoreForgot => state.replicas.iter_mut().for_each(|replica| replica.forget_positions()),

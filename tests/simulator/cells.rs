@@ -48,14 +48,51 @@ fn bits(value: f64) -> i64 {
 /// One statement on its way to a replica.
 #[derive(Clone, Debug)]
 pub enum Write {
-    Part { slot: SlotNumber, source: u8, stamp: i64, blob: Arc<[u8]> },
-    Row { table: usize, place: RowPlace, stamp: i64, mask: u16, cells: Arc<RowCells> },
-    Before { table: usize, place: RowPlace, stamp: i64, mean: f64 },
-    Final { table: usize, place: RowPlace },
-    Cursor { of: ClosingKey, ms: i64 },
-    Closed { of: ClosingKey, ms: i64 },
+    Part {
+        slot: SlotNumber,
+        source: u8,
+        stamp: i64,
+        blob: Arc<[u8]>,
+    },
+    Row {
+        table: usize,
+        place: RowPlace,
+        stamp: i64,
+        mask: u16,
+        cells: Arc<RowCells>,
+    },
+    Before {
+        table: usize,
+        place: RowPlace,
+        stamp: i64,
+        mean: f64,
+    },
+    Final {
+        table: usize,
+        place: RowPlace,
+        stamp: i64,
+    },
+    /// Of rows of a view in windows that start later than `after_ms`: all that was written at or below a timestamp.
+    Remove {
+        view: Arc<str>,
+        up_to: i64,
+        after_ms: Option<i64>,
+    },
+    Cursor {
+        of: ClosingKey,
+        ms: i64,
+    },
+    Closed {
+        of: ClosingKey,
+        ms: i64,
+    },
     Position(Arc<StoredPosition>),
-    Trim { source: SourceId, kind: PositionKind, before: i64 },
+    Trim {
+        group: String,
+        source: SourceId,
+        kind: PositionKind,
+        before: i64,
+    },
 }
 
 /// View, generation, width.
@@ -109,7 +146,10 @@ pub struct RowState {
     /// Each write with the cells that have arrived.
     writes: Vec<Written<(u16, Arc<RowCells>)>>,
     before: Register<i64>,
-    marked: Vec<u64>,
+    /// When, and at which timestamp.
+    marked: Vec<(u64, i64)>,
+    /// The same, of removals.
+    removed: Vec<(u64, i64)>,
 }
 
 /// What a reader sees of a row: each cell with its timestamp.
@@ -118,20 +158,48 @@ pub struct RowView {
     pub cells: [Option<(i64, i64)>; CELLS],
     /// (timestamp, bits of the double)
     pub before: Option<(i64, i64)>,
-    pub marked: bool,
+    /// As final, at this timestamp.
+    pub marked: Option<i64>,
+    /// What was written at or below this has been removed.
+    gone: Option<i64>,
+}
+
+impl RowState {
+    /// What was written up to here has been removed; whatever arrives later, too.
+    fn gone(&self) -> i64 {
+        self.removed.iter().map(|(_, up_to)| *up_to).max().unwrap_or(i64::MIN)
+    }
+
+    fn there(&self) -> impl Iterator<Item = &Written<(u16, Arc<RowCells>)>> {
+        let gone = self.gone();
+        self.writes.iter().filter(move |written| written.stamp > gone)
+    }
 }
 
 impl RowView {
     fn of(state: &RowState) -> RowView {
-        let mut view =
-            RowView { before: state.before.newest().map(|(stamp, mean)| (stamp, *mean)), ..RowView::default() };
-        view.marked = !state.marked.is_empty();
+        let mut view = RowView {
+            before: state.before.newest().map(|(stamp, mean)| (stamp, *mean)),
+            marked: state.marked.iter().map(|(_, stamp)| *stamp).max(),
+            gone: state.removed.iter().map(|(_, up_to)| *up_to).max(),
+            ..RowView::default()
+        };
         for Written { stamp, value: (mask, cells), .. } in &state.writes {
             for (number, cell) in view.cells.iter_mut().enumerate().filter(|(number, _)| mask >> number & 1 == 1) {
                 *cell = (*cell).max(Some((*stamp, cells.0[number])));
             }
         }
+        view.forget();
         view
+    }
+
+    /// What one replica has removed is gone on every other one that is read with it.
+    fn forget(&mut self) {
+        let Some(gone) = self.gone else { return };
+        for cell in self.cells.iter_mut().chain([&mut self.before]) {
+            *cell = cell.filter(|(stamp, _)| *stamp > gone);
+        }
+        self.marked = self.marked.filter(|stamp| *stamp > gone);
     }
 
     pub fn join(&mut self, other: &RowView) {
@@ -139,7 +207,9 @@ impl RowView {
             *cell = (*cell).max(other);
         }
         self.before = self.before.max(other.before);
-        self.marked |= other.marked;
+        self.marked = self.marked.max(other.marked);
+        self.gone = self.gone.max(other.gone);
+        self.forget();
     }
 
     pub fn cell(&self, number: usize) -> Option<i64> {
@@ -154,6 +224,8 @@ pub struct Replica {
     cursors: BTreeMap<ClosingKey, Register<()>>,
     closed: BTreeMap<ClosingKey, Register<()>>,
     positions: Vec<(u64, Arc<StoredPosition>)>,
+    /// Removals, for rows of which something arrives later: when, view, timestamp, after which start.
+    removals: Vec<(u64, Arc<str>, i64, Option<i64>)>,
     /// Power cuts happen: what was overwritten may come back.
     forgets: bool,
 }
@@ -163,30 +235,50 @@ impl Replica {
         Replica { forgets, ..Replica::default() }
     }
 
-    pub fn apply(&mut self, write: &Write, now: u64) {
+    pub fn apply(&mut self, write: &Write, now: u64, names: &Names) {
         let forgets = self.forgets;
         match write {
             Write::Part { slot, source, stamp, blob } => {
                 self.parts.entry((*slot, *source)).or_default().put(now, *stamp, blob.clone(), forgets);
             }
             Write::Row { table, place, stamp, mask, cells } => {
-                let state = self.rows[*table].entry(*place).or_default();
+                let state = self.row_state(*table, *place, names);
                 if !forgets && *mask == ALL_CELLS {
                     state.writes.retain(|written| written.stamp >= *stamp);
                 }
                 state.writes.push(Written { at: now, stamp: *stamp, value: (*mask, cells.clone()) });
             }
             Write::Before { table, place, stamp, mean } => {
-                self.rows[*table].entry(*place).or_default().before.put(now, *stamp, bits(*mean), forgets);
+                self.row_state(*table, *place, names).before.put(now, *stamp, bits(*mean), forgets);
             }
-            Write::Final { table, place } => self.rows[*table].entry(*place).or_default().marked.push(now),
+            Write::Final { table, place, stamp } => self.row_state(*table, *place, names).marked.push((now, *stamp)),
+            Write::Remove { view, up_to, after_ms } => {
+                self.removals.push((now, view.clone(), *up_to, *after_ms));
+                for (place, state) in self.rows.iter_mut().flatten() {
+                    if removes(names.slot_of(place.0), view, *after_ms) {
+                        state.removed.push((now, *up_to));
+                    }
+                }
+            }
             Write::Cursor { of, ms } => self.cursors.entry(of.clone()).or_default().put(now, *ms, (), forgets),
             Write::Closed { of, ms } => self.closed.entry(of.clone()).or_default().put(now, *ms, (), forgets),
             Write::Position(position) => self.positions.push((now, position.clone())),
-            Write::Trim { source, kind, before } => self.positions.retain(|(_, position)| {
-                position.kind != *kind || position.source != *source || position.offset.0 >= *before
+            Write::Trim { group, source, kind, before } => self.positions.retain(|(_, position)| {
+                position.kind != *kind
+                    || position.source != *source
+                    || position.group != *group
+                    || position.offset.0 >= *before
             }),
         }
+    }
+
+    fn row_state(&mut self, table: usize, place: RowPlace, names: &Names) -> &mut RowState {
+        let removals = &self.removals;
+        self.rows[table].entry(place).or_insert_with(|| {
+            let slot = names.slot_of(place.0);
+            let these = removals.iter().filter(|(_, view, _, after_ms)| removes(slot, view, *after_ms));
+            RowState { removed: these.map(|(at, _, up_to, _)| (*at, *up_to)).collect(), ..RowState::default() }
+        })
     }
 
     /// The power fails: what was applied at or after `since` is gone.
@@ -195,10 +287,12 @@ impl Replica {
         for state in self.rows.iter_mut().flat_map(|table| table.values_mut()) {
             state.writes.retain(|written| written.at < since);
             state.before.cut(since);
-            state.marked.retain(|at| *at < since);
+            state.marked.retain(|(at, _)| *at < since);
+            state.removed.retain(|(at, _)| *at < since);
         }
         self.cursors.values_mut().chain(self.closed.values_mut()).for_each(|register| register.cut(since));
         self.positions.retain(|(at, _)| *at < since);
+        self.removals.retain(|(at, ..)| *at < since);
     }
 
     /// It forgets every position: another store, or an old copy of this one.
@@ -217,14 +311,19 @@ impl Replica {
 
     /// Of every row that something was ever written of; whether it can be seen (`count` is there).
     pub fn rows(&self, table: usize) -> impl Iterator<Item = (RowPlace, bool)> + '_ {
-        let seen = |state: &RowState| state.writes.iter().any(|written| written.value.0 & 1 == 1);
+        let seen = |state: &RowState| state.there().any(|written| written.value.0 & 1 == 1);
         self.rows[table].iter().map(move |(place, state)| (*place, seen(state)))
     }
 
     /// The timestamp of one cell of a row.
     pub fn stamp(&self, table: usize, place: RowPlace, cell: usize) -> Option<i64> {
-        let writes = self.rows[table].get(&place)?.writes.iter();
+        let writes = self.rows[table].get(&place)?.there();
         writes.filter(|written| written.value.0 >> cell & 1 == 1).map(|written| written.stamp).max()
+    }
+
+    /// The slots of which there is a part.
+    pub fn slots(&self) -> impl Iterator<Item = SlotNumber> + '_ {
+        self.parts.keys().map(|(slot, _)| *slot)
     }
 
     /// (cursor, closed)
@@ -236,6 +335,11 @@ impl Replica {
     pub fn positions(&self) -> impl Iterator<Item = &Arc<StoredPosition>> {
         self.positions.iter().map(|(_, position)| position)
     }
+}
+
+/// Whether a removal concerns a row.
+fn removes(slot: &Slot, view: &str, after_ms: Option<i64>) -> bool {
+    *slot.view == *view && after_ms.is_none_or(|after_ms| slot.start_ms > after_ms)
 }
 
 /// Slots and metrics by number: what stands in many maps stands there as a number.
@@ -255,6 +359,15 @@ impl Names {
         let number = self.slots.len() as u32 - 1;
         self.known.insert(slot.clone(), number);
         number
+    }
+
+    /// Where the rows of a slot lie: all generations of a view share them.
+    pub fn row(&mut self, slot: &Slot) -> SlotNumber {
+        self.slot(&Slot { generation: 0, ..slot.clone() })
+    }
+
+    pub fn known_row(&self, slot: &Slot) -> Option<SlotNumber> {
+        self.known(&Slot { generation: 0, ..slot.clone() })
     }
 
     pub fn known(&self, slot: &Slot) -> Option<SlotNumber> {

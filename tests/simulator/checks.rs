@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use etiage::commit::{Commit, Metadata};
 use etiage::part::Stored;
 use etiage::source::Committed;
-use etiage::store::{BeforeWrite, PartWrite, PositionKind, RowId, RowWrite, Slot, StoredPosition};
+use etiage::store::{BeforeWrite, GenerationState, PartWrite, PositionKind, RowId, RowWrite, Slot, StoredPosition};
 use etiage::window::{Aggregate, Width};
 
 use crate::cells::{Replica, RowCells, RowPlace, TABLES};
-use crate::meaning::HOUR_MS;
+use crate::meaning::{HOUR_MS, Meaning};
 use crate::oracle::{Place, Sum, Version, revision_at, window};
-use crate::world::State;
+use crate::world::{Partition, SERVING, Side, State};
 
 /// A thousandth, the unit of the values.
 pub const UNIT: f64 = 1_000.0;
@@ -53,7 +53,7 @@ impl State {
     }
 
     fn place(&self, slot: &Slot) -> Option<(usize, Place)> {
-        let view = self.view(&slot.view)?;
+        let view = self.view(&slot.view, slot.generation)?;
         let width = self.width_number(view, slot.width)?;
         let (key, tenant) = (slot.key.to_string(), slot.tenant.to_string());
         Some((view, Place { start_ms: slot.start_ms, width, key, tenant }))
@@ -134,12 +134,15 @@ impl State {
 
     /// A row is the merge of some prefixes.
     pub fn check_row(&mut self, row: &RowWrite, place: RowPlace) {
-        if !self.rows_seen.insert((place, row.revision, row.count)) {
+        if !self.rows_seen.insert((place, row.stamp.0, row.count)) {
             return;
         }
-        let Some(view) = self.view(&row.slot.view) else {
+        let Some(view) = self.view(&row.slot.view, row.slot.generation) else {
             return self.fail(format!("row {:?} of nothing", row.slot));
         };
+        if self.record(view).is_some_and(|record| record.state == GenerationState::Replaying) {
+            self.fail(format!("row {:?} of a generation that serves nobody", row.slot));
+        }
         let fits = |sum: &Sum| says(row, sum);
         if row.stamp.0 != self.epoch_us(view) + row.revision {
             self.fail(format!("row {:?} of revision {} is written at {}", row.slot, row.revision, row.stamp.0));
@@ -150,8 +153,14 @@ impl State {
     }
 
     pub fn check_before(&mut self, row: &BeforeWrite) {
-        let Some(view) = self.view(&row.slot.view) else { return self.fail(format!("{row:?} of nothing")) };
+        let Some(view) = self.view(&row.slot.view, row.slot.generation) else {
+            return self.fail(format!("{row:?} of nothing"));
+        };
         let earlier = Slot { start_ms: row.slot.start_ms - 3 * HOUR_MS, ..row.slot.clone() };
+        if self.views[view].horizon_ms.is_some_and(|horizon_ms| earlier.start_ms <= horizon_ms) {
+            // What an earlier generation has left there.
+            return;
+        }
         let revision = row.stamp.0 - self.epoch_us(view);
         let fits = |sum: &Sum| sum.count > 0 && mean(sum) == row.mean_before;
         if !self.some_merge(&earlier, &row.metric, revision, &fits) {
@@ -174,11 +183,12 @@ impl State {
     /// A commit may have moved the view's watermark on. (A partition that is added takes nothing back.)
     fn prove(&mut self, view: usize) {
         let (meaning, behind_ms) = (&self.views[view], self.plan.variant.out_of_orderness_ms());
-        let watermark_ms = |partition: &crate::world::Partition| {
-            let commit = partition.furthest.as_ref();
-            let known = commit.and_then(|commit| commit.views.iter().find(|known| *known.view == *meaning.name));
-            let watermark_ms = known.and_then(|known| known.max_ms).map(|max_ms| max_ms - behind_ms);
-            watermark_ms.max(partition.idle_ms)
+        let known = |side: &Side| side.furthest.as_ref()?.view(meaning.name, meaning.generation).cloned();
+        let watermark_ms = |partition: &Partition| {
+            let known = partition.sides.iter().filter_map(known).map(|known| known.max_ms).max()?;
+            // Both groups say the same of a partition that has been silent: nothing more has come.
+            let idle_ms = partition.sides.iter().map(|side| side.idle_ms).max()?;
+            known.map(|max_ms| max_ms - behind_ms).max(idle_ms)
         };
         let feeding = self.partitions.iter().filter(|partition| partition.exists && partition.truth[view].is_some());
         self.proven_ms[view] = self.proven_ms[view].max(feeding.map(watermark_ms).min().flatten());
@@ -193,33 +203,37 @@ impl State {
 
     pub fn check_position(&mut self, position: &StoredPosition) {
         let Some(partition) = self.source(position.source) else { return self.fail("a position of nothing") };
+        if matches!(position.kind, PositionKind::Drained | PositionKind::Heartbeat) {
+            return;
+        }
         match Commit::decode(&position.metadata) {
             // Of who lacks a view; it is committed by nobody.
-            Ok(Metadata::Whole(commit)) => self.check_prefixes(partition, &commit, false),
+            Ok(Metadata::Whole(commit)) => self.check_prefixes(partition, &commit, &[]),
             _ => self.fail(format!("a stored position of {partition} that cannot be read")),
         }
     }
 
     /// The tallies and maxima are those of the records below the positions.
-    fn check_prefixes(&mut self, partition: usize, commit: &Commit, all: bool) {
-        if let Err(why) = self.prefixes_are_true(partition, commit, all) {
+    fn check_prefixes(&mut self, partition: usize, commit: &Commit, needed: &[&str]) {
+        if let Err(why) = self.prefixes_are_true(partition, commit, needed) {
             let name = &self.partitions[partition].name;
             self.fail(format!("a position {} of {name}: {why}", commit.position));
         }
     }
 
-    fn prefixes_are_true(&self, partition: usize, commit: &Commit, all: bool) -> Result<(), String> {
+    fn prefixes_are_true(&self, partition: usize, commit: &Commit, needed: &[&str]) -> Result<(), String> {
         let of = &self.partitions[partition];
         if commit.source != of.source {
             return Err("names another source".to_owned());
         }
+        for name in needed {
+            let feeds = self.views.iter().zip(&of.truth).any(|(view, truth)| view.name == *name && truth.is_some());
+            if feeds && !commit.views.iter().any(|known| *known.view == **name) {
+                return Err(format!("lacks view {name}"));
+            }
+        }
         for (meaning, truth) in self.views.iter().zip(&of.truth) {
-            let Some(truth) = truth else { continue };
-            let known = commit.views.iter().find(|known| *known.view == *meaning.name);
-            let Some(known) = known else {
-                if all {
-                    return Err(format!("lacks view {}", meaning.name));
-                }
+            let Some((truth, known)) = truth.as_ref().zip(commit.view(meaning.name, meaning.generation)) else {
                 continue;
             };
             let prefix = truth.at(known.position.0);
@@ -247,13 +261,13 @@ impl State {
     }
 
     /// The coordinator takes a commit: from now on it must be a true statement about the store.
-    pub fn accept(&mut self, id: u64, partition: usize, committed: Committed) {
+    pub fn accept(&mut self, id: u64, (side, partition): (usize, usize), committed: Committed) {
         self.commits += 1;
         let name = self.partitions[partition].name.clone();
         self.tell(|| format!("{id} commits {name} up to {}", committed.offset));
         let commit = match Commit::decode(&committed.metadata) {
             Ok(Metadata::Whole(commit)) => Some(commit),
-            Ok(Metadata::Spilled(head)) => self.spilled(head),
+            Ok(Metadata::Spilled(head)) => self.spilled(side, head),
             Err(_) => None,
         };
         let Some(commit) = commit else { return self.fail(format!("a commit of {name} that does not prove itself")) };
@@ -263,23 +277,29 @@ impl State {
         if self.weather.fail == 0.0 && commit.position.0 > self.partitions[partition].log_end() {
             return self.fail(format!("a commit of {name} beyond the log"));
         }
-        self.check_prefixes(partition, &commit, true);
+        let needed: &[&str] = if side == SERVING { &["near", "wide"] } else { &["wide"] };
+        self.check_prefixes(partition, &commit, needed);
         self.advance();
         self.check_commit(partition, &commit, true);
-        let of = &mut self.partitions[partition];
+        let of = &mut self.partitions[partition].sides[side];
         of.idle_ms = of.idle_ms.max(commit.idle_ms);
         of.committed = Some(committed);
-        if of.furthest.as_ref().is_none_or(|furthest| furthest.position < commit.position) {
+        let newest = |commit: &Commit| commit.views.iter().map(|known| known.generation).max();
+        let is_further = |furthest: &Commit| (newest(furthest), furthest.position) < (newest(&commit), commit.position);
+        if of.furthest.as_ref().is_none_or(is_further) {
             of.furthest = Some(commit);
         }
         (0..self.views.len()).for_each(|view| self.prove(view));
     }
 
     /// The rest of a spilled commit, from whichever replica has it.
-    fn spilled(&self, head: Commit) -> Option<Commit> {
+    fn spilled(&self, side: usize, head: Commit) -> Option<Commit> {
         let all = self.replicas.iter().flat_map(|replica| replica.positions());
         let mine = all.filter(|known| {
-            known.source == head.source && known.kind == PositionKind::Spill && known.offset == head.position
+            self.side(&known.group) == Some(side)
+                && known.source == head.source
+                && known.kind == PositionKind::Spill
+                && known.offset == head.position
         });
         match Commit::decode(&mine.max_by_key(|known| known.written_at_ms)?.metadata) {
             Ok(Metadata::Whole(commit)) => head.join(&commit),
@@ -291,7 +311,8 @@ impl State {
     /// that, and what had to leave has left. With `further`, only what lies beyond earlier commits.
     fn check_commit(&mut self, partition: usize, commit: &Commit, further: bool) {
         for view in 0..self.views.len() {
-            let Some(known) = commit.views.iter().find(|known| *known.view == *self.views[view].name) else { continue };
+            let Meaning { name, generation, .. } = self.views[view];
+            let Some(known) = commit.view(name, generation) else { continue };
             let to = known.position.0;
             let from = if further { self.partitions[partition].checked[view] } else { 0 };
             if let Err(why) = self.is_durable(partition, view, from, to) {
@@ -306,7 +327,9 @@ impl State {
     fn is_durable(&self, partition: usize, view: usize, from: i64, to: i64) -> Result<(), String> {
         let of = &self.partitions[partition];
         let Some(truth) = &of.truth[view] else { return Ok(()) };
-        let due = truth.outgoing.iter().filter(|(offset, _)| (from..to).contains(offset));
+        // What the group that serves had committed when a replay began is not sent again.
+        let sent_before = of.sent_before.filter(|_| self.plan.replay.is_some() && view > 1).unwrap_or(0);
+        let due = truth.outgoing.iter().filter(|(offset, _)| (from.max(sent_before)..to).contains(offset));
         if let Some((_, missing)) = due.into_iter().find(|(_, name)| !self.sent.contains(name)) {
             return Err(format!("{missing:?} has not left"));
         }
@@ -337,6 +360,11 @@ impl State {
         {
             return Err(format!("some quorum lacks revision {revision} of part {slot:?}"));
         }
+        // Rows are there of what serves, and of a replay once they are all published.
+        if !self.record(view).is_some_and(|record| is_whole(record.state)) {
+            return Ok(());
+        }
+        let number = self.names.known_row(&slot).ok_or_else(|| format!("nobody has heard of row {slot:?}"))?;
         for metric in version.sums.keys() {
             let place = self.names.known_metric(metric).map(|metric| (number, metric));
             let reached = |replica: &Replica, table| {
@@ -359,10 +387,9 @@ impl State {
 
     pub fn slot(&self, view: usize, place: &Place) -> Slot {
         let (name, widths) = &self.known[view];
-        let live = self.generations.iter().filter(|record| *record.view == **name);
         Slot {
             view: name.clone(),
-            generation: live.map(|record| record.generation).max().unwrap_or(1),
+            generation: self.views[view].generation,
             width: widths[place.width],
             tenant: place.tenant.as_str().into(),
             key: place.key.as_str().into(),
@@ -374,11 +401,14 @@ impl State {
     pub fn check_all_commits(&mut self) {
         self.advance();
         for partition in 0..self.partitions.len() {
-            if let Some(commit) = self.partitions[partition].furthest.clone() {
-                self.check_commit(partition, &commit, false);
-            }
+            let furthest = self.partitions[partition].sides.clone().map(|side| side.furthest);
+            furthest.iter().flatten().for_each(|commit| self.check_commit(partition, commit, false));
         }
     }
+}
+
+fn is_whole(state: GenerationState) -> bool {
+    matches!(state, GenerationState::Live | GenerationState::Draining { .. })
 }
 
 fn says(row: &RowWrite, sum: &Sum) -> bool {

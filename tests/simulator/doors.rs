@@ -1,7 +1,7 @@
 //! The doors of one instance to this world, and its store behind them. Whoever has crashed gets no
 //! answer any more, and nothing of it happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,12 +17,16 @@ use etiage::window::Width;
 use crate::cells::{ALL_CELLS, ClosingKey, Replica, RowCells, TABLES, Write};
 use crate::world::{State, World};
 
+/// The group that serves.
+pub const GROUP: &str = "group";
 /// How long anybody waits for an answer, ms.
 const PATIENCE_MS: u64 = 60;
 
 pub struct Doors {
     pub world: Arc<World>,
     pub id: u64,
+    /// The consumer group.
+    pub group: String,
 }
 
 enum Gate {
@@ -32,6 +36,11 @@ enum Gate {
 }
 
 impl Doors {
+    /// Those of a member of the group that serves.
+    pub fn new(world: &Arc<World>, id: u64) -> Doors {
+        Doors { world: world.clone(), id, group: GROUP.to_owned() }
+    }
+
     /// Whoever is dead waits here for ever, whoever stands still until it goes on.
     pub async fn gate(&self) {
         loop {
@@ -214,7 +223,7 @@ impl Store for Doors {
         self.write(|state| {
             let mut writes = Vec::with_capacity(rows.len() * TABLES);
             for row in rows {
-                let place = (state.names.slot(&row.slot), state.names.metric(&row.metric));
+                let place = (state.names.row(&row.slot), state.names.metric(&row.metric));
                 state.check_row(row, place);
                 let (stamp, cells) = (row.stamp.0, Arc::new(RowCells::of(row)));
                 let write = |table| Write::Row { table, place, stamp, mask: ALL_CELLS, cells: cells.clone() };
@@ -230,7 +239,7 @@ impl Store for Doors {
             let mut writes = Vec::with_capacity(rows.len() * TABLES);
             for row in rows {
                 state.check_before(row);
-                let place = (state.names.slot(&row.slot), state.names.metric(&row.metric));
+                let place = (state.names.row(&row.slot), state.names.metric(&row.metric));
                 let write = |table| Write::Before { table, place, stamp: row.stamp.0, mean: row.mean_before };
                 writes.extend((0..TABLES).map(write));
             }
@@ -239,13 +248,13 @@ impl Store for Doors {
         .await
     }
 
-    async fn mark_final(&self, rows: &[RowId], _: Stamp) -> Result<(), StoreError> {
+    async fn mark_final(&self, rows: &[RowId], epoch: Stamp) -> Result<(), StoreError> {
         self.write(|state| {
             let mut writes = Vec::with_capacity(rows.len() * TABLES);
             for row in rows {
                 state.check_final(row);
-                let place = (state.names.slot(&row.slot), state.names.metric(&row.metric));
-                writes.extend((0..TABLES).map(|table| Write::Final { table, place }));
+                let place = (state.names.row(&row.slot), state.names.metric(&row.metric));
+                writes.extend((0..TABLES).map(|table| Write::Final { table, place, stamp: epoch.0 }));
             }
             writes
         })
@@ -272,7 +281,7 @@ impl Store for Doors {
             rows.filter(|(slot, _)| inside(state.names.slot_of(*slot))).collect::<Vec<_>>()
         };
         let [one, two] = self.read(list).await?;
-        let all: std::collections::BTreeSet<(u32, u32)> = one.into_iter().chain(two).collect();
+        let all: BTreeSet<(u32, u32)> = one.into_iter().chain(two).collect();
         let rows: Vec<RowId> = {
             let state = self.world.lock();
             let row = |(slot, metric): (u32, u32)| RowId {
@@ -289,12 +298,14 @@ impl Store for Doors {
         Ok(())
     }
 
-    async fn rows(&self, _: &RowQuery) -> Result<Vec<Row>, StoreError> {
-        // Those before the horizon alone are asked for, and there are none.
-        match self.world.lock().plan.variant.horizon_ms() {
-            Some(_) => Ok(Vec::new()),
-            None => Err(StoreError::Refused("no engine asks for rows".to_owned())),
+    async fn rows(&self, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        let of = |state: &State, replica: &Replica| state.rows_of(replica, query);
+        let [mut rows, other] = self.read(of).await?;
+        for (place, row) in other {
+            rows.entry(place).or_default().join(&row);
         }
+        let state = self.world.lock();
+        Ok(rows.into_iter().filter_map(|(place, row)| state.as_read(place, &row)).collect())
     }
 
     async fn generations(&self) -> Result<Vec<GenerationRecord>, StoreError> {
@@ -317,7 +328,7 @@ impl Store for Doors {
                 .any(|known| known.view == record.view && known.generation == record.generation);
             if !there {
                 state.tell(|| format!("{} makes generation {} of {}", self.id, record.generation, record.view));
-                state.generations.push(record.clone());
+                state.add_generation(record.clone());
             }
             !there
         };
@@ -329,19 +340,50 @@ impl Store for Doors {
     }
 
     async fn change_generations(&self, changes: &[GenerationChange]) -> Result<bool, StoreError> {
-        Err(StoreError::Refused(format!("nothing is replayed here: {changes:?}")))
+        self.gate().await;
+        self.sleep(self.way()).await;
+        let changed = self.world.lock().change(self.id, changes);
+        self.sleep(self.way()).await;
+        match self.fails() {
+            true => Err(StoreError::Unavailable("outcome unknown".to_owned())),
+            false => Ok(changed),
+        }
     }
 
-    async fn list_slots(&self, _: &str, _: u32, _: SlotPieces) -> Result<(), StoreError> {
-        Err(StoreError::Refused("nothing is replayed here".to_owned()))
+    async fn list_slots(&self, view: &str, generation: u32, pieces: SlotPieces) -> Result<(), StoreError> {
+        let list = |state: &State, replica: &Replica| {
+            let here = |slot: &u32| {
+                let slot = state.names.slot_of(*slot);
+                *slot.view == *view && slot.generation == generation
+            };
+            replica.slots().filter(here).collect::<Vec<_>>()
+        };
+        let [one, two] = self.read(list).await?;
+        let all: BTreeSet<u32> = one.into_iter().chain(two).collect();
+        let slots: Vec<Slot> = {
+            let state = self.world.lock();
+            all.into_iter().map(|slot| state.names.slot_of(slot).clone()).collect()
+        };
+        for piece in slots.chunks(7) {
+            if pieces.send(piece.to_vec()).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     async fn remove_parts(&self, _: &[Slot], _: Stamp) -> Result<(), StoreError> {
-        Err(StoreError::Refused("nothing is replayed here".to_owned()))
+        Err(StoreError::Refused("nothing is collected here".to_owned()))
     }
 
-    async fn remove_rows(&self, _: &str, _: Stamp, _: Option<i64>) -> Result<(), StoreError> {
-        Err(StoreError::Refused("nothing is replayed here".to_owned()))
+    /// (A real one removes in the partitions that it is told of by a quorum. Here what arrives later in another one is
+    /// gone, too.)
+    async fn remove_rows(&self, view: &str, up_to: Stamp, after_ms: Option<i64>) -> Result<(), StoreError> {
+        self.write(|state| {
+            state.tell(|| format!("{} removes rows of {view} up to {}", self.id, up_to.0));
+            vec![Write::Remove { view: view.into(), up_to: up_to.0, after_ms }]
+        })
+        .await
     }
 
     async fn closing(&self, view: &str, generation: u32, width: Width) -> Result<Closing, StoreError> {
@@ -369,8 +411,10 @@ impl Store for Doors {
             let beats = positions.iter().filter(|position| position.kind == PositionKind::Heartbeat);
             let memory: u64 = beats.filter_map(|beat| Some(Heartbeat::decode(&beat.metadata).ok()?.memory_bytes)).sum();
             state.check_memory(memory);
-            let kept = positions.iter().filter(|position| position.kind != PositionKind::Heartbeat);
-            let kept: Vec<Arc<StoredPosition>> = kept.cloned().map(Arc::new).collect();
+            // Whoever leads a replay alone listens to heartbeats.
+            let heard =
+                |position: &&StoredPosition| position.kind != PositionKind::Heartbeat || state.plan.replay.is_some();
+            let kept: Vec<Arc<StoredPosition>> = positions.iter().filter(heard).cloned().map(Arc::new).collect();
             kept.iter().for_each(|position| state.check_position(position));
             kept.into_iter().map(Write::Position).collect()
         })
@@ -403,11 +447,11 @@ impl Store for Doors {
 
     async fn trim_positions(
         &self,
-        _: &str,
+        group: &str,
         source: SourceId,
         kind: PositionKind,
         before: Offset,
     ) -> Result<(), StoreError> {
-        self.write(|_| vec![Write::Trim { source, kind, before: before.0 }]).await
+        self.write(|_| vec![Write::Trim { group: group.to_owned(), source, kind, before: before.0 }]).await
     }
 }

@@ -10,7 +10,7 @@ use etiage::source::{Assignment, SourceEvent};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::doors::Doors;
-use crate::world::{State, World, stream_of};
+use crate::world::{REPLAY, SERVING, State, World, stream_of};
 
 /// Bytes that an instance has read and not folded, at most.
 const QUEUE: usize = 4_000;
@@ -18,61 +18,78 @@ const QUEUE: usize = 4_000;
 /// Who takes a partition from whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Move {
+    /// In which of the groups.
+    pub side: usize,
     pub partition: usize,
     pub from: Option<u64>,
     pub to: u64,
 }
 
 impl State {
-    /// Those that may get partitions.
-    pub fn takers(&self) -> Vec<u64> {
+    /// Those of a group that may get partitions.
+    pub fn takers(&self, side: usize) -> Vec<u64> {
         let takes = |member: &&u64| {
             let member = &self.members[*member];
-            member.alive && !member.leaving && !member.zombie && member.paused_until <= self.now()
+            member.side == side
+                && member.alive
+                && !member.leaving
+                && !member.zombie
+                && member.paused_until <= self.now()
         };
         self.members.keys().filter(takes).copied().collect()
     }
 
     /// Partitions without an owner find one.
     pub fn spread(&mut self) -> Vec<Move> {
-        let takers = self.takers();
+        let moves = [SERVING, REPLAY].into_iter().flat_map(|side| self.spread_in(side)).collect();
+        self.take(moves)
+    }
+
+    fn spread_in(&mut self, side: usize) -> Vec<Move> {
+        let takers = self.takers(side);
         let holds = |id: u64, state: &State| {
             state.members.get(&id).is_some_and(|member| member.alive && !member.leaving && !member.zombie)
         };
         let mut moves = Vec::new();
         for number in 0..self.partitions.len() {
             let partition = &self.partitions[number];
-            let orphan = partition.owner.is_none_or(|owner| !holds(owner, self));
-            if !partition.exists || partition.moving || !orphan || takers.is_empty() {
+            let of = &partition.sides[side];
+            let orphan = of.owner.is_none_or(|owner| !holds(owner, self));
+            if !partition.is_read_in(side) || of.moving || !orphan || takers.is_empty() {
                 continue;
             }
             let to = takers[self.random.below(takers.len())];
-            moves.push(Move { partition: number, from: None, to });
+            moves.push(Move { side, partition: number, from: None, to });
         }
-        self.take(moves)
+        moves
     }
 
     /// Some partitions go to others.
     pub fn shuffle(&mut self) -> Vec<Move> {
-        let takers = self.takers();
-        let mut moves = Vec::new();
-        for number in 0..self.partitions.len() {
-            let partition = &self.partitions[number];
-            let (Some(owner), false, false) = (partition.owner, partition.moving, takers.is_empty()) else { continue };
-            let to = takers[self.random.below(takers.len())];
-            if to != owner && self.random.chance(0.5) {
-                moves.push(Move { partition: number, from: Some(owner), to });
-            }
-        }
+        let moves = [SERVING, REPLAY].into_iter().flat_map(|side| self.shuffle_in(side)).collect();
         self.take(moves)
     }
 
-    fn take(&mut self, moves: Vec<Move>) -> Vec<Move> {
-        moves.iter().for_each(|one| self.partitions[one.partition].moving = true);
+    fn shuffle_in(&mut self, side: usize) -> Vec<Move> {
+        let takers = self.takers(side);
+        let mut moves = Vec::new();
+        for number in 0..self.partitions.len() {
+            let of = &self.partitions[number].sides[side];
+            let (Some(owner), false, false) = (of.owner, of.moving, takers.is_empty()) else { continue };
+            let to = takers[self.random.below(takers.len())];
+            if to != owner && self.random.chance(0.5) {
+                moves.push(Move { side, partition: number, from: Some(owner), to });
+            }
+        }
         moves
     }
 
-    fn assignment(&self, number: usize) -> Assignment {
+    fn take(&mut self, moves: Vec<Move>) -> Vec<Move> {
+        moves.iter().for_each(|one| self.partitions[one.partition].sides[one.side].moving = true);
+        moves
+    }
+
+    fn assignment(&self, side: usize, number: usize) -> Assignment {
         let partition = &self.partitions[number];
         Assignment {
             partition: partition.name.clone(),
@@ -80,7 +97,7 @@ impl State {
             stream: stream_of(partition),
             log_start: Offset(partition.log_start),
             log_end: Offset(partition.log_end()),
-            committed: partition.committed.clone(),
+            committed: partition.sides[side].committed.clone(),
         }
     }
 }
@@ -95,23 +112,23 @@ pub fn carry_out(world: &Arc<World>, moves: Vec<Move>, told: bool) {
 
 async fn hand_over(world: Arc<World>, moves: Vec<Move>, told: bool) {
     let mut from: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
-    let mut to: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    let mut to: BTreeMap<(usize, u64), Vec<usize>> = BTreeMap::new();
     for one in &moves {
         if let Some(owner) = one.from.filter(|_| told) {
             from.entry(owner).or_default().push(one.partition);
         }
-        to.entry(one.to).or_default().push(one.partition);
+        to.entry((one.side, one.to)).or_default().push(one.partition);
     }
     let leaving = from.into_iter().map(|(owner, partitions)| revoke(&world, owner, partitions));
     futures::future::join_all(leaving).await;
     {
         let mut state = world.lock();
-        moves.iter().for_each(|one| state.partitions[one.partition].owner = None);
+        moves.iter().for_each(|one| state.partitions[one.partition].sides[one.side].owner = None);
     }
-    for (taker, partitions) in to {
-        assign(&world, taker, &partitions).await;
+    for ((side, taker), partitions) in to {
+        assign(&world, (side, taker), &partitions).await;
         let mut state = world.lock();
-        partitions.iter().for_each(|partition| state.partitions[*partition].moving = false);
+        partitions.iter().for_each(|partition| state.partitions[*partition].sides[side].moving = false);
     }
 }
 
@@ -137,32 +154,38 @@ async fn revoke(world: &Arc<World>, owner: u64, partitions: Vec<usize>) {
     let _ = tokio::time::timeout(Duration::from_millis(patience), ask).await;
 }
 
-/// Tells an instance that partitions have gone already.
-pub fn tell_lost(world: &Arc<World>, owner: u64) {
-    let (events, names) = {
+/// Tells an instance that partitions have gone already. When it has heard, those that nobody has taken meanwhile are
+/// given out again.
+pub async fn tell_lost(world: &Arc<World>, owner: u64) {
+    let (events, side, gone) = {
         let mut state = world.lock();
         let Some(member) = state.members.get_mut(&owner) else { return };
         let gone: Vec<usize> = std::mem::take(&mut member.reading).into_keys().collect();
-        let events = member.events.clone();
-        (events, names(&state, &gone))
+        (member.events.clone(), member.side, gone)
     };
     let Some(events) = events else { return };
-    tokio::spawn(async move {
-        let (reply, answer) = oneshot::channel();
-        if events.send(SourceEvent::Revoked { partitions: names, lost: true, reply }).await.is_ok() {
-            let _ = answer.await;
-        }
-    });
+    let names = names(&world.lock(), &gone);
+    world.lock().tell(|| format!("{owner} hears that it has lost {}", show(&names)));
+    let (reply, answer) = oneshot::channel();
+    if events.send(SourceEvent::Revoked { partitions: names, lost: true, reply }).await.is_ok() {
+        let _ = answer.await;
+    }
+    let mut state = world.lock();
+    for partition in gone {
+        let of = &mut state.partitions[partition].sides[side];
+        of.owner = of.owner.filter(|still| *still != owner || of.moving);
+    }
 }
 
 /// Gives partitions to an instance that has none of them, and feeds it.
-async fn assign(world: &Arc<World>, taker: u64, partitions: &[usize]) {
+async fn assign(world: &Arc<World>, (side, taker): (usize, u64), partitions: &[usize]) {
     let (events, assignments) = {
         let mut state = world.lock();
         let alive = state.members.get(&taker).filter(|member| member.alive && !member.leaving);
         let Some(events) = alive.and_then(|member| member.events.clone()) else { return };
-        partitions.iter().for_each(|partition| state.partitions[*partition].owner = Some(taker));
-        let assignments: Vec<Assignment> = partitions.iter().map(|partition| state.assignment(*partition)).collect();
+        partitions.iter().for_each(|partition| state.partitions[*partition].sides[side].owner = Some(taker));
+        let assignments: Vec<Assignment> =
+            partitions.iter().map(|partition| state.assignment(side, *partition)).collect();
         let names = names(&state, partitions);
         state.tell(|| format!("{taker} gets {}", show(&names)));
         (events, assignments)
@@ -238,7 +261,7 @@ impl State {
 
 /// Reads a partition for an instance until it loses it, or ends.
 async fn feed(world: Arc<World>, id: u64, number: usize, serial: u64, mut position: i64) {
-    let doors = Doors { world: world.clone(), id };
+    let doors = Doors::new(&world, id);
     let queue = Arc::new(Semaphore::new(QUEUE));
     let mut told_end = None;
     loop {

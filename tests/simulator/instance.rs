@@ -1,12 +1,16 @@
-//! One instance's life, as `etiage run` leads it.
+//! One instance's life, as `etiage run` and `etiage replay` lead it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use etiage::clock::Clock;
+use etiage::replay::plan::Refusal;
+use etiage::replay::starts::{From, Request};
+use etiage::run::replay::Leader;
 use etiage::run::{Engine, RunError, SentBefore, Settings, Stop, pace::Pace};
 use etiage::setup::SetupError;
-use etiage::setup::connect::{Bound, bind};
+use etiage::setup::connect::{Bound, bind, bind_replayed, bound, sent_before};
 use etiage::setup::generations::Registry;
 use etiage::source::SourceEvent;
 use etiage::store::{GenerationRecord, GenerationState};
@@ -14,8 +18,13 @@ use etiage::telemetry::Health;
 use tokio::sync::{mpsc, watch};
 
 use crate::doors::Doors;
+use crate::meaning::Setup;
 use crate::plan::Plan;
-use crate::world::{WALL_US, World};
+use crate::replays::REPLAYED;
+use crate::world::{REPLAY, Role, WALL_US, World};
+
+/// Three heartbeats.
+const PATIENCE: Duration = Duration::from_millis(1_600);
 
 /// How it ended.
 #[derive(Debug)]
@@ -25,55 +34,148 @@ pub enum Ended {
     Well,
 }
 
+impl Ended {
+    /// Another generation serves, or a replay was given up or cannot be had: whoever comes next does what is right then.
+    pub fn is_of_replay(&self) -> bool {
+        match self {
+            Ended::Run(error) => error.asks_to_bind_again(),
+            Ended::Setup(SetupError::OtherMeaning { .. }) => true,
+            Ended::Setup(SetupError::Replay(why)) => {
+                matches!(why, Refusal::HistoryGone { .. } | Refusal::StillPublishing { .. })
+            }
+            Ended::Setup(_) | Ended::Well => false,
+        }
+    }
+}
+
 /// It finds its views, joins the group and runs.
 pub async fn live(
     world: Arc<World>,
     id: u64,
     inbox: mpsc::Receiver<SourceEvent>,
     stop: watch::Receiver<Stop>,
-    until_end: bool,
-    rogue: bool,
+    role: Role,
 ) -> Ended {
-    let plan = world.lock().plan.clone();
-    let setup = crate::meaning::setup(plan.variant, if rogue { 1 } else { 2 });
-    let doors = Arc::new(Doors { world: world.clone(), id });
+    let (plan, variant) = {
+        let mut state = world.lock();
+        (state.plan.clone(), state.variant_for(role))
+    };
+    let setup = crate::meaning::setup(variant, if role == Role::Rogue { 1 } else { 2 });
+    let doors = Arc::new(Doors::new(&world, id));
     let clock = Clock::simulated(&WALL_US, world.began);
     let registry =
         Registry { store: &*doors, source: &*doors, clock, config: &setup.config, compiled: &setup.compiled };
-    // Half of those that lack a view have come before it was there.
-    let bound = match rogue && id.is_multiple_of(2) {
-        true => bind_alone(&world, &setup),
-        false => bind(registry).await,
-    };
-    let Bound { views, streams } = match bound {
-        Ok(bound) => bound,
-        Err(error) => return Ended::Setup(error),
-    };
+    let Begun { bound: Bound { views, streams }, group, sent_before } =
+        match begin(registry, &doors, &setup, role).await {
+            Ok(begun) => begun,
+            Err(error) => return Ended::Setup(error),
+        };
     doors.gate().await;
+    let replaying = group.is_some();
     if let Some(member) = world.lock().members.get_mut(&id) {
         member.leaving = *stop.borrow() != Stop::Running;
+        member.side = if replaying { REPLAY } else { member.side };
     }
-    let settings = settings(&plan, setup.settings.clone(), until_end);
-    let health = Arc::new(Health::starting("starting"));
-    let engine = Engine::new(etiage::run::World {
+    let source = group.map_or(doors.clone(), |group| Arc::new(Doors { group, ..Doors::new(&world, id) }));
+    let settings = Settings { replaying, ..settings(&plan, setup.settings.clone(), role == Role::UntilEnd) };
+    let engines = etiage::run::World {
         store: doors.clone(),
-        source: doors.clone(),
+        source: source.clone(),
         outbox: doors.clone(),
         clock,
-        health,
+        health: Arc::new(Health::starting("starting")),
         views,
         streams,
-        sent_before: SentBefore::default(),
+        sent_before,
         settings,
-    });
-    match engine.expect("no thread is needed").run(inbox, stop).await {
-        Ok(_) => Ended::Well,
+    };
+    let leader = (role == Role::Replay).then(|| Leader::new(engines.clone(), doors, PATIENCE));
+    let engine = Engine::new(engines).expect("no thread is needed");
+    let outcome = match leader {
+        Some(leader) => lead(engine, leader, inbox, stop).await,
+        None => engine.run(inbox, stop).await.map(drop),
+    };
+    match outcome {
+        Ok(()) => Ended::Well,
         Err(error) => Ended::Run(error),
     }
 }
 
+/// What an instance begins with.
+struct Begun {
+    bound: Bound,
+    /// That of a replay.
+    group: Option<String>,
+    sent_before: SentBefore,
+}
+
+async fn begin(registry: Registry<'_>, doors: &Doors, setup: &Setup, role: Role) -> Result<Begun, SetupError> {
+    let replayed = match role {
+        Role::Replay => {
+            let request = Request { from: From::Earliest, forget_history: false, freeze_rollups: true };
+            Some(bind_replayed(registry, &BTreeSet::from([REPLAYED.to_owned()]), request).await?)
+        }
+        Role::Run => {
+            let to_join = registry.to_join().await?;
+            if to_join.is_empty() { None } else { Some(bound(&setup.config, &setup.compiled, to_join)?) }
+        }
+        Role::UntilEnd | Role::Rogue => None,
+    };
+    let Some(bound) = replayed else {
+        // Half of those that lack a view have come before it was there.
+        let bound = match role == Role::Rogue && doors.id.is_multiple_of(2) {
+            true => bind_alone(&doors.world, setup)?,
+            false => bind(registry).await?,
+        };
+        return Ok(Begun { bound, group: None, sent_before: SentBefore::default() });
+    };
+    let sent_before = sent_before(doors, doors).await?;
+    let mut state = doors.world.lock();
+    for partition in &mut state.partitions {
+        let stood = sent_before.positions.get(&partition.source).map(|offset| offset.0);
+        partition.sent_before = partition.sent_before.max(stood);
+    }
+    let mut feeds = bound.streams.values().flat_map(|stream| &stream.feeds);
+    let group = feeds.next().map(|feed| feed.generation.group.clone());
+    Ok(Begun { group, bound, sent_before })
+}
+
+/// The engine folds while its leader brings the replay to the front.
+async fn lead(
+    engine: Engine,
+    leader: Leader,
+    inbox: mpsc::Receiver<SourceEvent>,
+    mut stop: watch::Receiver<Stop>,
+) -> Result<(), RunError> {
+    let (end, ended) = watch::channel(Stop::Running);
+    let (mut engine, mut leader) = (std::pin::pin!(engine.run(inbox, ended)), std::pin::pin!(leader.lead()));
+    let mut folding = true;
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut engine, if folding => match outcome {
+                Err(RunError::TakenOver { .. }) => folding = false,
+                outcome => return outcome.map(drop),
+            },
+            outcome = &mut leader => {
+                outcome?;
+                break;
+            }
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => break,
+        }
+    }
+    if folding {
+        end.send_replace(Stop::Gracefully);
+        match engine.await {
+            Ok(_) | Err(RunError::TakenOver { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// The first view alone, whatever else is live.
-fn bind_alone(world: &World, setup: &crate::meaning::Setup) -> Result<Bound, SetupError> {
+fn bind_alone(world: &World, setup: &Setup) -> Result<Bound, SetupError> {
     let generations = world.lock().generations.clone();
     let of_near = |record: &GenerationRecord| record.view == "near" && record.state == GenerationState::Live;
     let generation = Arc::new(generations.into_iter().find(of_near).expect("both views are live"));
@@ -96,11 +198,15 @@ fn settings(plan: &Plan, base: Settings, until_end: bool) -> Settings {
             keep_every_ms: plan.keep_every_ms,
             idle_every_ms: plan.idle_every_ms,
             sweep_every: Duration::from_millis(400),
-            watch_every: Duration::from_millis(1_500),
+            watch_every: Duration::from_millis(if plan.replay.is_some() { 300 } else { 1_500 }),
             beat_every: Duration::from_millis(500),
             cold_ms: plan.cold_ms,
             step_records: if plan.seed.is_multiple_of(2) { 3 } else { usize::MAX },
             log_end_patience_ms: 1_000,
+            lead_every: Duration::from_millis(150),
+            drain_ms: 4_000,
+            drain_again_ms: 300,
+            publish_after_ms: 1_000,
         },
         until_end,
         ..base

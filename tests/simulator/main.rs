@@ -3,8 +3,8 @@
 //!
 //! What happens is drawn from the seed (`plan`): a configuration (`meaning`), logs (`log`), weather and
 //! faults. It is then lived through (`run`, `calamity`): instances, as `etiage run` leads them
-//! (`instance`), before a store of three replicas, a network and a group (`cells`, `world`, `doors`,
-//! `sources`, `group`). Every write, every commit and all that lies in the store at rest is held
+//! (`instance`, and a view that is replayed meanwhile: `replays`), before a store of three replicas, a network and a
+//! group (`cells`, `world`, `doors`, `sources`, `group`). Every write, every commit and all that lies in the store at rest is held
 //! against an oracle that groups the records (`oracle`, `checks`, `rest`).
 
 use std::process::ExitCode;
@@ -21,6 +21,7 @@ mod log;
 mod meaning;
 mod oracle;
 mod plan;
+mod replays;
 mod rest;
 mod run;
 mod shrink;

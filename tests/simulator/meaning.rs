@@ -92,6 +92,7 @@ impl Variant {
         [
             Meaning {
                 name: "near",
+                generation: 1,
                 streams: if self.both { vec![0, 1] } else { vec![0] },
                 by_region: self.region,
                 widths: near,
@@ -101,6 +102,7 @@ impl Variant {
             },
             Meaning {
                 name: "wide",
+                generation: if self.from > 0 { 2 } else { 1 },
                 streams: vec![0],
                 by_region: false,
                 widths: wide,
@@ -109,6 +111,14 @@ impl Variant {
                 any: self.every_numeric,
             },
         ]
+    }
+
+    /// The same configuration, with another lateness of the second view, where there is one that changes nothing else.
+    pub fn changed(&self) -> Variant {
+        let other = |lateness: u8| Variant { lateness: [self.lateness[0], lateness], ..*self };
+        let fits =
+            |lateness: &u8| *lateness != self.lateness[1] && other(*lateness).max_future_ms() == self.max_future_ms();
+        (0..4).find(fits).map_or(*self, other)
     }
 
     fn settings(&self, views: usize) -> Vec<(String, String)> {
@@ -164,10 +174,11 @@ impl Variant {
     }
 }
 
-/// What a view means.
+/// What a view means in one of its generations.
 #[derive(Clone, Debug)]
 pub struct Meaning {
     pub name: &'static str,
+    pub generation: u32,
     pub streams: Vec<usize>,
     pub by_region: bool,
     pub widths: Vec<&'static str>,

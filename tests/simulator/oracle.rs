@@ -129,6 +129,8 @@ pub struct Grouper<'a> {
     pub out_of_orderness_ms: i64,
     pub tenants: bool,
     pub from: i64,
+    /// The maximum event time of what lies before is known.
+    pub knows_before: bool,
 }
 
 impl Grouper<'_> {
@@ -147,7 +149,9 @@ impl Grouper<'_> {
                 history.outgoing.extend(record.rejected.iter().map(reject));
             }
             let newest = record.readings.iter().map(|(_, reading)| reading.time_ms).max();
-            prefix.max_ms = prefix.max_ms.max(newest);
+            if record.offset >= self.from || self.knows_before {
+                prefix.max_ms = prefix.max_ms.max(newest);
+            }
             prefix.next = record.offset + 1;
             history.prefixes.push(prefix);
         }

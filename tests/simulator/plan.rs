@@ -69,6 +69,10 @@ pub enum Fault {
     Clock(i64),
     /// An instance without one of the live views.
     Rogue,
+    /// The second view is replayed, or another process takes part in that.
+    Replay,
+    /// The replay is given up, if it has not taken over.
+    Abort,
 }
 
 /// What ends the history badly, and must be noticed: nobody may go on as if nothing were.
@@ -86,10 +90,19 @@ pub enum Calamity {
     StoreForgot,
 }
 
+/// Under which configuration a view is computed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    Same,
+    Changed,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     pub seed: u64,
     pub variant: Variant,
+    /// The second view is replayed.
+    pub replay: Option<Replay>,
     /// Of each topic, at first.
     pub partitions: [usize; 2],
     /// Records in a partition, at most.
@@ -124,9 +137,10 @@ impl Plan {
         let faults = faults(&mut random, duration_ms, lag_ms, cuts);
         let one_in =
             |random: &mut Random, n: usize, then: usize, or: usize| if random.below(n) == 0 { then } else { or };
-        Plan {
+        let plan = Plan {
             seed,
             variant: Variant::draw(&mut random),
+            replay: None,
             partitions: [1 + random.below(3), 1 + random.below(2)],
             records: 4 + random.below(20),
             duration_ms,
@@ -144,7 +158,39 @@ impl Plan {
             keep_every_ms: 200 + random.below(3_000) as u64,
             idle_every_ms: 100 + random.below(1_000) as u64,
             stop_deadline_ms: 20 + random.below(2_000) as u64,
+        };
+        plan.with_replay(&mut Random::new(seed ^ 0x2e_91a7))
+    }
+
+    /// The configuration of the replay.
+    pub fn replayed_under(&self) -> Option<Variant> {
+        Some(match self.replay? {
+            Replay::Same => self.variant,
+            Replay::Changed => self.variant.changed(),
+        })
+    }
+
+    /// One in eight is a longer history, in which the second view is computed again.
+    fn with_replay(self, random: &mut Random) -> Plan {
+        if !random.chance(0.125) {
+            return self;
         }
+        let (before_ms, duration_ms) = (self.duration_ms, self.duration_ms + 2_000 + random.below(5_000) as u64);
+        // (Of power cuts and lost replicas there are no more than a store survives.)
+        let more = self::faults(random, duration_ms - before_ms, self.lag_ms, false).into_iter();
+        let more = more.skip(1).filter(|(_, fault)| !matches!(fault, Fault::Lose(_)));
+        let mut faults: Vec<(u64, Fault)> = more.map(|(at, fault)| (at + before_ms, fault)).collect();
+        faults.extend(self.faults.iter().copied());
+        faults.retain(|(_, fault)| *fault != Fault::Rogue);
+        for _ in 0..1 + random.below(3) {
+            faults.push((random.below(duration_ms as usize) as u64, Fault::Replay));
+        }
+        if random.chance(0.2) {
+            faults.push((random.below(duration_ms as usize) as u64, Fault::Abort));
+        }
+        faults.sort_by_key(|(at, _)| *at);
+        let replay = if random.chance(0.5) { Replay::Changed } else { Replay::Same };
+        Plan { replay: Some(replay), duration_ms, faults, calamity: None, ..self }
     }
 }
 

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use etiage::store::Slot;
+use etiage::store::{GenerationState, Slot};
 
 use crate::cells::{RowCells, RowPlace, RowView, TABLES};
 use crate::checks::{UNIT, deviation, mean, near};
 use crate::meaning::{HOUR_MS, MINUTE_MS};
 use crate::oracle::{Place, Sum, Sums, window};
-use crate::world::State;
+use crate::world::{SERVING, State};
 
 impl State {
     pub fn check_rest(&mut self) {
@@ -17,15 +17,20 @@ impl State {
         for partition in 0..self.partitions.len() {
             let of = &self.partitions[partition];
             let end = of.log_end().max(crate::world::start_of(&self.plan, 1, &of.records, of.log_start, of.exists));
-            if of.exists && of.shown > 0 && of.committed_offset() < end {
+            if of.exists && of.shown > 0 && of.committed_offset(SERVING) < end {
                 let name = of.name.clone();
                 self.fail(format!(
                     "{name} ends at {end} and is committed up to {}",
-                    self.partitions[partition].committed_offset()
+                    self.partitions[partition].committed_offset(SERVING)
                 ));
             }
         }
-        for view in 0..self.views.len() {
+        let serves = |view: &usize| self.record(*view).is_none_or(|record| record.state == GenerationState::Live);
+        let serving: Vec<usize> = (0..self.views.len()).filter(serves).collect();
+        if serving.len() != 2 {
+            self.fail(format!("at rest not every view serves: {:?}", self.generations));
+        }
+        for view in serving {
             let mut merged: BTreeMap<Place, (i64, Sums)> = BTreeMap::new();
             for partition in 0..self.partitions.len() {
                 self.check_parts(partition, view, &mut merged);
@@ -67,14 +72,15 @@ impl State {
         let mut right: BTreeMap<RowPlace, RowView> = BTreeMap::new();
         for quorum in self.quorums() {
             for table in 0..TABLES {
-                let mut there: BTreeSet<RowPlace> = quorum
-                    .iter()
-                    .flat_map(|replica| self.replicas[*replica].rows(table))
-                    .filter(|((slot, _), seen)| *seen && *self.names.slot_of(*slot).view == *self.views[view].name)
-                    .map(|(place, _)| place)
-                    .collect();
+                let all = quorum.iter().flat_map(|replica| self.replicas[*replica].rows(table));
+                let ours = all.filter(|((slot, _), _)| self.is_ours(view, self.names.slot_of(*slot)));
+                let mut there: BTreeSet<RowPlace> = ours.filter(|(_, seen)| *seen).map(|(place, _)| place).collect();
+                if self.plan.replay.is_some() {
+                    // What one of them has removed is gone.
+                    there.retain(|place| self.row_at(quorum, table, *place).is_some_and(|row| row.cell(0).is_some()));
+                }
                 for ((place, (revision, sums)), slot) in merged.iter().zip(&slots) {
-                    let number = self.names.known(slot);
+                    let number = self.names.known_row(slot);
                     for (metric, sum) in sums {
                         let known = number.zip(self.names.known_metric(metric));
                         let row = known.and_then(|known| self.row_at(quorum, table, known));
@@ -84,7 +90,7 @@ impl State {
                                 .map_err(|why| format!("at rest row {slot:?} {metric}: {why}"))?;
                         }
                         let (_, end_ms) = window(self.views[view].widths[place.width], place.start_ms);
-                        if over_ms.is_some_and(|over_ms| end_ms <= over_ms) && !row.marked {
+                        if over_ms.is_some_and(|over_ms| end_ms <= over_ms) && row.marked.is_none() {
                             return Err(format!("at rest row {slot:?} {metric} is not final"));
                         }
                         if let Some(place) = known {
@@ -133,12 +139,25 @@ impl State {
         }
         let hourly = self.views[view].widths[place.width] == "1h";
         let earlier = Place { start_ms: place.start_ms - 3 * HOUR_MS, ..place.clone() };
+        if hourly && self.plan.replay.is_some() && self.is_before_history(view, earlier.start_ms) {
+            // What an earlier generation has left there.
+            return Ok(());
+        }
         let before = merged.get(&earlier).filter(|_| hourly).and_then(|(_, sums)| sums.get(metric)).map(mean);
         let found = row.before.map(|(_, mean)| f64::from_bits(mean as u64));
         if found != before {
             return Err(format!("has the mean {found:?} of three hours before, not {before:?}"));
         }
         Ok(())
+    }
+
+    fn is_before_history(&self, view: usize, start_ms: i64) -> bool {
+        self.views[view].horizon_ms.is_some_and(|horizon_ms| start_ms <= horizon_ms)
+    }
+
+    /// The view's rows, but for those that it leaves as they are.
+    fn is_ours(&self, view: usize, slot: &Slot) -> bool {
+        *slot.view == *self.views[view].name && !self.is_before_history(view, slot.start_ms)
     }
 
     /// Windows that end by this are final at rest: what all partitions have committed of their own readings says so.

@@ -20,7 +20,7 @@ use crate::instance::{self, Ended};
 use crate::log::FIRST_MS;
 use crate::meaning::HOUR_MS;
 use crate::plan::{Fault, Plan, Weather};
-use crate::world::{Member, WALL_US, World, start_of};
+use crate::world::{Member, REPLAY, Role, SERVING, State, WALL_US, World, start_of};
 
 /// How long an end may take once faults have stopped, virtual.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -77,6 +77,7 @@ impl History {
                 history.strike(*fault);
             }
             history.look_after().await;
+            history.world.lock().watch_rows();
         }
         if !history.goes_on() {
             return;
@@ -92,21 +93,28 @@ impl History {
     }
 
     /// Those that have ended are noticed, and their partitions find others.
-    async fn look_after(&mut self) {
+    pub async fn look_after(&mut self) {
         let ended: Vec<u64> = self.ends.iter().filter(|(_, end)| end.is_finished()).map(|(id, _)| *id).collect();
         for id in ended {
             let Some(end) = self.ends.remove(&id) else { continue };
             let how = end.await;
             let mut state = self.world.lock();
             state.tell(|| format!("{id} has ended: {how:?}"));
-            let rogue = state.members.get(&id).is_some_and(|member| member.rogue);
+            let role = state.members.get(&id).map_or(Role::Run, |member| member.role);
             if let Some(member) = state.members.get_mut(&id) {
                 member.alive = false;
                 member.events = None;
             }
             match how {
                 Ok(Ended::Well) => {}
-                Ok(Ended::Setup(SetupError::View { .. }) | Ended::Run(RunError::ViewMissing(_))) if rogue => {}
+                Ok(Ended::Setup(SetupError::View { .. }) | Ended::Run(RunError::ViewMissing(_)))
+                    if role == Role::Rogue => {}
+                Ok(how) if state.plan.replay.is_some() && how.is_of_replay() => {
+                    drop(state);
+                    if role == Role::Run && self.alive(Role::Run) == 0 {
+                        self.start(Role::Run);
+                    }
+                }
                 Ok(other) => state.fail(format!("instance {id} ended: {other:?}")),
                 Err(_) => state.fail(format!("instance {id} panicked: {}", last_panic())),
             }
@@ -133,14 +141,8 @@ impl History {
             .map(|partition| {
                 let from = start_of(&plan, 1, &partition.records, partition.log_start, true);
                 let truth = partition.truth[1].as_ref().expect("it takes the stream");
-                (
-                    partition.source,
-                    Start {
-                        max_ms: truth.at(from).max_ms,
-                        gone_ms: plan.variant.horizon_ms(),
-                        ..Start::at(Offset(from))
-                    },
-                )
+                let (max_ms, gone_ms) = (truth.at(from).max_ms, plan.variant.horizon_ms());
+                (partition.source, Start { max_ms, gone_ms, ..Start::at(Offset(from)) })
             })
             .collect();
         let record = |generation, epoch_us, state, starts| GenerationRecord {
@@ -166,11 +168,12 @@ impl History {
         for (place, chain) in initial.iter().flat_map(|truth| &truth.parts) {
             let slot = state.slot(1, place);
             for metric in chain.last().expect("a part has a revision").sums.keys() {
-                let row = (state.names.slot(&slot), state.names.metric(&(*metric).into()));
+                let row = (state.names.row(&slot), state.names.metric(&(*metric).into()));
                 for table in 0..TABLES {
                     let cells = Arc::new(RowCells([77; crate::cells::CELLS]));
                     let write = Write::Row { table, place: row, stamp: earlier_us + 77, mask: ALL_CELLS, cells };
-                    state.replicas.iter_mut().for_each(|replica| replica.apply(&write, 0));
+                    let State { replicas, names, .. } = &mut *state;
+                    replicas.iter_mut().for_each(|replica| replica.apply(&write, 0, names));
                 }
             }
         }
@@ -178,14 +181,14 @@ impl History {
 
     // ---- instances
 
-    pub fn start(&mut self, until_end: bool, rogue: bool) -> u64 {
+    pub fn start(&mut self, role: Role) -> u64 {
         let (events, inbox) = mpsc::channel(4);
         let (stop, stopping) = watch::channel(Stop::Running);
         let id = {
             let mut state = self.world.lock();
             state.born += 1;
             let id = state.born;
-            state.tell(|| format!("{id} starts{}", if rogue { " without a live view" } else { "" }));
+            state.tell(|| format!("{id} starts: {role:?}"));
             let member = Member {
                 alive: true,
                 // It joins the group when it has found its views.
@@ -195,20 +198,21 @@ impl History {
                 events: Some(events),
                 stop,
                 reading: BTreeMap::new(),
-                rogue,
+                role,
+                side: SERVING,
             };
             state.members.insert(id, member);
             id
         };
         let world = self.world.clone();
-        self.ends.insert(id, tokio::spawn(instance::live(world, id, inbox, stopping, until_end, rogue)));
+        self.ends.insert(id, tokio::spawn(instance::live(world, id, inbox, stopping, role)));
         id
     }
 
     /// One of those that run, and of which nobody knows otherwise.
     fn any(&self) -> Option<u64> {
         let mut state = self.world.lock();
-        let takers = state.takers();
+        let takers = [state.takers(SERVING), state.takers(REPLAY)].concat();
         let at = state.random.below(takers.len());
         takers.get(at).copied()
     }
@@ -231,24 +235,27 @@ impl History {
         self.world.lock().tell(|| format!("-- {fault:?}"));
         match fault {
             Fault::Start => {
-                if self.world.lock().takers().len() < 3 {
-                    self.start(false, false);
+                if self.world.lock().takers(SERVING).len() < 3 {
+                    self.start(Role::Run);
                 }
             }
             Fault::Crash => {
                 if let Some(id) = self.any() {
                     self.crash(id);
-                    self.start(false, false);
+                    self.start_another(id);
                 }
             }
             Fault::CrashAll => {
                 let all: Vec<u64> = self.ends.keys().copied().collect();
                 all.into_iter().for_each(|id| self.crash(id));
-                self.start(false, false);
+                self.start(Role::Run);
+                if self.world.lock().under_way().is_some() {
+                    self.start_replay();
+                }
             }
             Fault::Zombie => {
                 if let Some(id) = self.any() {
-                    self.start(false, false);
+                    self.start_another(id);
                     if let Some(member) = self.world.lock().members.get_mut(&id) {
                         member.zombie = true;
                     }
@@ -258,7 +265,7 @@ impl History {
             Fault::Stop => {
                 if let Some(id) = self.any() {
                     self.terminate(id);
-                    self.start(false, false);
+                    self.start_another(id);
                 }
             }
             Fault::Rebalance => {
@@ -268,9 +275,11 @@ impl History {
             Fault::Rogue => {
                 // As long as nobody has begun both views, it would be the configuration that counts.
                 if self.world.lock().generations.iter().filter(|one| one.state == GenerationState::Live).count() == 2 {
-                    self.start(false, true);
+                    self.start(Role::Rogue);
                 }
             }
+            Fault::Replay => self.start_replay(),
+            Fault::Abort => self.abort_replay(),
             other => self.strike_outside(other),
         }
     }
@@ -286,10 +295,13 @@ impl History {
                 }
             }
             Fault::Retention => {
-                for partition in &mut state.partitions {
+                let replayed =
+                    state.under_way().is_some() || state.members.values().any(|one| one.role == Role::Replay);
+                for partition in state.partitions.iter_mut().filter(|_| !replayed) {
                     // Whoever goes on from an older commit would be stopped, rightly.
-                    let least = partition.committed_offset();
-                    if partition.owner.is_some() && partition.furthest.is_some() {
+                    let least = partition.committed_offset(SERVING);
+                    let serving = &partition.sides[SERVING];
+                    if serving.owner.is_some() && serving.furthest.is_some() {
                         partition.log_start = partition.log_start.max(least.min(partition.log_end()));
                     }
                 }
@@ -320,7 +332,7 @@ impl History {
     /// It stands still; others get its partitions, and it hears of that when it goes on.
     fn pause(&mut self, ms: u64) {
         let Some(id) = self.any() else { return };
-        self.start(false, false);
+        self.start_another(id);
         let mut state = self.world.lock();
         let until = state.now() + ms;
         if let Some(member) = state.members.get_mut(&id) {
@@ -330,11 +342,20 @@ impl History {
         let world = self.world.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(ms)).await;
-            tell_lost(&world, id);
+            tell_lost(&world, id).await;
             if let Some(member) = world.lock().members.get_mut(&id) {
                 member.zombie = false;
             }
         });
+    }
+
+    /// One more of its kind.
+    fn start_another(&mut self, id: u64) {
+        let role = self.world.lock().members.get(&id).map(|member| member.role);
+        match role {
+            Some(Role::Replay) => self.start_replay(),
+            _ => drop(self.start(Role::Run)),
+        }
     }
 
     fn terminate(&mut self, id: u64) {
@@ -351,6 +372,7 @@ impl History {
     /// Faults stop; whoever is left is stopped too, but for zombies; somebody runs until the end.
     pub async fn rest(&mut self) {
         self.clear_up();
+        self.end_replay().await;
         let all: Vec<u64> = self.ends.keys().copied().collect();
         for id in all {
             let zombie =
@@ -362,8 +384,8 @@ impl History {
             }
         }
         let two = self.world.lock().random.chance(0.3);
-        let mut last = vec![self.start(true, false)];
-        last.extend(two.then(|| self.start(true, false)));
+        let mut last = vec![self.start(Role::UntilEnd)];
+        last.extend(two.then(|| self.start(Role::UntilEnd)));
         let begun = self.world.now();
         while self.goes_on() && last.iter().any(|id| self.ends.contains_key(id)) {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -2,7 +2,7 @@
 //! as it still fails.
 
 use crate::meaning::Variant;
-use crate::plan::{Plan, Weather};
+use crate::plan::{Plan, Replay, Weather};
 use crate::run;
 
 /// Histories that are tried, at most.
@@ -41,6 +41,8 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         Plan { metadata_limit: 4_096, ..plan.clone() },
         Plan { batch: 1, ..plan.clone() },
         Plan { calamity: None, ..plan.clone() },
+        Plan { replay: plan.replay.map(|_| Replay::Same), ..plan.clone() },
+        Plan { replay: None, ..plan.clone() },
     ];
     all.extend((0..plan.faults.len()).rev().map(|left_out| {
         let mut smaller = plan.clone();

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use etiage::reading::{Offset, TopicPartition};
 use etiage::source::{CommitRequest, Committed, GroupPosition, Outbox, Outgoing, Source, SourceError};
 
-use crate::doors::Doors;
-use crate::world::{Partition, State, stream_of};
+use crate::doors::{Doors, GROUP};
+use crate::world::{Partition, REPLAY, SERVING, State, stream_of};
 
 fn unavailable<T>(why: &str) -> Result<T, SourceError> {
     Err(SourceError::Unavailable(why.to_owned()))
@@ -17,7 +17,7 @@ fn unavailable<T>(why: &str) -> Result<T, SourceError> {
 #[async_trait]
 impl Source for Doors {
     fn group(&self) -> &str {
-        "group"
+        &self.group
     }
 
     fn metadata_limit(&self) -> usize {
@@ -31,11 +31,11 @@ impl Source for Doors {
             // The request may be on its way all the same, and overtake nobody.
             if self.world.lock().random.chance(0.5) {
                 self.sleep(self.way() * 3).await;
-                self.world.lock().commit(self.id, commits);
+                self.world.lock().commit(self, commits);
             }
             return unavailable("the coordinator does not answer");
         }
-        let outcome = self.world.lock().commit(self.id, commits);
+        let outcome = self.world.lock().commit(self, commits);
         self.sleep(self.way()).await;
         match outcome {
             _ if self.fails() => unavailable("the answer is lost"),
@@ -51,13 +51,15 @@ impl Source for Doors {
             return unavailable("the coordinator does not answer");
         }
         let state = self.world.lock();
+        let side = state.side(&self.group);
+        let is_read = |one: &&Partition| one.is_read_in(if self.group == GROUP { SERVING } else { REPLAY });
         let position = |partition: &Partition| GroupPosition {
             partition: partition.name.clone(),
             source: partition.source,
             stream: stream_of(partition),
-            committed: partition.committed.clone(),
+            committed: side.and_then(|side| partition.sides[side].committed.clone()),
         };
-        Ok(state.partitions.iter().filter(|partition| partition.exists).map(position).collect())
+        Ok(state.partitions.iter().filter(is_read).map(position).collect())
     }
 
     async fn log_bounds(&self, partition: &TopicPartition) -> Result<(Offset, Offset), SourceError> {
@@ -113,9 +115,14 @@ fn name_of(reading: &Outgoing) -> String {
 impl State {
     /// The coordinator takes all of the commits, or none: from who owns the partitions, and now and
     /// then from who no longer does.
-    fn commit(&mut self, id: u64, commits: &[CommitRequest]) -> bool {
+    fn commit(&mut self, doors: &Doors, commits: &[CommitRequest]) -> bool {
+        // (Of a replay that was given up: nobody looks there any more.)
+        let Some(side) = self.side(&doors.group) else { return false };
+        let id = doors.id;
         let numbers: Vec<Option<usize>> = commits.iter().map(|commit| self.partition(&commit.partition)).collect();
-        let owns = numbers.iter().all(|number| number.is_some_and(|number| self.partitions[number].owner == Some(id)));
+        let owns = numbers
+            .iter()
+            .all(|number| number.is_some_and(|number| self.partitions[number].sides[side].owner == Some(id)));
         let zombie_commits = self.weather.zombie_commits;
         if !owns && !self.random.chance(zombie_commits) {
             return false;
@@ -123,14 +130,14 @@ impl State {
         // Where the log has gone, or the spill of so old a position, the next owner would stop, rightly.
         let spills = self.plan.metadata_limit < 4_096;
         let lost = |commit: &CommitRequest, of: &Partition| {
-            commit.offset.0 < of.log_start || (spills && commit.offset.0 < of.committed_offset())
+            commit.offset.0 < of.log_start || (spills && commit.offset.0 < of.committed_offset(side))
         };
         if commits.iter().zip(&numbers).any(|(commit, of)| of.is_some_and(|of| lost(commit, &self.partitions[of]))) {
             return false;
         }
         for (commit, number) in commits.iter().zip(numbers) {
             let Some(number) = number else { return false };
-            self.accept(id, number, Committed { offset: commit.offset, metadata: commit.metadata.clone() });
+            self.accept(id, (side, number), Committed { offset: commit.offset, metadata: commit.metadata.clone() });
         }
         true
     }

@@ -40,6 +40,23 @@ pub struct Partition {
     /// How many of them have been sent.
     pub shown: usize,
     pub log_start: i64,
+    /// As each of the groups has it.
+    pub sides: [Side; 2],
+    /// By view; `None` where the view does not take the stream.
+    pub truth: Vec<Option<History>>,
+    /// Up to which position of each view commits have been found true.
+    pub checked: Vec<i64>,
+    /// How far the group that serves had committed when a replayer came last.
+    pub sent_before: Option<i64>,
+}
+
+/// The group that serves, and that of a replay.
+pub const SERVING: usize = 0;
+pub const REPLAY: usize = 1;
+
+/// A partition as a consumer group has it.
+#[derive(Clone, Debug, Default)]
+pub struct Side {
     pub owner: Option<u64>,
     /// It is changing hands.
     pub moving: bool,
@@ -48,10 +65,6 @@ pub struct Partition {
     pub furthest: Option<Commit>,
     /// The latest clock watermark that was ever committed, ms.
     pub idle_ms: Option<i64>,
-    /// By view; `None` where the view does not take the stream.
-    pub truth: [Option<History>; 2],
-    /// Up to which position of each view commits have been found true.
-    pub checked: [i64; 2],
 }
 
 impl Partition {
@@ -62,8 +75,13 @@ impl Partition {
         last.map_or(self.log_start, |end| (end + tail).max(self.log_start))
     }
 
-    pub fn committed_offset(&self) -> i64 {
-        self.committed.as_ref().map_or(self.log_start, |committed| committed.offset.0)
+    /// Whether a group reads it: that of a replay reads what feeds the replayed view.
+    pub fn is_read_in(&self, side: usize) -> bool {
+        self.exists && (side == SERVING || self.topic == 0)
+    }
+
+    pub fn committed_offset(&self, side: usize) -> i64 {
+        self.sides[side].committed.as_ref().map_or(self.log_start, |committed| committed.offset.0)
     }
 }
 
@@ -79,14 +97,28 @@ pub struct Member {
     pub stop: watch::Sender<Stop>,
     /// Partitions that it reads, each with the number of that reading.
     pub reading: BTreeMap<usize, u64>,
-    pub rogue: bool,
+    pub role: Role,
+    /// Of which group it is a member.
+    pub side: usize,
+}
+
+/// What an instance is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Run,
+    UntilEnd,
+    /// It lacks a view.
+    Rogue,
+    /// `etiage replay`
+    Replay,
 }
 
 pub struct State {
     pub plan: Plan,
-    pub views: [Meaning; 2],
-    /// Names and widths of the views as the engine has them.
-    pub known: [(Arc<str>, Vec<Width>); 2],
+    /// Each view in each of the generations that are computed here.
+    pub views: Vec<Meaning>,
+    /// Their names and widths as the engine has them.
+    pub known: Vec<(Arc<str>, Vec<Width>)>,
     pub random: Random,
     pub weather: Weather,
     pub names: Names,
@@ -97,6 +129,10 @@ pub struct State {
     deliveries: BTreeMap<(u64, u64), (usize, Write)>,
     sequence: u64,
     pub generations: Vec<GenerationRecord>,
+    /// The group of the newest replay.
+    pub replay_group: String,
+    /// The counts that readers of the second view have seen, by table.
+    pub shown: FxHashMap<(usize, RowPlace), i64>,
     pub partitions: Vec<Partition>,
     pub sources: Vec<SourceId>,
     pub members: BTreeMap<u64, Member>,
@@ -111,7 +147,7 @@ pub struct State {
     pub cuts: u64,
     pub rows_seen: FxHashSet<(RowPlace, i64, i64)>,
     /// Of each view: the furthest least watermark that the commits of its partitions have ever had, ms.
-    pub proven_ms: [Option<i64>; 2],
+    pub proven_ms: Vec<Option<i64>>,
     pub failure: Option<String>,
     pub history: Option<Vec<String>>,
     pub commits: u64,
@@ -142,7 +178,7 @@ impl World {
 
 impl State {
     fn new(plan: &Plan, tell: bool, began: Instant) -> State {
-        let views = plan.variant.views();
+        let views = plan.variant.views().to_vec();
         let mut partitions = Vec::new();
         for (topic, initial) in plan.partitions.iter().enumerate().filter(|(topic, _)| *topic == 0 || plan.variant.both)
         {
@@ -154,7 +190,8 @@ impl State {
         let replica = || Replica::new(plan.sync_ms > 0);
         let mut state = State {
             plan: plan.clone(),
-            known: std::array::from_fn(|view| known(&views[view])),
+            known: views.iter().map(known).collect(),
+            proven_ms: vec![None; views.len()],
             views,
             random: Random::new(plan.seed ^ 0x5eed),
             weather: plan.weather.clone(),
@@ -165,6 +202,8 @@ impl State {
             deliveries: BTreeMap::new(),
             sequence: 0,
             generations: Vec::new(),
+            replay_group: String::new(),
+            shown: FxHashMap::default(),
             partitions,
             sources,
             members: BTreeMap::new(),
@@ -174,7 +213,6 @@ impl State {
             reads: FxHashMap::default(),
             cuts: 0,
             rows_seen: FxHashSet::default(),
-            proven_ms: [None; 2],
             failure: None,
             history: tell.then(Vec::new),
             commits: 0,
@@ -235,16 +273,18 @@ impl State {
         self.sources.iter().position(|known| *known == source)
     }
 
-    /// Index of a view by its name.
-    pub fn view(&self, name: &str) -> Option<usize> {
-        self.views.iter().position(|view| view.name == name)
+    /// Index of a view in one of its generations.
+    pub fn view(&self, name: &str, generation: u32) -> Option<usize> {
+        self.views.iter().position(|view| view.name == name && view.generation == generation)
+    }
+
+    pub fn record(&self, view: usize) -> Option<&GenerationRecord> {
+        let Meaning { name, generation, .. } = self.views[view];
+        self.generations.iter().find(|record| record.view == name && record.generation == generation)
     }
 
     pub fn epoch_us(&self, view: usize) -> i64 {
-        let name = self.views[view].name;
-        let live =
-            |record: &&GenerationRecord| record.view == name && record.state == etiage::store::GenerationState::Live;
-        self.generations.iter().find(live).map_or(0, |record| record.epoch_us)
+        self.record(view).map_or(0, |record| record.epoch_us)
     }
 
     // ---- the network
@@ -312,7 +352,7 @@ impl State {
         while let Some(entry) = self.deliveries.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), (replica, write)) = entry.remove_entry();
             if self.lost != Some(replica) {
-                self.replicas[replica].apply(&write, at);
+                self.replicas[replica].apply(&write, at, &self.names);
             }
         }
     }
@@ -338,27 +378,29 @@ fn others(left_out: usize) -> [usize; 2] {
     [(left_out + 1) % REPLICAS, (left_out + 2) % REPLICAS]
 }
 
-fn known(view: &Meaning) -> (Arc<str>, Vec<Width>) {
+pub fn known(view: &Meaning) -> (Arc<str>, Vec<Width>) {
     (view.name.into(), view.widths.iter().map(|width| width.parse().expect("a width")).collect())
 }
 
-fn partition(plan: &Plan, views: &[Meaning; 2], topic: usize, number: usize, exists: bool) -> Partition {
+fn partition(plan: &Plan, views: &[Meaning], topic: usize, number: usize, exists: bool) -> Partition {
     let name = TopicPartition { topic: Arc::from(TOPICS[topic]), partition: number as i32 };
     let mut random = Random::of(plan.seed, (topic * MOST + number) as u32);
     let first = if exists && random.chance(0.3) { random.below(20) as i64 } else { 0 };
     let length = random.below(plan.records + 1);
     let records = log::draw(random.bits(), topic, length, first, &plan.variant);
     let log_start = if exists { first } else { 0 };
-    let truth = std::array::from_fn(|view| {
+    let history = |view: usize| {
         let grouper = Grouper {
             meaning: &views[view],
             partition: &name.to_string(),
             out_of_orderness_ms: plan.variant.out_of_orderness_ms(),
             tenants: plan.variant.tenants,
             from: start_of(plan, view, &records, log_start, exists),
+            knows_before: true,
         };
         views[view].streams.contains(&topic).then(|| grouper.group(&records))
-    });
+    };
+    let truth: Vec<Option<History>> = (0..views.len()).map(history).collect();
     // A generation that starts within the log starts where the log was.
     let shown = match &truth[1] {
         Some(_) if plan.variant.from > 0 && exists => records.len().min(usize::from(plan.variant.from) + 1),
@@ -373,13 +415,10 @@ fn partition(plan: &Plan, views: &[Meaning; 2], topic: usize, number: usize, exi
         records,
         shown,
         log_start,
-        owner: None,
-        moving: false,
-        committed: None,
-        furthest: None,
-        idle_ms: None,
+        sides: Default::default(),
+        sent_before: None,
+        checked: vec![0; truth.len()],
         truth,
-        checked: [0; 2],
     }
 }
 

@@ -27,17 +27,10 @@ use super::{RunError, World, closer};
 pub mod compare;
 mod sweep;
 
-/// Between two looks at how things stand.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Between two lines about the progress, ms.
 const TELL_EVERY_MS: u64 = 5_000;
-/// The serving generation pauses for this long at most, ms; and where a slow commit needs it for so many lags.
-const DRAIN_MS: i64 = 60_000;
-const DRAIN_LAGS: i64 = 4;
-/// It serves for this long at least before it is asked to drain again, ms.
-const DRAIN_AGAIN_MS: u64 = 10_000;
-/// Another process has promoted: this one publishes the rows, too, unless that is done by then, ms.
-const SWEEP_AFTER_MS: u64 = 30_000;
+/// The serving generation pauses for so many commit lags, where a slow commit needs it.
+const DRAIN_LAGS: u64 = 4;
 /// Drained positions looked at: those of earlier drainings lie lower.
 const DRAINED_LOOKED_AT: usize = 100;
 
@@ -111,7 +104,7 @@ impl Leader {
                 Err(error) if passes(&error) => tracing::warn!(%error, "the replay waits"),
                 Err(error) => return Err(error),
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(self.world.settings.pace.lead_every).await;
         }
     }
 
@@ -126,7 +119,7 @@ impl Leader {
             Stage::Promoting => {}
             Stage::Replaying if self.dry_run => return self.come_to_the_end().await,
             Stage::Replaying => {
-                self.sweep_from = self.world.clock.now() + SWEEP_AFTER_MS;
+                self.sweep_from = self.world.clock.now() + self.world.settings.pace.publish_after_ms;
                 self.come_closer(&records).await?;
             }
         }
@@ -214,15 +207,15 @@ impl Leader {
             // Before anybody pauses. (What comes until then is not in the report.)
             return self.compare().await;
         }
-        let lags = DRAIN_LAGS * i64::try_from(self.world.settings.commit_lag_ms).unwrap_or(i64::MAX / DRAIN_LAGS);
-        let until_ms = self.world.clock.wall_ms() + DRAIN_MS.max(lags);
+        let (pace, lag_ms) = (self.world.settings.pace, self.world.settings.commit_lag_ms);
+        let at_most_ms = pace.drain_ms.max(lag_ms.saturating_mul(DRAIN_LAGS));
+        let until_ms = self.world.clock.wall_ms().saturating_add_unsigned(at_most_ms);
         let drained = old.iter().map(|record| change(record, GenerationState::Draining { until_ms }));
         // Nobody pauses for a replay that has been given up.
         let still = self.steps_of_ours(GenerationState::Replaying);
         if self.world.store.change_generations(&drained.chain(still).collect::<Vec<_>>()).await? {
-            let at_most_s = DRAIN_MS.max(lags) / 1_000;
-            self.drain_not_before = self.world.clock.now() + at_most_s.unsigned_abs() * 1_000 + DRAIN_AGAIN_MS;
-            tracing::info!(at_most_s, "caught up: the generations that serve drain now");
+            self.drain_not_before = self.world.clock.now() + at_most_ms + pace.drain_again_ms;
+            tracing::info!(at_most_s = at_most_ms / 1_000, "caught up: the generations that serve drain now");
         }
         Ok(())
     }

@@ -1,0 +1,251 @@
+//! A view that is computed again: what the world keeps of its generations, and what their readers see meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use etiage::replay::plan::abortion;
+use etiage::store::{GenerationChange, GenerationRecord, GenerationState, Row, RowQuery};
+
+use crate::cells::{Replica, RowCells, RowPlace, RowView, TABLES};
+use crate::doors::GROUP;
+use crate::log::Record;
+use crate::meaning::{Meaning, Variant};
+use crate::oracle::Grouper;
+use crate::plan::Fault;
+use crate::run::{History, PATIENCE};
+use crate::world::{REPLAY, Role, SERVING, Side, State, known};
+
+/// The view that is replayed.
+pub const REPLAYED: &str = "wide";
+
+impl State {
+    /// Which of the groups that is; none of a replay that was given up.
+    pub fn side(&self, group: &str) -> Option<usize> {
+        match group {
+            GROUP => Some(SERVING),
+            _ => (group == self.replay_group).then_some(REPLAY),
+        }
+    }
+
+    /// The generation of the replayed view that people read.
+    pub fn serving(&self) -> Option<&GenerationRecord> {
+        self.generations.iter().find(|record| record.view == REPLAYED && record.serves())
+    }
+
+    /// The newest one, while it is none that serves and is whole.
+    pub fn under_way(&self) -> Option<GenerationState> {
+        let mut states = self.generations.iter().filter(|record| record.view == REPLAYED).map(|record| record.state);
+        states.find(|state| matches!(state, GenerationState::Replaying | GenerationState::Promoting))
+    }
+
+    /// The configuration of somebody who comes now.
+    pub fn variant_for(&mut self, role: Role) -> Variant {
+        let Some(new) = self.plan.replayed_under().filter(|new| *new != self.plan.variant) else {
+            return self.plan.variant;
+        };
+        let meaning = &crate::meaning::setup(new, 2).compiled.meanings[REPLAYED];
+        let serves = self.serving().is_some_and(|record| record.fingerprint == meaning.fingerprint);
+        let early = self.under_way().is_some() && role == Role::Run && self.random.chance(0.4);
+        if serves || early || role == Role::Replay { new } else { self.plan.variant }
+    }
+
+    /// What a replay makes of the logs is grouped as soon as it is said where it begins.
+    pub fn add_generation(&mut self, record: GenerationRecord) {
+        if let Some(variant) = self.plan.replayed_under().filter(|_| record.state == GenerationState::Replaying) {
+            self.check_horizon(&record);
+            let (generation, horizon_ms) = (record.generation, record.horizon_ms());
+            let [_, wide] = variant.views();
+            let meaning = Meaning { generation, horizon_ms, ..wide };
+            for partition in &mut self.partitions {
+                let start = record.starts.get(&partition.source);
+                let grouper = Grouper {
+                    meaning: &meaning,
+                    partition: &partition.name.to_string(),
+                    out_of_orderness_ms: variant.out_of_orderness_ms(),
+                    tenants: variant.tenants,
+                    from: start.map_or(0, |start| start.offset.0),
+                    knows_before: false,
+                };
+                let takes = meaning.streams.contains(&partition.topic);
+                partition.truth.push(takes.then(|| grouper.group(&partition.records)));
+                partition.checked.push(0);
+                partition.sides[REPLAY] = Side::default();
+                partition.sent_before = None;
+            }
+            self.known.push(known(&meaning));
+            self.views.push(meaning);
+            self.proven_ms.push(None);
+            self.replay_group = record.group.clone();
+        }
+        self.generations.push(record);
+    }
+
+    /// No window after the horizon holds a reading that the generation before has folded and this one does not.
+    fn check_horizon(&mut self, record: &GenerationRecord) {
+        let Some(serving) = self.serving() else { return };
+        let mut lost = Vec::new();
+        for partition in self.partitions.iter().filter(|partition| partition.topic == 0 && partition.exists) {
+            let start =
+                |record: &GenerationRecord| record.starts.get(&partition.source).map_or(0, |start| start.offset.0);
+            let gone = start(serving)..start(record);
+            let records = partition.records.iter().filter(|record| gone.contains(&record.offset));
+            let newest = |record: &Record| record.readings.iter().map(|(_, reading)| reading.time_ms).max();
+            lost.extend(records.filter_map(newest));
+        }
+        if lost.iter().max() > record.horizon_ms().as_ref() {
+            self.fail(format!("the horizon {:?} lies before what is lost: {lost:?}", record.horizon_ms()));
+        }
+    }
+
+    /// All of these steps, or none.
+    pub fn change(&mut self, id: u64, changes: &[GenerationChange]) -> bool {
+        let place = |change: &GenerationChange, all: &[GenerationRecord]| {
+            let named =
+                |record: &GenerationRecord| record.view == change.view && record.generation == change.generation;
+            all.iter().position(|record| named(record) && record.state == change.from)
+        };
+        let places: Option<Vec<usize>> = changes.iter().map(|change| place(change, &self.generations)).collect();
+        let Some(places) = places else { return false };
+        for (change, place) in changes.iter().zip(places) {
+            self.generations[place].state = change.to;
+            self.tell(|| {
+                format!("{id} makes generation {} of {} {}", change.generation, change.view, change.to.name())
+            });
+        }
+        if changes.iter().any(|change| change.from == GenerationState::Promoting) {
+            self.check_all_commits();
+        }
+        true
+    }
+
+    /// What a replica holds of the rows of one key.
+    pub fn rows_of(&self, replica: &Replica, query: &RowQuery) -> BTreeMap<RowPlace, RowView> {
+        let asked = |(number, metric): &RowPlace| {
+            let (slot, metric) = (self.names.slot_of(*number), self.names.metric_of(*metric));
+            *slot.view == *query.view
+                && slot.width == query.width
+                && *slot.tenant == *query.tenant
+                && **metric == *query.metric
+                && query.key.as_ref().is_none_or(|key| *slot.key == **key)
+                && query.from_ms.is_none_or(|from_ms| slot.start_ms >= from_ms)
+                && query.to_ms.is_none_or(|to_ms| slot.start_ms < to_ms)
+        };
+        let places = replica.rows(1).map(|(place, _)| place).filter(asked);
+        places.filter_map(|place| Some((place, replica.row(1, place)?))).collect()
+    }
+
+    pub fn as_read(&self, (number, metric): RowPlace, row: &RowView) -> Option<Row> {
+        let (slot, metric) = (self.names.slot_of(number), self.names.metric_of(metric));
+        let double = |number: usize| Some(f64::from_bits(row.cell(number)? as u64));
+        Some(Row {
+            view: slot.view.to_string(),
+            width: slot.width.to_string(),
+            metric: metric.to_string(),
+            tenant: slot.tenant.to_string(),
+            key: slot.key.to_string(),
+            start_ms: slot.start_ms,
+            end_ms: row.cell(9)?,
+            label: String::new(),
+            labels: BTreeMap::new(),
+            count: row.cell(0)?,
+            mean: double(1)?,
+            min: double(2)?,
+            max: double(3)?,
+            stddev: double(4)?,
+            alarms: row.cell(5)?,
+            active: row.cell(6)?,
+            outliers: row.cell(7)?,
+            partial: false,
+            mean_before: row.before.map(|(_, mean)| f64::from_bits(mean as u64)),
+            is_final: row.marked.is_some(),
+            revision: row.cell(RowCells::REVISION)?,
+            generation: 0,
+            updated_at_ms: 0,
+        })
+    }
+
+    /// Whoever reads all rows all the time sees no count go down, where the meaning has not changed. (A zombie of the
+    /// generation before can show for a moment what its successor has not folded; a power cut takes rows back.)
+    pub fn watch_rows(&mut self) {
+        let blurs = |(_, fault): &(u64, Fault)| matches!(fault, Fault::Zombie | Fault::Pause(_) | Fault::Lose(_));
+        let same = self.plan.replayed_under() == Some(self.plan.variant);
+        if !same || self.plan.sync_ms > 0 || self.plan.faults.iter().any(blurs) {
+            return;
+        }
+        self.advance();
+        let first = self.epoch_us(1);
+        for table in 0..TABLES {
+            let mut rows: BTreeMap<RowPlace, RowView> = BTreeMap::new();
+            for replica in &self.replicas {
+                let places = replica.rows(table).map(|(place, _)| place);
+                for place in places.filter(|(slot, _)| *self.names.slot_of(*slot).view == *REPLAYED) {
+                    rows.entry(place).or_default().join(&replica.row(table, place).unwrap_or_default());
+                }
+            }
+            for (place, row) in rows {
+                // (What an earlier generation has left in the world before this one began does not count.)
+                let count = row.cells[0].filter(|(stamp, _)| *stamp >= first).map_or(0, |(_, count)| count);
+                let shown = self.shown.insert((table, place), count).unwrap_or(0);
+                if count < shown {
+                    let slot = self.names.slot_of(place.0).clone();
+                    return self.fail(format!("the count of row {slot:?} went down from {shown} to {count}: {row:?}"));
+                }
+            }
+        }
+    }
+}
+
+impl History {
+    /// Another process of the replay, once there is something to replay.
+    pub fn start_replay(&mut self) {
+        let both = {
+            let state = self.world.lock();
+            state.generations.iter().filter(|one| one.state == GenerationState::Live).count() == 2
+                || state.under_way().is_some()
+        };
+        if both && self.world.lock().plan.replay.is_some() && self.alive(Role::Replay) < 2 {
+            self.start(Role::Replay);
+        }
+    }
+
+    /// Those of which nobody knows otherwise.
+    pub fn alive(&self, role: Role) -> usize {
+        let state = self.world.lock();
+        let is_there = |id: &&u64| state.members.get(id).is_some_and(|member| member.role == role && !member.zombie);
+        self.ends.keys().filter(is_there).count()
+    }
+
+    /// It is given up where that is possible still.
+    pub fn abort_replay(&mut self) {
+        let mut state = self.world.lock();
+        if let Ok(steps) = abortion(REPLAYED, &state.generations)
+            && !steps.is_empty()
+        {
+            state.change(0, &steps);
+        }
+    }
+
+    /// Faults have stopped: what was begun takes over, or is given up.
+    pub async fn end_replay(&mut self) {
+        if self.world.lock().plan.replay.is_none() {
+            return;
+        }
+        if self.world.lock().random.chance(0.3) {
+            self.abort_replay();
+        }
+        let begun = self.world.now();
+        while self.world.lock().failure.is_none() && self.world.lock().under_way().is_some() {
+            if self.alive(Role::Replay) == 0 {
+                self.start(Role::Replay);
+            }
+            if self.alive(Role::Run) == 0 {
+                self.start(Role::Run);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            self.look_after().await;
+            if self.world.now() > begun + PATIENCE.as_millis() as u64 {
+                self.world.lock().fail("the replay never takes over");
+            }
+        }
+    }
+}

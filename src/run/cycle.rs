@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures::future::try_join_all;
+
 use crate::commit::Commit;
 use crate::durability::WriteTimes;
 use crate::merge::{self, Merged};
@@ -19,6 +21,9 @@ use super::{RunError, World};
 /// few tens of bytes in a part, and a row of its own beside it.)
 const MERGE_SLOTS: usize = 512;
 const MERGE_BYTES: usize = 256 << 10;
+
+/// Rows of earlier generations asked for at a time: one after the other they would hold up every flush.
+const FROZEN_AT_ONCE: usize = 64;
 
 /// How many of these slots are merged in one go, one at least.
 fn bite(slots: &[(&Slot, usize)]) -> usize {
@@ -117,6 +122,7 @@ impl World {
         let merged = self.merge(slots).await?;
         let mut rows: Vec<RowWrite> = Vec::new();
         let mut before: Vec<BeforeWrite> = Vec::new();
+        let mut frozen: Vec<(RowId, Slot)> = Vec::new();
         let mut written: Vec<RowId> = Vec::new();
         let updated_at_ms = self.clock.wall_ms();
         for slot in slots {
@@ -126,12 +132,13 @@ impl World {
             written.extend(here.row_ids(slot));
             if let Some((earlier, later)) = merge::neighbours(slot, view) {
                 match view.is_before_history(earlier.start_ms) {
-                    true => before.extend(self.frozen_before(&earlier, here, slot, view).await?),
+                    true => frozen.extend(here.row_ids(slot).into_iter().map(|row| (row, earlier.clone()))),
                     false => before.extend(merge::before(&merged[&earlier], here, slot, view)),
                 }
                 before.extend(merge::before(here, &merged[&later], &later, view));
             }
         }
+        before.extend(self.frozen_before(&frozen).await?);
         self.timed("write_rows", self.store.write_rows(&rows)).await?;
         self.timed("write_before", self.store.write_before(&before)).await?;
         self.mark_closed(written).await
@@ -154,35 +161,34 @@ impl World {
         Ok(merged)
     }
 
-    /// The `mean_before` cells of `later`, where the earlier window is left as earlier generations made it: its rows never
-    /// change any more.
-    async fn frozen_before(
-        &self,
-        earlier: &Slot,
-        here: &Merged,
-        later: &Slot,
-        view: &View,
-    ) -> Result<Vec<BeforeWrite>, CycleError> {
+    /// The `mean_before` cells of these rows, where the earlier window is left as earlier generations made it: its rows
+    /// never change any more.
+    async fn frozen_before(&self, frozen: &[(RowId, Slot)]) -> Result<Vec<BeforeWrite>, CycleError> {
         let mut before = Vec::new();
-        for RowId { metric, .. } in here.row_ids(later) {
-            let query = RowQuery {
-                view: view.name.to_string(),
-                width: earlier.width,
-                metric: metric.to_string(),
-                tenant: earlier.tenant.to_string(),
-                key: Some(earlier.key.to_string()),
-                from_ms: Some(earlier.start_ms),
-                to_ms: Some(earlier.start_ms + 1),
-            };
-            let rows = self.timed("rows", self.store.rows(&query)).await?;
-            before.extend(rows.first().map(|row| BeforeWrite {
-                slot: later.clone(),
-                metric: metric.clone(),
-                mean_before: row.mean,
-                stamp: view.stamp(0),
-            }));
+        for chunk in frozen.chunks(FROZEN_AT_ONCE) {
+            let asked: Vec<_> = chunk.iter().map(|(later, earlier)| self.frozen_mean(later, earlier)).collect();
+            before.extend(try_join_all(asked).await?.into_iter().flatten());
         }
         Ok(before)
+    }
+
+    async fn frozen_mean(&self, later: &RowId, earlier: &Slot) -> Result<Option<BeforeWrite>, CycleError> {
+        let query = RowQuery {
+            view: earlier.view.to_string(),
+            width: earlier.width,
+            metric: later.metric.to_string(),
+            tenant: earlier.tenant.to_string(),
+            key: Some(earlier.key.to_string()),
+            from_ms: Some(earlier.start_ms),
+            to_ms: Some(earlier.start_ms + 1),
+        };
+        let rows = self.timed("rows", self.store.rows(&query)).await?;
+        Ok(rows.first().map(|row| BeforeWrite {
+            slot: later.slot.clone(),
+            metric: later.metric.clone(),
+            mean_before: row.mean,
+            stamp: self.view(&later.slot).stamp(0),
+        }))
     }
 
     /// A row that is written below the closing cursor is marked final by whoever wrote it: the

@@ -53,6 +53,8 @@ pub enum Refusal {
         shown(*from_ms), shown(*open_ms)
     )]
     StillOpen { view: String, from_ms: i64, open_ms: i64 },
+    #[error("view {view} has met no reading yet: there is nothing that could be left as it is. Say --from earliest")]
+    NothingYet { view: String },
     #[error(
         "a replay of view {view} that begins elsewhere is under way (generation {generation}): go on with it by the same \
          --from, or give it up with `etiage replay --abort --view {view}`"

@@ -75,7 +75,10 @@ pub fn beside(
 ) -> Result<Beginning, Refusal> {
     let lateness_ms = view.allowed_lateness_ms.unwrap_or(0);
     let closed_ms = reached_ms.map(|ms| ms.saturating_sub(out_of_orderness_ms).saturating_sub(lateness_ms));
-    let (Some(closed_ms), false) = (closed_ms, from == From::Earliest) else { return Ok(Beginning::Earliest) };
+    if from == From::Earliest {
+        return Ok(Beginning::Earliest);
+    }
+    let closed_ms = closed_ms.ok_or_else(|| Refusal::NothingYet { view: view.name.to_string() })?;
     let open_ms = view.window(view.widths[0], closed_ms).start_ms;
     match from {
         From::Time(from_ms) if from_ms > open_ms => {
@@ -192,10 +195,12 @@ mod tests {
         assert_eq!(beside(From::Time(9 * HOUR_MS), Some(51), reached_ms), at(9));
         let open = beside(From::Time(9 * HOUR_MS + 1), Some(51), reached_ms);
         assert!(matches!(open, Err(Refusal::StillOpen { .. })), "{open:?}");
-        for from in [From::Earliest, From::Now, From::Time(5)] {
-            assert_eq!(beside(from, Some(0), None), Ok(Beginning::Earliest), "nothing is there to be left");
+        for from in [From::Now, From::Time(5)] {
+            assert_eq!(beside(from, Some(0), None), Err(Refusal::NothingYet { view: "v".to_owned() }));
         }
-        assert_eq!(beside(From::Earliest, Some(0), reached_ms), Ok(Beginning::Earliest));
+        for reached_ms in [None, reached_ms] {
+            assert_eq!(beside(From::Earliest, Some(0), reached_ms), Ok(Beginning::Earliest));
+        }
     }
 
     #[test]

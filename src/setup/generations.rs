@@ -65,7 +65,7 @@ impl Registry<'_> {
                     tracing::warn!(
                         view,
                         "this view was added to a running stream: it waits for \
-                     `etiage replay --view {view} --from earliest`; the others go on"
+                     `etiage replay --view {view} --from earliest` (or now, without its past); the others go on"
                     );
                     return Ok(None);
                 }

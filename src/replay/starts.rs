@@ -123,13 +123,14 @@ pub fn of_what_is_left(
         Beginning::Earliest | Beginning::Ends { .. } => None,
     };
     let start = |log: &Log| {
-        // All readings before it belong to windows that are left as they are.
+        let before = start_in(serving, log.source);
+        // All readings before it belong to windows that are left as they are; so do those that were lost or left out before.
         if let (Some(_), Some(Reached { offset, max_ms })) = (left_ms, log.before)
             && offset >= log.start
+            && before.left_out_ms.is_none()
         {
-            return Ok((log.source, Start { max_ms, gone_ms: left_ms, ..Start::at(offset) }));
+            return Ok((log.source, Start { max_ms, gone_ms: left_ms.max(before.gone_ms), ..Start::at(offset) }));
         }
-        let before = start_in(serving, log.source);
         let gone_ms = match log.gone_ms {
             _ if log.start <= before.offset => before.gone_ms,
             Some(gone_ms) => before.gone_ms.max(Some(gone_ms)),

@@ -9,10 +9,9 @@ use etiage::config::Config;
 use etiage::replay::plan;
 use etiage::replay::starts::{From, Request};
 use etiage::run::replay::Outcome;
-use etiage::run::{Engine, RunError, Stop};
+use etiage::run::{Engine, Stop};
 use etiage::setup::connect;
 use etiage::telemetry::{self, Health};
-use tokio::sync::watch;
 
 use super::output::to_stdout;
 use super::{ConfigArg, diff, rows, run, signals};
@@ -113,33 +112,8 @@ async fn replay(
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
     health.not_ready("waiting for partitions");
-    let (end, ended) = watch::channel(Stop::Running);
-    let mut engine = std::pin::pin!(Engine::new(world)?.run(events, ended));
     let leader = if args.dry_run { leader.dry() } else { leader };
-    let mut leader = std::pin::pin!(leader.lead());
-    let mut folding = true;
-    let outcome = loop {
-        tokio::select! {
-            outcome = &mut engine, if folding => match outcome {
-                // Nothing is left to fold; the rows are still to be published.
-                Err(RunError::TakenOver { .. }) => folding = false,
-                Ok(_) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            },
-            outcome = &mut leader => break Some(outcome?),
-            _ = stop.wait_for(|stop| *stop != Stop::Running) => {
-                tracing::info!("stopping: the same command goes on with the replay");
-                break None;
-            }
-        }
-    };
-    if folding {
-        end.send_replace(Stop::Gracefully);
-        match engine.await {
-            Ok(_) | Err(RunError::TakenOver { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let outcome = leader.lead_beside(Engine::new(world)?, events, stop).await?;
     outcome.map_or(Ok(()), |outcome| tell(&outcome, args.dry_run))
 }
 

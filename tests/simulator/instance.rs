@@ -92,7 +92,7 @@ pub async fn live(
     let leader = (role == Role::Replay).then(|| Leader::new(engines.clone(), doors, PATIENCE));
     let engine = Engine::new(engines).expect("no thread is needed");
     let outcome = match leader {
-        Some(leader) => lead(engine, leader, inbox, stop).await,
+        Some(leader) => leader.lead_beside(engine, inbox, stop).await.map(drop),
         None => engine.run(inbox, stop).await.map(drop),
     };
     match outcome {
@@ -138,40 +138,6 @@ async fn begin(registry: Registry<'_>, doors: &Doors, setup: &Setup, role: Role)
     let mut feeds = bound.streams.values().flat_map(|stream| &stream.feeds);
     let group = feeds.next().map(|feed| feed.generation.group.clone());
     Ok(Begun { group, bound, sent_before })
-}
-
-/// The engine folds while its leader brings the replay to the front.
-async fn lead(
-    engine: Engine,
-    leader: Leader,
-    inbox: mpsc::Receiver<SourceEvent>,
-    mut stop: watch::Receiver<Stop>,
-) -> Result<(), RunError> {
-    let (end, ended) = watch::channel(Stop::Running);
-    let (mut engine, mut leader) = (std::pin::pin!(engine.run(inbox, ended)), std::pin::pin!(leader.lead()));
-    let mut folding = true;
-    loop {
-        tokio::select! {
-            biased;
-            outcome = &mut engine, if folding => match outcome {
-                Err(RunError::TakenOver { .. }) => folding = false,
-                outcome => return outcome.map(drop),
-            },
-            outcome = &mut leader => {
-                outcome?;
-                break;
-            }
-            _ = stop.wait_for(|stop| *stop != Stop::Running) => break,
-        }
-    }
-    if folding {
-        end.send_replace(Stop::Gracefully);
-        match engine.await {
-            Ok(_) | Err(RunError::TakenOver { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// The first view alone, whatever else is live.

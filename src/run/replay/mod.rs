@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::gauge;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 
 use crate::commit::Commit;
 use crate::heartbeat::Heartbeat;
 use crate::reading::{Offset, SourceId};
 use crate::replay::difference::Differences;
 use crate::replay::plan::{self, Progress};
-use crate::source::{GroupPosition, Source};
+use crate::source::{GroupPosition, Source, SourceEvent};
 use crate::start::Feed;
 use crate::store::{GenerationChange, GenerationRecord, GenerationState, PositionKind, Start, StoredPosition};
 use crate::telemetry::names;
@@ -22,7 +24,7 @@ use super::closer::Commits;
 use super::draining::back_to_live;
 use super::generations::record_of;
 use super::until_end::passes;
-use super::{RunError, World, closer};
+use super::{Engine, RunError, Stop, World, closer};
 
 pub mod compare;
 mod sweep;
@@ -106,6 +108,41 @@ impl Leader {
             }
             tokio::time::sleep(self.world.settings.pace.lead_every).await;
         }
+    }
+
+    /// The same while an engine folds: it goes on until the replay is over, or has been asked to stop (`None`).
+    pub async fn lead_beside(
+        self,
+        engine: Engine,
+        events: Receiver<SourceEvent>,
+        mut stop: watch::Receiver<Stop>,
+    ) -> Result<Option<Outcome>, RunError> {
+        let (end, ended) = watch::channel(Stop::Running);
+        let (mut engine, mut leader) = (std::pin::pin!(engine.run(events, ended)), std::pin::pin!(self.lead()));
+        let mut folding = true;
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                outcome = &mut engine, if folding => match outcome {
+                    // Nothing is left to fold; the rows are still to be published.
+                    Err(RunError::TakenOver { .. }) => folding = false,
+                    outcome => return outcome.map(|_| None),
+                },
+                outcome = &mut leader => break Some(outcome?),
+                _ = stop.wait_for(|stop| *stop != Stop::Running) => {
+                    tracing::info!("stopping: the same command goes on with the replay");
+                    break None;
+                }
+            }
+        };
+        if folding {
+            end.send_replace(Stop::Gracefully);
+            match engine.await {
+                Ok(_) | Err(RunError::TakenOver { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(outcome)
     }
 
     /// True when it is over.

@@ -165,7 +165,8 @@ fn begins_so(begun: &GenerationRecord, from: From) -> bool {
     }
 }
 
-fn shown(ms: i64) -> String {
+/// A time for people; ms where there is no such date.
+pub fn shown(ms: i64) -> String {
     chrono::DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |time| time.to_rfc3339())
 }
 

@@ -70,6 +70,9 @@ impl Registry<'_> {
         if reads_alike {
             self.look_for_what_is_gone(serving, positions, logs).await?;
         }
+        if from == From::Earliest {
+            return Ok(Beginning::Earliest);
+        }
         let view = self.compiled.view(&serving.view, self.config, serving)?;
         let mut reached = Vec::new();
         for position in positions {
@@ -94,13 +97,17 @@ impl Registry<'_> {
         position: &GroupPosition,
     ) -> Result<Option<Reached>, SetupError> {
         let committed = position.committed.as_ref().and_then(|committed| reached(serving, &committed.metadata));
-        let mut kept = None;
+        if committed.is_some() {
+            return Ok(committed);
+        }
         for group in self.groups(serving) {
             let newest = || self.store.positions(group, position.source, PositionKind::Kept, 1);
-            kept =
-                kept.or(answered("positions", newest).await?.first().and_then(|kept| reached(serving, &kept.metadata)));
+            let newest = answered("positions", newest).await?;
+            if let Some(kept) = newest.first().and_then(|kept| reached(serving, &kept.metadata)) {
+                return Ok(Some(kept));
+            }
         }
-        Ok(committed.or(kept))
+        Ok(None)
     }
 
     /// The last place that the store keeps before a generation met a reading of a time, or a later one: what was met
@@ -179,11 +186,8 @@ impl Registry<'_> {
 
     fn rollups_may_freeze(&self, record: &GenerationRecord, request: Request) -> Result<(), SetupError> {
         let view = self.compiled.view(&record.view, self.config, record)?;
-        let time = |ms: i64| {
-            chrono::DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |time| time.to_rfc3339())
-        };
         let shown = |(width, window): (Width, Window)| {
-            format!("{width} from {} to {}", time(window.start_ms), time(window.end_ms))
+            format!("{width} from {} to {}", plan::shown(window.start_ms), plan::shown(window.end_ms))
         };
         let windows: Vec<String> = starts::frozen_rollups(&view).into_iter().map(shown).collect();
         if windows.is_empty() || request.freeze_rollups {

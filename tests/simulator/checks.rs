@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use etiage::commit::{Commit, Metadata};
+use etiage::commit::{Commit, Metadata, ViewCommit};
 use etiage::part::Stored;
 use etiage::source::Committed;
 use etiage::store::{BeforeWrite, GenerationState, PartWrite, PositionKind, RowId, RowWrite, Slot, StoredPosition};
@@ -231,6 +231,10 @@ impl State {
             if feeds && !commit.views.iter().any(|known| *known.view == **name) {
                 return Err(format!("lacks view {name}"));
             }
+        }
+        let unknown = |known: &&ViewCommit| self.view(&known.view, known.generation).is_none();
+        if let Some(known) = commit.views.iter().find(unknown) {
+            return Err(format!("names generation {} of {}, which nobody has begun", known.generation, known.view));
         }
         for (meaning, truth) in self.views.iter().zip(&of.truth) {
             let Some((truth, known)) = truth.as_ref().zip(commit.view(meaning.name, meaning.generation)) else {

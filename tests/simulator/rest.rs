@@ -155,9 +155,10 @@ impl State {
         self.views[view].horizon_ms.is_some_and(|horizon_ms| start_ms <= horizon_ms)
     }
 
-    /// The view's rows, but for those that it leaves as they are.
+    /// The view's rows, but for those that a replay leaves as they are.
     fn is_ours(&self, view: usize, slot: &Slot) -> bool {
-        *slot.view == *self.views[view].name && !self.is_before_history(view, slot.start_ms)
+        let is_left = self.plan.replay.is_some() && self.is_before_history(view, slot.start_ms);
+        *slot.view == *self.views[view].name && !is_left
     }
 
     /// Windows that end by this are final at rest: what all partitions have committed of their own readings says so.

@@ -239,6 +239,13 @@ mod tests {
         assert_eq!(starts(log(61, Some(70), None), at), start(61, None, Some(99)));
         assert!(matches!(starts(log(61, None, Some((60, 98))), at), Err(Refusal::HistoryGone { .. })));
         assert_eq!(starts(log(5, None, Some((60, 98))), Beginning::Earliest), start(5, None, None));
+        // What was lost before the generation that serves stays lost, and what that one left out is folded.
+        let beside = |before: Start| {
+            let serving = GenerationRecord { starts: BTreeMap::from([(SOURCE, before)]), ..serving.clone() };
+            of_what_is_left(&serving, &[log(5, None, Some((60, 98)))], at).map(|starts| starts[&SOURCE])
+        };
+        assert_eq!(beside(Start { gone_ms: Some(300), ..Start::at(Offset(5)) }), start(60, Some(98), Some(300)));
+        assert_eq!(beside(Start { left_out_ms: Some(300), ..Start::at(Offset(50)) }), start(5, None, Some(99)));
     }
 
     #[test]

@@ -98,7 +98,11 @@ pub fn summary(out: &mut dyn Write, all: &Differences, is_ahead: bool) -> anyhow
         "{changed} rows {when} changed, {added} new, {removed} removed, {unchanged} unchanged; {readings:+} readings, {alarms:+} alarms."
     )?;
     if all.left > 0 {
-        writeln!(out, "{} rows are left as they are: the logs have lost some of their readings.", all.left)?;
+        writeln!(
+            out,
+            "{} rows are left as they are: the replay begins after them, or the logs have lost some of their readings.",
+            all.left
+        )?;
     }
     for Difference { place, start_ms, before, after } in &all.largest {
         let start = chrono::DateTime::from_timestamp_millis(*start_ms).map(|time| time.format("%FT%TZ").to_string());

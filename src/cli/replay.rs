@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use etiage::config::Config;
+use etiage::decode::RANGE_MS;
 use etiage::replay::plan;
-use etiage::replay::starts::{From, Request};
+use etiage::replay::starts::{ReplayFrom, Request};
 use etiage::run::replay::Outcome;
 use etiage::run::{Engine, Stop};
 use etiage::setup::connect;
@@ -42,7 +43,7 @@ pub struct ReplayArgs {
     /// or later (the rows of earlier ones stay); `now`, windows that take readings still, or of a view that has no rows
     /// yet what comes from now on (windows that may lack what came before are marked `partial`)
     #[arg(long, value_name = "earliest|TIME|now", value_parser = from, required_unless_present = "abort")]
-    from: Option<From>,
+    from: Option<ReplayFrom>,
     /// Replay this view alone (may be given again); the others' rows and generations are left alone
     #[arg(long, value_name = "NAME")]
     view: Vec<String>,
@@ -50,10 +51,10 @@ pub struct ReplayArgs {
     /// this, rows that hold any of it stay as they are.)
     #[arg(long, conflicts_with = "abort")]
     forget_history: bool,
-    /// Where rollups hold readings from before the beginning, or such that the logs have lost: leave them as they are until
-    /// they end
-    #[arg(long, conflicts_with_all = ["abort", "forget_history"])]
-    freeze_rollups: bool,
+    /// Where windows take readings still, but hold such from before the beginning (rollups), or such as the logs have lost:
+    /// leave them as they are until they end
+    #[arg(long, conflicts_with = "abort")]
+    freeze_windows: bool,
     /// Stop when it has caught up, and show what taking over would change; the same command without this goes on with it
     #[arg(long, conflicts_with = "abort")]
     dry_run: bool,
@@ -62,11 +63,15 @@ pub struct ReplayArgs {
     abort: bool,
 }
 
-fn from(text: &str) -> Result<From, String> {
+fn from(text: &str) -> Result<ReplayFrom, String> {
     match text {
-        "earliest" => Ok(From::Earliest),
-        "now" => Ok(From::Now),
-        _ => rows::instant(text).map(From::Time).map_err(|why| format!("{why}; or earliest, or now")),
+        "earliest" => Ok(ReplayFrom::Earliest),
+        "now" => Ok(ReplayFrom::Now),
+        _ => {
+            let from_ms = rows::instant(text).map_err(|why| format!("{why}; or earliest, or now"))?;
+            let known = (from_ms >= *RANGE_MS.start()).then_some(ReplayFrom::Time(from_ms));
+            known.ok_or_else(|| format!("no reading is from before {}: say earliest", plan::shown(*RANGE_MS.start())))
+        }
     }
 }
 
@@ -105,7 +110,7 @@ async fn replay(
     let request = Request {
         from: args.from.context("--from says where to begin")?,
         forget_history: args.forget_history,
-        freeze_rollups: args.freeze_rollups,
+        freeze_windows: args.freeze_windows,
     };
     let (world, events, leader) = tokio::select! {
         connected = connect::connect_replay(config, views, request, health.clone()) => connected?,

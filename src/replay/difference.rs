@@ -56,7 +56,7 @@ pub struct Differences {
     pub places: BTreeMap<Place, Changes>,
     /// Those whose mean changes most, then those whose alarms do, the largest change first.
     pub largest: Vec<Difference>,
-    /// Rows that are left alone: the logs have lost some of their readings.
+    /// Rows up to the horizon: left alone.
     pub left: u64,
 }
 

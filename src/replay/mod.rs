@@ -3,4 +3,5 @@
 
 pub mod difference;
 pub mod plan;
+pub mod progress;
 pub mod starts;

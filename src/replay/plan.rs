@@ -1,12 +1,12 @@
-//! What a replay begins with, and when it may take over. Pure: the facts are fetched by the caller.
+//! What a replay begins with. Pure: the facts are fetched by the caller.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::reading::{Offset, SourceId};
 use crate::setup::meaning::Meaning;
 use crate::store::{GenerationChange, GenerationRecord, GenerationState, Stamp, Start};
 
-use super::starts::{self, Beginning, From, Log, Request};
+use super::starts::{self, Beginning, Log, ReplayFrom, Request};
 
 /// The least step from one epoch to the next, µs, beside twice the records: every stamp of a generation is its epoch
 /// and a revision, and these are fewer than the records.
@@ -42,11 +42,12 @@ pub enum Refusal {
     )]
     HistoryGone { view: String, source_id: String, start: Offset, log_start: Offset },
     #[error(
-        "the logs begin later than view {view} does, and rollups that have begun hold readings that are gone: {windows}. \
-         They would stay as they are, and take nothing further, until they end: say --freeze-rollups if that is what you \
-         want, or --forget-history to have them count what is left"
+        "windows of view {view} hold readings from before the replay begins, or such as the logs have lost, and would stay \
+         as they are and take nothing further until they end: {windows}. Say --freeze-windows if that is what you want; or \
+         have the replay begin where they begin; or, where the logs have lost readings, say --forget-history to have \
+         them count what is left"
     )]
-    RollupsFreeze { view: String, windows: String },
+    WindowsFreeze { view: String, windows: String },
     #[error(
         "view {view} would be computed again from {} on, and its windows from {} on take readings still: what comes for \
          those between would be lost. Say an earlier time, or --from now",
@@ -55,6 +56,18 @@ pub enum Refusal {
     StillOpen { view: String, from_ms: i64, open_ms: i64 },
     #[error("view {view} has met no reading yet: there is nothing that could be left as it is. Say --from earliest")]
     NothingYet { view: String },
+    #[error(
+        "{source_id} has records that view {view} has not folded, and none before them said a time: what they hold might \
+         belong to windows that stay as they are. Let it catch up, or say --from earliest"
+    )]
+    NotFolded { view: String, source_id: String },
+    #[error(
+        "this configuration takes other readings from a record than the one that computed view {view}, or at other times: \
+         it is not known where in the logs a time is, nor which windows are open. Say --from earliest"
+    )]
+    ReadsOtherwise { view: String },
+    #[error("view {view} would be computed from {} on, which has not come yet: say --from now", shown(*from_ms))]
+    NotYet { view: String, from_ms: i64 },
     #[error(
         "a replay of view {view} that begins elsewhere is under way (generation {generation}): go on with it by the same \
          --from, or give it up with `etiage replay --abort --view {view}`"
@@ -86,46 +99,51 @@ pub struct Wanted<'a> {
     pub together: &'a BTreeSet<String>,
     pub meaning: &'a Meaning,
     pub request: Request,
-    /// What it comes to for this view.
-    pub beginning: Beginning,
 }
 
-/// The generation under which a view is replayed: the one that a replay with the same meaning has begun, or a
-/// new one. `known`: all generations of all views.
+/// The generation that a replay with the same meaning has begun for a view. `known`: all generations of all views.
+pub fn begun(wanted: Wanted<'_>, known: &[GenerationRecord]) -> Result<Option<GenerationRecord>, Refusal> {
+    let Wanted { view, together, meaning, request } = wanted;
+    let under_way = |state| matches!(state, GenerationState::Replaying | GenerationState::Promoting);
+    let Some(begun) = known.iter().find(|record| record.view == view && under_way(record.state)) else {
+        return Ok(None);
+    };
+    let (view, generation) = (view.to_owned(), begun.generation);
+    if begun.fingerprint != meaning.fingerprint {
+        return Err(match begun.state {
+            GenerationState::Promoting => Refusal::StillPublishing { view, generation },
+            _ => Refusal::AnotherReplay { view, generation },
+        });
+    }
+    let serving = known.iter().find(|one| one.view == view && one.serves() && one.generation != generation);
+    if !begins_so(begun, serving, request.from) {
+        return Err(Refusal::BeginsElsewhere { view, generation });
+    }
+    // They share a group, and so the partitions: each must fold all of them.
+    let in_group = known.iter().filter(|one| one.state == GenerationState::Replaying && one.group == begun.group);
+    let others: Vec<&str> = in_group.map(|one| one.view.as_str()).filter(|one| !together.contains(*one)).collect();
+    if !others.is_empty() {
+        return Err(Refusal::Together { view, others: others.join(", ") });
+    }
+    let apart =
+        |one: &&GenerationRecord| under_way(one.state) && one.group != begun.group && together.contains(&one.view);
+    if let Some(other) = known.iter().find(apart) {
+        return Err(Refusal::Apart { view, other: other.view.clone() });
+    }
+    Ok(Some(begun.clone()))
+}
+
+/// The generation under which the replay of a view begins.
 pub fn generation(
     wanted: Wanted<'_>,
+    beginning: Beginning,
     known: &[GenerationRecord],
     logs: &[Log],
     group: &str,
     now_us: i64,
 ) -> Result<GenerationRecord, Refusal> {
-    let Wanted { view, together, meaning, request, beginning } = wanted;
+    let Wanted { view, together, meaning, request } = wanted;
     let of_view = || known.iter().filter(|record| record.view == view);
-    let under_way = |state| matches!(state, GenerationState::Replaying | GenerationState::Promoting);
-    if let Some(begun) = of_view().find(|record| under_way(record.state)) {
-        let (view, generation) = (view.to_owned(), begun.generation);
-        if begun.fingerprint != meaning.fingerprint {
-            return Err(match begun.state {
-                GenerationState::Promoting => Refusal::StillPublishing { view, generation },
-                _ => Refusal::AnotherReplay { view, generation },
-            });
-        }
-        if !begins_so(begun, request.from) {
-            return Err(Refusal::BeginsElsewhere { view, generation });
-        }
-        // They share a group, and so the partitions: each must fold all of them.
-        let in_group = known.iter().filter(|one| one.state == GenerationState::Replaying && one.group == begun.group);
-        let others: Vec<&str> = in_group.map(|one| one.view.as_str()).filter(|one| !together.contains(*one)).collect();
-        if !others.is_empty() {
-            return Err(Refusal::Together { view, others: others.join(", ") });
-        }
-        let apart =
-            |one: &&GenerationRecord| under_way(one.state) && one.group != begun.group && together.contains(&one.view);
-        if let Some(other) = known.iter().find(apart) {
-            return Err(Refusal::Apart { view, other: other.view.clone() });
-        }
-        return Ok(begun.clone());
-    }
     let serving = of_view().find(|record| record.serves());
     let starts = match serving.filter(|_| !request.forget_history) {
         Some(serving) => starts::of_what_is_left(serving, logs, beginning)?,
@@ -155,14 +173,18 @@ pub fn generation(
     })
 }
 
-/// Whether a replay that has begun may be one that began like this. (What the logs had lost may have moved its horizon,
-/// and which windows were open then is not known any more.)
-fn begins_so(begun: &GenerationRecord, from: From) -> bool {
-    match from {
-        From::Earliest => begun.partial_until_ms().is_none(),
-        From::Time(from_ms) => begun.partial_until_ms().is_none() && begun.horizon_ms() >= Some(from_ms - 1),
-        From::Now => begun.partial_until_ms().is_some() || begun.horizon_ms().is_some(),
-    }
+/// Whether a replay that has begun may be one that began like this. (Which windows were open then is not known any more.)
+fn begins_so(begun: &GenerationRecord, serving: Option<&GenerationRecord>, from: ReplayFrom) -> bool {
+    // What the generation before has left out may have been lost meanwhile. (Once it is superseded, nobody asks.)
+    let taken_over = |source: &SourceId, start: &Start| match serving {
+        Some(serving) => starts::start_in(serving, *source).left_out_ms == start.left_out_ms,
+        None => begun.state == GenerationState::Promoting,
+    };
+    begun.starts.iter().all(|(source, start)| match from {
+        ReplayFrom::Earliest => start.kept.is_none() && (start.left_out_ms.is_none() || taken_over(source, start)),
+        ReplayFrom::Time(from_ms) => start.kept.is_some_and(|kept| kept.until_ms == from_ms - 1),
+        ReplayFrom::Now => start.kept.is_some() || start.left_out_ms.is_some(),
+    })
 }
 
 /// A time for people; ms where there is no such date.
@@ -204,76 +226,13 @@ pub fn last_stamp(record: &GenerationRecord) -> Stamp {
     Stamp(record.epoch_us + EPOCH_STEP_US - 1)
 }
 
-/// How far one partition is, as its replayer said last.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    pub folded: Offset,
-    pub log_end: Offset,
-    pub records_per_second: u64,
-    pub watermark_ms: Option<i64>,
-}
-
-/// Records that the replay may still be behind when the old generation is asked to drain, and seconds of its own rate.
-const BEHIND: i64 = 10_000;
-const BEHIND_S: i64 = 5;
-
-/// Near enough to the end: what is left is folded within seconds.
-pub fn caught_up(partitions: &BTreeMap<SourceId, Option<Progress>>) -> bool {
-    let near = |progress: &Progress| {
-        let rate = i64::try_from(progress.records_per_second).unwrap_or(i64::MAX);
-        progress.log_end.0 - progress.folded.0 <= BEHIND.max(rate.saturating_mul(BEHIND_S))
-    };
-    partitions.values().all(|progress| progress.as_ref().is_some_and(near))
-}
-
-/// A replay as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Overall {
-    /// Of the records between the starts and the ends, 0 to 100.
-    pub percent: i64,
-    pub records_per_second: u64,
-    /// Records that are not folded yet, in the partitions of which anything is known.
-    pub behind: i64,
-    /// The least watermark.
-    pub watermark_ms: Option<i64>,
-    /// At the present rate; `None` where there is none.
-    pub eta_s: Option<u64>,
-}
-
-pub fn overall(partitions: &BTreeMap<SourceId, Option<Progress>>, starts: &BTreeMap<SourceId, Start>) -> Overall {
-    let known = || partitions.iter().filter_map(|(source, progress)| Some((source, progress.as_ref()?)));
-    let behind: i64 = known().map(|(_, one)| (one.log_end.0 - one.folded.0).max(0)).sum();
-    let start = |source| starts.get(source).map_or(0, |start: &Start| start.offset.0);
-    let all: i64 = known().map(|(source, one)| (one.log_end.0 - start(source)).max(0)).sum();
-    let records_per_second: u64 = known().map(|(_, one)| one.records_per_second).sum();
-    Overall {
-        percent: if all == 0 { 100 } else { 100 * (all - behind).max(0) / all },
-        records_per_second,
-        behind,
-        watermark_ms: known().map(|(_, one)| one.watermark_ms).min().flatten(),
-        eta_s: if behind == 0 { Some(0) } else { behind.unsigned_abs().checked_div(records_per_second) },
-    }
-}
-
-/// Whether the replay has committed all that the old generation may have published: `required` says how far that
-/// is, or that it is not known yet.
-pub fn may_promote(
-    required: &BTreeMap<SourceId, Option<Offset>>,
-    committed: &BTreeMap<SourceId, Offset>,
-    starts: &BTreeMap<SourceId, Start>,
-) -> bool {
-    required.iter().all(|(source, required)| {
-        // An empty partition: nobody has read or published anything, and nobody commits anything.
-        let start = starts.get(source).map_or(Offset(0), |start| start.offset);
-        let reached = committed.get(source).copied().unwrap_or(start);
-        required.is_some_and(|required| reached >= required)
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::reading::TopicId;
+    use crate::store::Kept;
 
     fn source(partition: i32) -> SourceId {
         SourceId { topic: TopicId([7; 16]), partition }
@@ -287,10 +246,21 @@ mod tests {
         Meaning { text: text.to_owned(), fingerprint: format!("digest of {text}") }
     }
 
-    const EARLIEST: Request = Request { from: From::Earliest, forget_history: false, freeze_rollups: false };
+    const EARLIEST: Request = Request { from: ReplayFrom::Earliest, forget_history: false, freeze_windows: false };
 
     fn wanted<'a>(view: &'a str, together: &'a BTreeSet<String>, meaning: &'a Meaning) -> Wanted<'a> {
-        Wanted { view, together, meaning, request: EARLIEST, beginning: Beginning::Earliest }
+        Wanted { view, together, meaning, request: EARLIEST }
+    }
+
+    /// Gone on with, or begun.
+    fn taken_up(
+        wanted: Wanted<'_>,
+        known: &[GenerationRecord],
+        logs: &[Log],
+        now_us: i64,
+    ) -> Result<GenerationRecord, Refusal> {
+        let begun = begun(wanted, known)?;
+        begun.map_or_else(|| generation(wanted, Beginning::Earliest, known, logs, "etiage", now_us), Ok)
     }
 
     fn begin(
@@ -301,7 +271,7 @@ mod tests {
         now_us: i64,
     ) -> Result<GenerationRecord, Refusal> {
         let together = BTreeSet::from(["v".to_owned(), "w".to_owned()]);
-        generation(wanted(view, &together, &meaning(text)), known, logs, "etiage", now_us)
+        taken_up(wanted(view, &together, &meaning(text)), known, logs, now_us)
     }
 
     fn live(view: &str, generation: u32, epoch_us: i64) -> GenerationRecord {
@@ -349,7 +319,7 @@ mod tests {
         // Another replay has a group of its own, and one of two that share one is not gone on with alone.
         let alone = |view: &str, known: &[GenerationRecord]| {
             let (together, meaning) = (BTreeSet::from([view.to_owned()]), meaning("new"));
-            generation(wanted(view, &together, &meaning), known, &[log(0, 5, 10)], "etiage", 400)
+            taken_up(wanted(view, &together, &meaning), known, &[log(0, 5, 10)], 400)
         };
         assert_eq!(alone("w", &known).unwrap().group, "etiage.g3");
         let apart = [known.as_slice(), &[alone("w", &known).unwrap()]].concat();
@@ -359,23 +329,41 @@ mod tests {
         let both = [known.as_slice(), &[second]].concat();
         assert!(matches!(alone("v", &both), Err(Refusal::Together { .. })));
         // It goes on as it began.
-        let from = |from: From, begun: &GenerationRecord| {
+        let from = |from: ReplayFrom, known: &[GenerationRecord]| {
             let (together, meaning) = (BTreeSet::from(["v".to_owned()]), meaning("new"));
             let request = Request { from, ..EARLIEST };
-            let wanted = Wanted { request, ..wanted("v", &together, &meaning) };
-            generation(wanted, std::slice::from_ref(begun), &[log(0, 5, 10)], "etiage", 400)
+            taken_up(Wanted { request, ..wanted("v", &together, &meaning) }, known, &[log(0, 5, 10)], 400)
         };
-        let started = |start: Start| GenerationRecord { starts: BTreeMap::from([(source(0), start)]), ..begun.clone() };
-        let at = started(Start { gone_ms: Some(99), ..Start::at(Offset(7)) });
+        let started =
+            |start: Start| [GenerationRecord { starts: BTreeMap::from([(source(0), start)]), ..begun.clone() }];
+        let kept = Some(Kept { until_ms: 99, from: Offset(5) });
+        let at = started(Start { kept, ..Start::at(Offset(7)) });
+        // What the logs have lost may move the horizon on.
+        let lost = started(Start { kept, gone_ms: Some(200), ..Start::at(Offset(7)) });
         let at_the_end = started(Start { left_out_ms: Some(99), ..Start::at(Offset(10)) });
-        assert_eq!(from(From::Time(100), &at), Ok(at.clone()));
-        assert_eq!((from(From::Now, &at), from(From::Now, &at_the_end)), (Ok(at.clone()), Ok(at_the_end.clone())));
+        let whole = started(Start { gone_ms: Some(99), ..Start::at(Offset(7)) });
+        let goes_on = [(ReplayFrom::Time(100), &at), (ReplayFrom::Time(100), &lost), (ReplayFrom::Now, &at)];
         for (asked, begun) in
-            [(From::Earliest, &at_the_end), (From::Time(101), &at), (From::Time(100), &at_the_end), (From::Now, &begun)]
+            goes_on.into_iter().chain([(ReplayFrom::Now, &at_the_end), (ReplayFrom::Earliest, &whole)])
         {
+            assert_eq!(from(asked, begun).as_ref(), Ok(&begun[0]), "{asked:?}");
+        }
+        for (asked, begun) in [
+            (ReplayFrom::Earliest, &at_the_end),
+            (ReplayFrom::Earliest, &at),
+            (ReplayFrom::Time(101), &at),
+            (ReplayFrom::Time(99), &lost),
+            (ReplayFrom::Time(100), &at_the_end),
+            (ReplayFrom::Time(100), &whole),
+            (ReplayFrom::Now, &whole),
+        ] {
             let other = from(asked, begun);
             assert!(matches!(other, Err(Refusal::BeginsElsewhere { generation: 2, .. })), "{asked:?}: {other:?}");
         }
+        // What was left out by the generation that serves, and has been lost since, is left out from the earliest on, too.
+        let serving = GenerationRecord { starts: at_the_end[0].starts.clone(), ..live("v", 1, 100) };
+        let both = [serving, at_the_end[0].clone()];
+        assert_eq!(from(ReplayFrom::Earliest, &both).as_ref(), Ok(&both[1]));
         let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };
         let other = begin("v", "third", &[promoting], &[log(0, 5, 10)], 400);
         assert!(matches!(other, Err(Refusal::StillPublishing { generation: 2, .. })), "{other:?}");
@@ -407,7 +395,7 @@ mod tests {
             let (together, meaning) = (BTreeSet::from(["v".to_owned()]), meaning("new"));
             let request = Request { forget_history: true, ..EARLIEST };
             let wanted = Wanted { request, ..wanted("v", &together, &meaning) };
-            let begun = generation(wanted, &[live("v", 1, 100)], &logs, "etiage", 400).map(|begun| begun.starts);
+            let begun = taken_up(wanted, &[live("v", 1, 100)], &logs, 400).map(|begun| begun.starts);
             let start = Start::at(logs[0].start);
             assert_eq!(begun, Ok(BTreeMap::from([(logs[0].source, start)])));
         }
@@ -422,37 +410,5 @@ mod tests {
         assert!(matches!(begin("v", "third", &second, &[log(8, None)], 400), Err(Refusal::HistoryGone { .. })));
         // A view that nobody has computed has nothing to lose.
         assert!(begin("x", "new", &[live("v", 1, 100)], &[log(6, None)], 400).is_ok());
-    }
-
-    #[test]
-    fn progress_is_told_of_the_partitions_that_somebody_replays() {
-        let progress = |folded, log_end, watermark_ms| {
-            let (folded, log_end) = (Offset(folded), Offset(log_end));
-            Some(Progress { folded, log_end, records_per_second: 10, watermark_ms })
-        };
-        let partitions = BTreeMap::from([
-            (source(0), progress(100, 200, Some(7))),
-            (source(1), progress(100, 100, Some(5))),
-            (source(2), None),
-        ]);
-        let starts = BTreeMap::from([(source(0), Start::at(Offset(100)))]);
-        let told = overall(&partitions, &starts);
-        let wanted =
-            Overall { percent: 50, records_per_second: 20, behind: 100, watermark_ms: Some(5), eta_s: Some(5) };
-        assert_eq!(told, wanted);
-        assert!(!caught_up(&partitions), "of the third nothing is known");
-        assert_eq!(overall(&BTreeMap::new(), &starts).percent, 100);
-    }
-
-    #[test]
-    fn promotion_waits_for_every_partition() {
-        let known = |offset: i64| Some(Offset(offset));
-        let starts = BTreeMap::from([(source(1), Start::at(Offset(7)))]);
-        let required = BTreeMap::from([(source(0), known(10)), (source(1), known(7))]);
-        let at = |offset: i64| BTreeMap::from([(source(0), Offset(offset))]);
-        assert!(may_promote(&required, &at(10), &starts));
-        assert!(!may_promote(&required, &at(9), &starts));
-        assert!(!may_promote(&required, &at(10), &BTreeMap::new()), "the second has come no further than 0");
-        assert!(!may_promote(&BTreeMap::from([(source(0), None)]), &at(9), &starts));
     }
 }

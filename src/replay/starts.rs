@@ -1,9 +1,11 @@
 //! Where a replay begins in each log, and which windows it leaves as they are. Pure: the facts are fetched by the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono_tz::Tz;
 
 use crate::reading::{Offset, SourceId};
-use crate::store::{GenerationRecord, Start};
+use crate::store::{GenerationRecord, Kept, Start};
 use crate::view::View;
 use crate::window::{Width, Window};
 
@@ -11,7 +13,7 @@ use super::plan::Refusal;
 
 /// From when on somebody wants a view to be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum ReplayFrom {
     /// All that the logs still hold.
     Earliest,
     /// Windows that start at or after this, ms since the epoch.
@@ -34,14 +36,24 @@ pub enum Beginning {
     },
 }
 
+impl Beginning {
+    /// The rows that stay as they are, if they hold what a partition's records from an offset on said.
+    fn kept(self, from: Offset) -> Option<Kept> {
+        match self {
+            Beginning::At { from_ms } => Some(Kept { until_ms: from_ms - 1, from }),
+            Beginning::Earliest | Beginning::Ends { .. } => None,
+        }
+    }
+}
+
 /// What somebody asks of a replay.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    pub from: From,
+    pub from: ReplayFrom,
     /// Rows whose readings the logs hold no longer may go.
     pub forget_history: bool,
-    /// Rollups that hold readings on both sides of the beginning may stay as they are until they end.
-    pub freeze_rollups: bool,
+    /// Windows that take readings still, but hold some that are not computed again, may stay as they are until they end.
+    pub freeze_windows: bool,
 }
 
 /// One partition of the streams that feed a view, and what its log holds.
@@ -64,46 +76,86 @@ pub struct Reached {
     pub max_ms: Option<i64>,
 }
 
-/// What is asked for, of a view that serves and has come to `reached_ms` (the least of its partitions' maximum event
-/// times) where its streams allow `out_of_orderness_ms`. Windows that take readings still are computed anew whole:
-/// they would stay half.
-pub fn beside(
-    from: From,
-    view: &View,
-    reached_ms: Option<i64>,
-    out_of_orderness_ms: i64,
-) -> Result<Beginning, Refusal> {
-    let lateness_ms = view.allowed_lateness_ms.unwrap_or(0);
-    let closed_ms = reached_ms.map(|ms| ms.saturating_sub(out_of_orderness_ms).saturating_sub(lateness_ms));
-    if from == From::Earliest {
-        return Ok(Beginning::Earliest);
+/// A view that serves, as a replay finds it.
+pub struct Serving<'a> {
+    /// As the replay computes it.
+    pub view: &'a View,
+    /// Its widths under the meaning that serves, and the zone that they are counted in.
+    pub widths: &'a [Width],
+    pub zone: Tz,
+    /// The least of its partitions' maximum event times; those in which nothing has been met do not count.
+    pub reached_ms: Option<i64>,
+    /// Of its streams.
+    pub out_of_orderness_ms: i64,
+    /// Whether both meanings take the same readings from a record, at the same times.
+    pub reads_alike: bool,
+}
+
+impl Serving<'_> {
+    fn name(&self) -> String {
+        self.view.name.to_string()
     }
-    let closed_ms = closed_ms.ok_or_else(|| Refusal::NothingYet { view: view.name.to_string() })?;
-    let open_ms = view.window(view.widths[0], closed_ms).start_ms;
-    match from {
-        From::Time(from_ms) if from_ms > open_ms => {
-            Err(Refusal::StillOpen { view: view.name.to_string(), from_ms, open_ms })
+
+    /// Base windows that start before this, of either width, have ended and take no reading any more (where lateness is
+    /// unlimited: have ended).
+    pub fn open_ms(&self) -> Option<i64> {
+        let lateness_ms = self.view.allowed_lateness_ms.unwrap_or(0);
+        let closed_ms = self.reached_ms?.saturating_sub(self.out_of_orderness_ms).saturating_sub(lateness_ms);
+        let old = self.widths.first().map(|width| width.window(closed_ms, self.zone).start_ms);
+        let new = self.view.window(self.view.widths[0], closed_ms).start_ms;
+        Some(old.map_or(new, |old| old.min(new)))
+    }
+
+    /// What is asked for. Windows that take readings still are computed anew whole: they would stay half.
+    pub fn beginning(&self, from: ReplayFrom) -> Result<Beginning, Refusal> {
+        if from == ReplayFrom::Earliest {
+            return Ok(Beginning::Earliest);
         }
-        From::Time(from_ms) => Ok(Beginning::At { from_ms }),
-        From::Earliest | From::Now => Ok(Beginning::At { from_ms: open_ms }),
+        if !self.reads_alike {
+            return Err(Refusal::ReadsOtherwise { view: self.name() });
+        }
+        let open_ms = self.open_ms().ok_or_else(|| Refusal::NothingYet { view: self.name() })?;
+        match from {
+            ReplayFrom::Time(from_ms) if from_ms > open_ms => {
+                Err(Refusal::StillOpen { view: self.name(), from_ms, open_ms })
+            }
+            ReplayFrom::Time(from_ms) => Ok(Beginning::At { from_ms }),
+            ReplayFrom::Earliest | ReplayFrom::Now => Ok(Beginning::At { from_ms: open_ms }),
+        }
+    }
+
+    /// The windows that would stay as they are although they take readings, or hold such on both sides of the horizon:
+    /// the first base window, and rollups. They take nothing further until they end.
+    pub fn frozen(&self, horizon_ms: Option<i64>) -> BTreeSet<(Width, Window)> {
+        let Some(horizon_ms) = horizon_ms else { return BTreeSet::new() };
+        let (new, old) = ((&*self.view.widths, self.view.zone), (self.widths, self.zone));
+        let open_ms = self.open_ms().filter(|open_ms| *open_ms <= horizon_ms);
+        let base = |(widths, zone): (&[Width], Tz)| Some((*widths.first()?, widths.first()?.window(open_ms?, zone)));
+        let base = [base(new), base(old)].into_iter().flatten();
+        base.chain(divided(new, horizon_ms)).chain(divided(old, horizon_ms)).collect()
     }
 }
 
+/// The rollups that hold readings on both sides of a horizon.
+pub fn divided((widths, zone): (&[Width], Tz), horizon_ms: i64) -> impl Iterator<Item = (Width, Window)> {
+    let windows = widths.iter().skip(1).map(move |width| (*width, width.window(horizon_ms, zone)));
+    windows.filter(move |(_, window)| window.end_ms - 1 > horizon_ms)
+}
+
 /// What is asked for, of a view that nothing serves: the logs hold no reading that is later than `newest_ms`.
-pub fn alone(from: From, newest_ms: i64) -> Beginning {
+pub fn alone(from: ReplayFrom, newest_ms: i64) -> Beginning {
     match from {
-        From::Earliest => Beginning::Earliest,
-        From::Time(from_ms) => Beginning::At { from_ms },
-        From::Now => Beginning::Ends { left_out_ms: newest_ms },
+        ReplayFrom::Earliest => Beginning::Earliest,
+        ReplayFrom::Time(from_ms) => Beginning::At { from_ms },
+        ReplayFrom::Now => Beginning::Ends { left_out_ms: newest_ms },
     }
 }
 
 /// Where a generation starts that takes nothing over from another one.
 pub fn of_logs(logs: &[Log], beginning: Beginning) -> BTreeMap<SourceId, Start> {
     let start = |log: &Log| match beginning {
-        Beginning::Earliest => Start::at(log.start),
-        Beginning::At { from_ms } => Start { gone_ms: Some(from_ms - 1), ..Start::at(log.start) },
         Beginning::Ends { left_out_ms } => Start { left_out_ms: Some(left_out_ms), ..Start::at(log.end) },
+        Beginning::Earliest | Beginning::At { .. } => Start { kept: beginning.kept(log.start), ..Start::at(log.start) },
     };
     logs.iter().map(|log| (log.source, start(log))).collect()
 }
@@ -118,28 +170,27 @@ pub fn of_what_is_left(
     if let Some(gone) = serving.starts.keys().find(|source| !logs.iter().any(|log| log.source == **source)) {
         return Err(Refusal::SourceGone { view, source_id: shown(gone) });
     }
-    let left_ms = match beginning {
-        Beginning::At { from_ms } => Some(from_ms - 1),
-        Beginning::Earliest | Beginning::Ends { .. } => None,
-    };
     let start = |log: &Log| {
         let before = start_in(serving, log.source);
-        // All readings before it belong to windows that are left as they are; so do those that were lost or left out before.
-        if let (Some(_), Some(Reached { offset, max_ms })) = (left_ms, log.before)
+        let kept = beginning.kept(before.rows_from());
+        // All readings before it belong to windows that are kept, and so do those that the log has lost before it.
+        if let (Some(_), Some(Reached { offset, max_ms })) = (kept, log.before)
             && offset >= log.start
             && before.left_out_ms.is_none()
         {
-            return Ok((log.source, Start { max_ms, gone_ms: left_ms.max(before.gone_ms), ..Start::at(offset) }));
+            return Ok((log.source, Start { max_ms, gone_ms: before.gone_ms, kept, ..Start::at(offset) }));
         }
         let gone_ms = match log.gone_ms {
-            _ if log.start <= before.offset => before.gone_ms,
+            _ if log.start <= before.rows_from() => before.gone_ms,
             Some(gone_ms) => before.gone_ms.max(Some(gone_ms)),
             None => {
                 let (view, source_id) = (view.clone(), shown(&log.source));
-                return Err(Refusal::HistoryGone { view, source_id, start: before.offset, log_start: log.start });
+                return Err(Refusal::HistoryGone { view, source_id, start: before.rows_from(), log_start: log.start });
             }
         };
-        Ok((log.source, Start { gone_ms: gone_ms.max(left_ms), ..Start::at(log.start) }))
+        // What was left out is folded now, unless the log has lost it.
+        let left_out_ms = before.left_out_ms.filter(|_| log.start >= before.offset);
+        Ok((log.source, Start { gone_ms, left_out_ms, kept, ..Start::at(log.start) }))
     };
     logs.iter().map(start).collect()
 }
@@ -147,13 +198,6 @@ pub fn of_what_is_left(
 /// Where a generation starts in a partition: one that it does not name was added later.
 pub fn start_in(record: &GenerationRecord, source: SourceId) -> Start {
     record.starts.get(&source).copied().unwrap_or(Start::at(Offset(0)))
-}
-
-/// The rollups that hold readings on both sides of the horizon: they would stay as they are until they end.
-pub fn frozen_rollups(view: &View) -> Vec<(Width, Window)> {
-    let Some(horizon_ms) = view.horizon_ms else { return Vec::new() };
-    let windows = view.widths.iter().skip(1).map(|width| (*width, view.window(*width, horizon_ms)));
-    windows.filter(|(_, window)| window.end_ms - 1 > horizon_ms).collect()
 }
 
 #[cfg(test)]
@@ -185,35 +229,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn windows_that_take_readings_still_are_computed_anew_whole() {
-        let reached_ms = Some(10 * HOUR_MS + 100);
-        let beside = |from, lateness_ms, reached_ms| beside(from, &view(lateness_ms, None), reached_ms, 50);
-        let at = |hour: i64| Ok(Beginning::At { from_ms: hour * HOUR_MS });
-        assert_eq!(beside(From::Now, Some(50), reached_ms), at(10));
-        assert_eq!(beside(From::Now, Some(51), reached_ms), at(9), "one that ends at 10 may take another reading");
-        assert_eq!(beside(From::Now, None, reached_ms), at(10), "none ever closes: those that have ended are left");
-        assert_eq!(beside(From::Time(9 * HOUR_MS), Some(51), reached_ms), at(9));
-        let open = beside(From::Time(9 * HOUR_MS + 1), Some(51), reached_ms);
-        assert!(matches!(open, Err(Refusal::StillOpen { .. })), "{open:?}");
-        for from in [From::Now, From::Time(5)] {
-            assert_eq!(beside(from, Some(0), None), Err(Refusal::NothingYet { view: "v".to_owned() }));
-        }
-        for reached_ms in [None, reached_ms] {
-            assert_eq!(beside(From::Earliest, Some(0), reached_ms), Ok(Beginning::Earliest));
-        }
-    }
-
-    #[test]
-    fn rollups_freeze_where_the_beginning_divides_them() {
-        let frozen = |horizon_ms| frozen_rollups(&view(None, Some(horizon_ms))).len();
-        assert_eq!((frozen(24 * HOUR_MS - 1), frozen(24 * HOUR_MS), frozen(25 * HOUR_MS - 1)), (0, 1, 1));
-        assert!(frozen_rollups(&view(None, None)).is_empty());
-    }
-
-    #[test]
-    fn a_beginning_is_a_place_before_which_nothing_later_was_met() {
-        let serving = GenerationRecord {
+    fn record() -> GenerationRecord {
+        GenerationRecord {
             view: "v".to_owned(),
             generation: 1,
             epoch_us: 1,
@@ -222,38 +239,132 @@ mod tests {
             meaning: String::new(),
             group: "etiage".to_owned(),
             starts: BTreeMap::from([(SOURCE, Start::at(Offset(5)))]),
+        }
+    }
+
+    fn log(start: i64, gone_ms: Option<i64>, before: Option<(i64, i64)>) -> Log {
+        let before = before.map(|(offset, max_ms)| Reached { offset: Offset(offset), max_ms: Some(max_ms) });
+        Log { source: SOURCE, start: Offset(start), end: Offset(99), gone_ms, before }
+    }
+
+    fn serving(view: &View, reached_ms: Option<i64>) -> Serving<'_> {
+        let (widths, zone) = (&*view.widths, view.zone);
+        Serving { view, widths, zone, reached_ms, out_of_orderness_ms: 50, reads_alike: true }
+    }
+
+    #[test]
+    fn windows_that_take_readings_still_are_computed_anew_whole() {
+        use ReplayFrom::{Earliest, Now, Time};
+        let reached_ms = Some(10 * HOUR_MS + 100);
+        let beginning = |from, lateness_ms, reached_ms| serving(&view(lateness_ms, None), reached_ms).beginning(from);
+        let at = |hour: i64| Ok(Beginning::At { from_ms: hour * HOUR_MS });
+        assert_eq!(beginning(Now, Some(50), reached_ms), at(10));
+        assert_eq!(beginning(Now, Some(51), reached_ms), at(9), "one that ends at 10 may take another reading");
+        assert_eq!(beginning(Now, None, reached_ms), at(10), "none ever closes: those that have ended are left");
+        assert_eq!(beginning(Time(9 * HOUR_MS), Some(51), reached_ms), at(9));
+        let open = beginning(Time(9 * HOUR_MS + 1), Some(51), reached_ms);
+        assert!(matches!(open, Err(Refusal::StillOpen { .. })), "{open:?}");
+        for from in [Now, Time(5)] {
+            assert_eq!(beginning(from, Some(0), None), Err(Refusal::NothingYet { view: "v".to_owned() }));
+        }
+        for reached_ms in [None, reached_ms] {
+            assert_eq!(beginning(Earliest, Some(0), reached_ms), Ok(Beginning::Earliest));
+        }
+        // What is open under other times is not known.
+        for (from, refused) in [(Now, true), (Time(5), true), (Earliest, false)] {
+            let view = view(Some(0), None);
+            let beginning = Serving { reads_alike: false, ..serving(&view, reached_ms) }.beginning(from);
+            assert_eq!(beginning == Err(Refusal::ReadsOtherwise { view: "v".to_owned() }), refused);
+        }
+        // Nor does one of the width of before stay half.
+        let old = ["4h".parse().unwrap()];
+        let view = view(Some(50), None);
+        let wider = Serving { widths: &old, ..serving(&view, reached_ms) };
+        assert_eq!(wider.beginning(Now), at(8));
+        assert!(matches!(wider.beginning(Time(9 * HOUR_MS)), Err(Refusal::StillOpen { .. })));
+    }
+
+    #[test]
+    fn windows_freeze_where_what_is_lost_or_kept_divides_them() {
+        let frozen = |horizon_ms, reached_ms, old: &[&str]| {
+            let old: Vec<Width> = old.iter().map(|width| width.parse().unwrap()).collect();
+            let view = view(Some(50), None);
+            let frozen = Serving { widths: &old, ..serving(&view, reached_ms) }.frozen(horizon_ms);
+            frozen
+                .into_iter()
+                .map(|(width, window)| format!("{width} {}", window.start_ms / HOUR_MS))
+                .collect::<Vec<_>>()
         };
-        let log = |start, gone_ms, before: Option<(i64, i64)>| {
-            let before = before.map(|(offset, max_ms)| Reached { offset: Offset(offset), max_ms: Some(max_ms) });
-            Log { source: SOURCE, start: Offset(start), end: Offset(99), gone_ms, before }
-        };
+        let (day_ms, same) = (24 * HOUR_MS, ["1h", "1d"]);
+        let reached_ms = Some(30 * HOUR_MS + 100);
+        assert_eq!(frozen(Some(day_ms - 1), reached_ms, &same), [""; 0]);
+        assert_eq!(frozen(Some(day_ms), reached_ms, &same), ["1d 24"]);
+        assert_eq!(frozen(Some(day_ms), reached_ms, &["1h", "12h"]), ["12h 24", "1d 24"], "a width of before");
+        assert_eq!(frozen(Some(30 * HOUR_MS - 1), reached_ms, &same), ["1d 24"]);
+        assert_eq!(frozen(Some(30 * HOUR_MS), reached_ms, &same), ["1h 30", "1d 24"], "open still");
+        assert_eq!(frozen(Some(30 * HOUR_MS), None, &same), ["1d 24"], "nothing has been met yet");
+        assert_eq!(frozen(None, reached_ms, &same), [""; 0]);
+    }
+
+    #[test]
+    fn a_beginning_is_a_place_before_which_nothing_later_was_met() {
+        let serving = record();
         let at = Beginning::At { from_ms: 100 };
         let starts = |log: Log, beginning| of_what_is_left(&serving, &[log], beginning).map(|starts| starts[&SOURCE]);
-        let start = |offset, max_ms, gone_ms| Ok(Start { max_ms, gone_ms, ..Start::at(Offset(offset)) });
-        assert_eq!(starts(log(5, None, Some((60, 98))), at), start(60, Some(98), Some(99)));
+        let kept = |from| Some(Kept { until_ms: 99, from: Offset(from) });
+        let start = |offset, max_ms, gone_ms| Ok(Start { max_ms, gone_ms, kept: kept(5), ..Start::at(Offset(offset)) });
+        assert_eq!(starts(log(5, None, Some((60, 98))), at), start(60, Some(98), None));
         // It need not be known what the log has lost before that.
-        assert_eq!(starts(log(50, None, Some((60, 98))), at), start(60, Some(98), Some(99)));
-        assert_eq!(starts(log(5, None, None), at), start(5, None, Some(99)));
+        assert_eq!(starts(log(50, None, Some((60, 98))), at), start(60, Some(98), None));
+        assert_eq!(starts(log(5, None, None), at), start(5, None, None));
         // What is lost after that moves the horizon on.
         assert_eq!(starts(log(61, Some(120), Some((60, 98))), at), start(61, None, Some(120)));
-        assert_eq!(starts(log(61, Some(70), None), at), start(61, None, Some(99)));
+        assert_eq!(starts(log(61, Some(70), None), at), start(61, None, Some(70)));
         assert!(matches!(starts(log(61, None, Some((60, 98))), at), Err(Refusal::HistoryGone { .. })));
-        assert_eq!(starts(log(5, None, Some((60, 98))), Beginning::Earliest), start(5, None, None));
+        assert_eq!(starts(log(5, None, Some((60, 98))), Beginning::Earliest), Ok(Start::at(Offset(5))));
         // What was lost before the generation that serves stays lost, and what that one left out is folded.
-        let beside = |before: Start| {
+        let beside = |before: Start, log: Log, beginning| {
             let serving = GenerationRecord { starts: BTreeMap::from([(SOURCE, before)]), ..serving.clone() };
-            of_what_is_left(&serving, &[log(5, None, Some((60, 98)))], at).map(|starts| starts[&SOURCE])
+            of_what_is_left(&serving, &[log], beginning).map(|starts| starts[&SOURCE])
         };
-        assert_eq!(beside(Start { gone_ms: Some(300), ..Start::at(Offset(5)) }), start(60, Some(98), Some(300)));
-        assert_eq!(beside(Start { left_out_ms: Some(300), ..Start::at(Offset(50)) }), start(5, None, Some(99)));
+        let lost = Start { gone_ms: Some(300), ..Start::at(Offset(5)) };
+        assert_eq!(beside(lost, log(5, None, Some((60, 98))), at), start(60, Some(98), Some(300)));
+        let at_the_end = Start { left_out_ms: Some(300), ..Start::at(Offset(50)) };
+        let folded = Start { kept: kept(50), ..Start::at(Offset(5)) };
+        assert_eq!(beside(at_the_end, log(5, None, Some((60, 98))), at), Ok(folded));
+        // It stays left out where the log has lost it since.
+        let lost = beside(at_the_end, log(50, None, None), Beginning::Earliest);
+        assert_eq!(lost, Ok(at_the_end));
+        let lost = beside(at_the_end, log(70, Some(200), None), Beginning::Earliest).unwrap();
+        assert_eq!((lost.offset, lost.gone_ms, lost.left_out_ms), (Offset(70), Some(200), Some(300)));
+    }
+
+    #[test]
+    fn from_the_earliest_on_all_is_computed_that_was_kept() {
+        let chosen =
+            Start { max_ms: Some(98), kept: Some(Kept { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(60)) };
+        let serving = GenerationRecord { starts: BTreeMap::from([(SOURCE, chosen)]), ..record() };
+        let starts = |start, gone_ms, beginning| {
+            of_what_is_left(&serving, &[log(start, gone_ms, None)], beginning).map(|starts| starts[&SOURCE])
+        };
+        assert_eq!(starts(5, None, Beginning::Earliest), Ok(Start::at(Offset(5))));
+        // Of what the kept rows hold, the log may have lost some: these stay.
+        let lost = Start { gone_ms: Some(98), ..Start::at(Offset(30)) };
+        assert_eq!(starts(30, Some(98), Beginning::Earliest), Ok(lost));
+        assert!(matches!(starts(30, None, Beginning::Earliest), Err(Refusal::HistoryGone { start: Offset(5), .. })));
+        // What is kept once more holds what it held.
+        let again = Start { kept: Some(Kept { until_ms: 49, from: Offset(5) }), ..Start::at(Offset(5)) };
+        assert_eq!(starts(5, None, Beginning::At { from_ms: 50 }), Ok(again));
     }
 
     #[test]
     fn a_view_that_nothing_serves_begins_where_it_is_told() {
-        let log = Log { source: SOURCE, start: Offset(5), end: Offset(99), gone_ms: None, before: None };
-        let start = |from| of_logs(&[log], alone(from, 700))[&SOURCE];
-        assert_eq!(start(From::Earliest), Start::at(Offset(5)));
-        assert_eq!(start(From::Time(100)), Start { gone_ms: Some(99), ..Start::at(Offset(5)) });
-        assert_eq!(start(From::Now), Start { left_out_ms: Some(700), ..Start::at(Offset(99)) });
+        let start = |from| of_logs(&[log(5, None, None)], alone(from, 700))[&SOURCE];
+        assert_eq!(start(ReplayFrom::Earliest), Start::at(Offset(5)));
+        assert_eq!(
+            start(ReplayFrom::Time(100)),
+            Start { kept: Some(Kept { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(5)) }
+        );
+        assert_eq!(start(ReplayFrom::Now), Start { left_out_ms: Some(700), ..Start::at(Offset(99)) });
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::window::Width;
 
 use super::Compiled;
 
@@ -54,11 +56,14 @@ pub(super) fn of(view: &str, config: &Config, compiled: &Compiled) -> Meaning {
 
 /// Whether two meanings take the same readings from a record at the same times: what they make of these may differ.
 pub fn reads_alike(live: &str, here: &str) -> bool {
-    let streams = |text: &str| {
+    let read = |text: &str| {
         let mut meaning = serde_json::from_str::<Value>(text).ok()?;
         let mut streams = meaning.get_mut("streams")?.take();
+        let mut in_zones = false;
         for stream in streams.as_object_mut()?.values_mut() {
             let settings = stream.get_mut("settings")?.as_object_mut()?;
+            in_zones |= settings.get("zone").is_some_and(|zone| zone != "UTC");
+            // One that is filtered has told its time.
             for says_nothing in ["filters", "active", "out_of_orderness_ms"] {
                 settings.remove(says_nothing);
             }
@@ -71,10 +76,20 @@ pub fn reads_alike(live: &str, here: &str) -> bool {
                 }
             }
         }
-        Some(streams)
+        let zones = in_zones.then(|| meaning["tzdata"].take());
+        Some((meaning["semantics"].take(), meaning["isolation"].take(), zones, streams))
     };
-    let live = streams(live);
-    live.is_some() && live == streams(here)
+    let live = read(live);
+    live.is_some() && live == read(here)
+}
+
+/// The widths of a meaning's windows, its rollups' after its own, and the zone in which they are counted.
+pub fn windows(text: &str) -> Option<(Vec<Width>, Tz)> {
+    let meaning = serde_json::from_str::<Value>(text).ok()?;
+    let view = meaning.get("view")?;
+    let own = view.get("window").into_iter();
+    let widths = own.chain(view.get("rollups")?.as_array()?).map(|width| width.as_str()?.parse().ok());
+    Some((widths.collect::<Option<_>>()?, view.get("zone")?.as_str()?.parse().ok()?))
 }
 
 /// Where two meanings differ, for people: the paths with both values.
@@ -111,6 +126,14 @@ mod tests {
     }
 
     #[test]
+    fn a_meaning_tells_its_windows() {
+        let text = r#"{"view":{"window":"30m","rollups":["1d","1mo"],"zone":"Europe/Paris"}}"#;
+        let (widths, zone) = windows(text).unwrap();
+        assert_eq!((widths.len(), widths[0], zone), (3, "30m".parse().unwrap(), Tz::Europe__Paris));
+        assert_eq!((windows("{}"), windows("")), (None, None));
+    }
+
+    #[test]
     fn meanings_read_alike_where_only_what_becomes_of_readings_differs() {
         let meaning = |zone: &str, threshold: &str, filters: &str| {
             format!(
@@ -122,5 +145,12 @@ mod tests {
         assert!(!reads_alike(&live, &meaning("Europe/Paris", r#"{"fixed":"30"}"#, "a")));
         assert!(!reads_alike(&live, &meaning("UTC", r#"{"field":{"field":"limit"}}"#, "a")));
         assert!(!reads_alike("{}", "{}"));
+        // A record that is read where transactions are not waited for may have been none before; local times hang on tables.
+        let other = |name: &str, value: &str| format!(r#"{{"{name}":"{value}",{}"#, &live[1..]);
+        assert!(!reads_alike(&live, &other("isolation", "read_uncommitted")));
+        assert!(!reads_alike(&live, &other("semantics", "2")));
+        assert!(reads_alike(&live, &other("tzdata", "2026b")));
+        let paris = meaning("Europe/Paris", "null", "a");
+        assert!(!reads_alike(&paris, &format!(r#"{{"tzdata":"2026b",{}"#, &paris[1..])));
     }
 }

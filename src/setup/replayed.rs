@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::commit::Commit;
 use crate::config::StreamConfig;
 use crate::reading::Offset;
-use crate::replay::plan::{self, Wanted};
-use crate::replay::starts::{self, Beginning, From, Log, Reached, Request};
+use crate::replay::plan::{self, Refusal, Wanted};
+use crate::replay::starts::{self, Beginning, Log, Reached, ReplayFrom, Request, Serving};
 use crate::source::GroupPosition;
 use crate::store::{GenerationRecord, PositionKind};
+use crate::view::View;
 use crate::window::{Width, Window};
 
 use super::generations::{Registry, answered};
@@ -27,23 +28,14 @@ impl Registry<'_> {
     ) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
         let mut replayed = BTreeMap::new();
         for view in views {
-            let positions = self.positions(view).await?;
-            let mut logs = self.logs(&positions).await?;
+            let wanted = Wanted { view, together: views, meaning: &self.compiled.meanings[view], request };
             let record = loop {
                 let known = answered("generations", || self.store.generations()).await?;
-                let serving = known.iter().find(|record| record.view == *view && record.serves());
-                let beginning = match serving.filter(|_| !request.forget_history) {
-                    Some(serving) => self.beside(serving, request.from, &positions, &mut logs).await?,
-                    None => starts::alone(request.from, self.newest_ms(view)),
-                };
-                let meaning = &self.compiled.meanings[view];
-                let wanted = Wanted { view, together: views, meaning, request, beginning };
-                let record = plan::generation(wanted, &known, &logs, self.source.group(), self.clock.wall_us())?;
-                if known.contains(&record) {
-                    tracing::info!(view, generation = record.generation, "a replay that was begun goes on");
-                    break record;
+                if let Some(begun) = plan::begun(wanted, &known)? {
+                    tracing::info!(view, generation = begun.generation, "a replay that was begun goes on");
+                    break begun;
                 }
-                self.rollups_may_freeze(&record, request)?;
+                let record = self.begins(wanted, &known).await?;
                 if answered("generations", || self.store.create_generation(&record)).await? {
                     tracing::info!(view, generation = record.generation, group = record.group, "a replay begins");
                     if let Some(horizon) = record.horizon_ms().and_then(chrono::DateTime::from_timestamp_millis) {
@@ -57,41 +49,82 @@ impl Registry<'_> {
         Ok(replayed)
     }
 
-    /// What a beginning comes to beside a generation that serves, with what is known of what it folded before.
-    async fn beside(
-        &self,
-        serving: &GenerationRecord,
-        from: From,
-        positions: &[GroupPosition],
-        logs: &mut [Log],
-    ) -> Result<Beginning, SetupError> {
-        let reads_alike = meaning::reads_alike(&serving.meaning, &self.compiled.meanings[&serving.view].text);
-        // Readings that were refused then and are not now have left no trace in the maximum, nor have other times.
-        if reads_alike {
-            self.look_for_what_is_gone(serving, positions, logs).await?;
-        }
-        if from == From::Earliest {
-            return Ok(Beginning::Earliest);
-        }
-        let view = self.compiled.view(&serving.view, self.config, serving)?;
-        let mut reached = Vec::new();
-        for position in positions {
-            reached.extend(self.reached(serving, position).await?.and_then(|reached| reached.max_ms));
-        }
-        let beginning =
-            starts::beside(from, &view, reached.into_iter().min(), self.out_of_orderness_ms(&serving.view))?;
-        if let Beginning::At { from_ms } = beginning
-            && reads_alike
+    /// The generation that such a replay begins with.
+    async fn begins(&self, wanted: Wanted<'_>, known: &[GenerationRecord]) -> Result<GenerationRecord, SetupError> {
+        let Wanted { view, request, .. } = wanted;
+        if let ReplayFrom::Time(from_ms) = request.from
+            && from_ms > self.clock.wall_ms()
         {
-            for log in logs.iter_mut() {
-                log.before = self.reached_before(serving, log, from_ms).await?;
+            return Err(Refusal::NotYet { view: view.to_owned(), from_ms }.into());
+        }
+        let positions = self.positions(view).await?;
+        let mut logs = self.logs(&positions).await?;
+        let begin = |beginning, logs: &[Log]| {
+            plan::generation(wanted, beginning, known, logs, self.source.group(), self.clock.wall_us())
+        };
+        // Without its past, and without the rows that it has.
+        let anew = request.forget_history && request.from == ReplayFrom::Now;
+        let Some(record) = known.iter().find(|record| record.view == view && record.serves() && !anew) else {
+            let beginning = starts::alone(request.from, self.newest_ms(&positions, &logs, known));
+            let begun = begin(beginning, &logs)?;
+            let computed = self.compiled.view(view, self.config, &begun)?;
+            let divided = |horizon_ms| starts::divided((&computed.widths, computed.zone), horizon_ms);
+            may_freeze(request, view, begun.horizon_ms().into_iter().flat_map(divided))?;
+            return Ok(begun);
+        };
+        let computed = self.compiled.view(view, self.config, record)?;
+        let (widths, zone) = meaning::windows(&record.meaning).unwrap_or((Vec::new(), chrono_tz::UTC));
+        let serving = self.serving(record, &computed, (&widths, zone), &positions, &logs, request.from).await?;
+        let beginning = serving.beginning(request.from)?;
+        // Readings that were refused then and are not now have left no trace in the maximum, nor have other times.
+        if serving.reads_alike {
+            self.look_for_what_is_gone(record, &positions, &mut logs).await?;
+        }
+        if let Beginning::At { from_ms } = beginning {
+            for log in &mut logs {
+                log.before = self.place_before(record, log, from_ms).await?;
             }
         }
-        Ok(beginning)
+        let begun = begin(beginning, &logs)?;
+        may_freeze(request, view, serving.frozen(begun.horizon_ms()).into_iter())?;
+        Ok(begun)
+    }
+
+    /// How far a view is that serves.
+    async fn serving<'a>(
+        &self,
+        record: &GenerationRecord,
+        view: &'a View,
+        (widths, zone): (&'a [Width], chrono_tz::Tz),
+        positions: &[GroupPosition],
+        logs: &[Log],
+        from: ReplayFrom,
+    ) -> Result<Serving<'a>, SetupError> {
+        let mut reached_ms = Vec::new();
+        for (position, log) in positions.iter().zip(logs) {
+            let place = self.place_of(record, position).await?;
+            let folded = place.map_or(starts::start_in(record, log.source).offset, |place| place.offset);
+            match place.and_then(|place| place.max_ms) {
+                Some(max_ms) => reached_ms.push(max_ms),
+                None if from != ReplayFrom::Earliest && folded < log.end => {
+                    let (view, source_id) = (record.view.clone(), position.partition.to_string());
+                    return Err(Refusal::NotFolded { view, source_id }.into());
+                }
+                None => {}
+            }
+        }
+        Ok(Serving {
+            view,
+            widths,
+            zone,
+            reached_ms: reached_ms.into_iter().min(),
+            out_of_orderness_ms: self.streams_of(&view.name).map(|one| one.out_of_orderness_ms).max().unwrap_or(0),
+            reads_alike: meaning::reads_alike(&record.meaning, &self.compiled.meanings[&*view.name].text),
+        })
     }
 
     /// How far a generation has come in a partition, as it committed last, or else as the store keeps it.
-    async fn reached(
+    async fn place_of(
         &self,
         serving: &GenerationRecord,
         position: &GroupPosition,
@@ -112,7 +145,7 @@ impl Registry<'_> {
 
     /// The last place that the store keeps before a generation met a reading of a time, or a later one: what was met
     /// before never grows less on the way, so that halving finds it.
-    async fn reached_before(
+    async fn place_before(
         &self,
         serving: &GenerationRecord,
         log: &Log,
@@ -150,13 +183,23 @@ impl Registry<'_> {
         self.config.streams.iter().filter(|(name, _)| view.takes(name)).map(|(_, stream)| stream)
     }
 
-    fn out_of_orderness_ms(&self, view: &str) -> i64 {
-        self.streams_of(view).map(|stream| stream.out_of_orderness_ms).max().unwrap_or(0)
-    }
-
-    /// No reading that the logs hold is later: one that is further ahead of its record is rejected.
-    fn newest_ms(&self, view: &str) -> i64 {
-        self.clock.wall_ms() + self.streams_of(view).map(|stream| stream.max_future_ms).max().unwrap_or(0)
+    /// No reading that the logs hold is later. One of a topic is rejected where it is further ahead of its record; one of a
+    /// file may say anything, so what another view has met there is asked.
+    fn newest_ms(&self, positions: &[GroupPosition], logs: &[Log], known: &[GenerationRecord]) -> i64 {
+        let newest = |(position, log): (&GroupPosition, &Log)| {
+            let stream = &self.config.streams[&*position.stream];
+            if !stream.files.iter().any(|file| *file.to_string_lossy() == *position.partition.topic) {
+                return self.clock.wall_ms() + stream.max_future_ms;
+            }
+            let met = known.iter().filter(|record| record.serves()).filter_map(|record| {
+                let here = self.compiled.meanings.get(&record.view)?;
+                let metadata = &position.committed.as_ref()?.metadata;
+                let reached = reached(record, metadata).filter(|reached| reached.offset >= log.end)?;
+                meaning::reads_alike(&record.meaning, &here.text).then_some(reached.max_ms.unwrap_or(NO_TIME_MS))
+            });
+            met.min().unwrap_or(stream.files_before_ms - 1)
+        };
+        positions.iter().zip(logs).map(newest).max().unwrap_or(NO_TIME_MS)
     }
 
     /// What is known of records that the serving generation folded and the logs have lost: their event times are at most
@@ -167,8 +210,16 @@ impl Registry<'_> {
         positions: &[GroupPosition],
         logs: &mut [Log],
     ) -> Result<(), SetupError> {
-        for log in logs.iter_mut().filter(|log| log.start > starts::start_in(serving, log.source).offset) {
-            let (source, start) = (log.source, log.start);
+        for log in logs.iter_mut() {
+            let (source, start, before) = (log.source, log.start, starts::start_in(serving, log.source));
+            if start <= before.rows_from() {
+                continue;
+            }
+            if start <= before.offset {
+                // Of rows that it has kept.
+                log.gone_ms = Some(before.max_ms.unwrap_or(NO_TIME_MS));
+                continue;
+            }
             let committed = positions.iter().find(|position| position.source == source);
             let committed = committed.and_then(|position| position.committed.as_ref());
             let mut commits = vec![committed.map(|committed| committed.metadata.clone())];
@@ -183,18 +234,17 @@ impl Registry<'_> {
         }
         Ok(())
     }
+}
 
-    fn rollups_may_freeze(&self, record: &GenerationRecord, request: Request) -> Result<(), SetupError> {
-        let view = self.compiled.view(&record.view, self.config, record)?;
-        let shown = |(width, window): (Width, Window)| {
-            format!("{width} from {} to {}", plan::shown(window.start_ms), plan::shown(window.end_ms))
-        };
-        let windows: Vec<String> = starts::frozen_rollups(&view).into_iter().map(shown).collect();
-        if windows.is_empty() || request.freeze_rollups {
-            return Ok(());
-        }
-        Err(plan::Refusal::RollupsFreeze { view: record.view.clone(), windows: windows.join(", ") }.into())
+fn may_freeze(request: Request, view: &str, frozen: impl Iterator<Item = (Width, Window)>) -> Result<(), Refusal> {
+    let shown = |(width, window): (Width, Window)| {
+        format!("{width} from {} to {}", plan::shown(window.start_ms), plan::shown(window.end_ms))
+    };
+    let windows: Vec<String> = frozen.map(shown).collect();
+    if windows.is_empty() || request.freeze_windows {
+        return Ok(());
     }
+    Err(Refusal::WindowsFreeze { view: view.to_owned(), windows: windows.join(", ") })
 }
 
 /// How far a generation had come, as a commit says.

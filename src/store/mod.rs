@@ -168,17 +168,33 @@ impl GenerationState {
 pub struct Start {
     pub offset: Offset,
     pub max_ms: Option<i64>,
-    /// Records that an earlier generation folded are not folded again, since the log has lost them or only later
-    /// windows are computed: their event times lie at or before this.
+    /// Records that an earlier generation folded are not folded again, since the log has lost them: their event times lie
+    /// at or before this.
     pub gone_ms: Option<i64>,
     /// Records before were left out, and no generation has folded them: their event times lie at or before this.
     pub left_out_ms: Option<i64>,
+    /// Somebody wanted earlier rows to stay.
+    pub kept: Option<Kept>,
+}
+
+/// Rows that earlier generations made, and that are wanted as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Their windows start at or before this.
+    pub until_ms: i64,
+    /// They hold readings of a partition's records from this offset on.
+    pub from: Offset,
 }
 
 impl Start {
     /// The beginning of what a log holds.
     pub fn at(offset: Offset) -> Start {
-        Start { offset, max_ms: None, gone_ms: None, left_out_ms: None }
+        Start { offset, max_ms: None, gone_ms: None, left_out_ms: None, kept: None }
+    }
+
+    /// The first record of which a row may hold readings.
+    pub fn rows_from(&self) -> Offset {
+        self.kept.map_or(self.offset, |kept| kept.from)
     }
 }
 
@@ -208,7 +224,8 @@ impl GenerationRecord {
     /// Windows that start at or before this may hold readings that the generation does not fold: their rows are left as
     /// earlier generations made them. What was lost before there was any event time leaves nothing alone.
     pub fn horizon_ms(&self) -> Option<i64> {
-        self.starts.values().filter_map(|start| start.gone_ms).max().filter(|ms| RANGE_MS.contains(ms))
+        let left = |start: &Start| start.gone_ms.max(start.kept.map(|kept| kept.until_ms));
+        self.starts.values().filter_map(left).max().filter(|ms| RANGE_MS.contains(ms))
     }
 
     /// Windows that start at or before this may lack readings from before the generation began.

@@ -147,6 +147,9 @@ impl State {
         if row.stamp.0 != self.epoch_us(view) + row.revision {
             self.fail(format!("row {:?} of revision {} is written at {}", row.slot, row.revision, row.stamp.0));
         }
+        if row.partial {
+            self.fail(format!("row {:?} is partial, and nothing was left out", row.slot));
+        }
         if !self.some_merge(&row.slot, &row.metric, row.revision, &fits) {
             self.fail(format!("row {row:?} is no merge of prefixes"));
         }

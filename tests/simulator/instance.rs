@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use etiage::clock::Clock;
 use etiage::replay::plan::Refusal;
-use etiage::replay::starts::{From, Request};
+use etiage::replay::starts::{ReplayFrom, Request};
 use etiage::run::replay::Leader;
 use etiage::run::{Engine, RunError, SentBefore, Settings, Stop, pace::Pace};
 use etiage::setup::SetupError;
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::doors::Doors;
 use crate::meaning::Setup;
-use crate::plan::Plan;
+use crate::plan::{Fault, Plan};
 use crate::replays::REPLAYED;
 use crate::world::{REPLAY, Role, WALL_US, World};
 
@@ -36,13 +36,17 @@ pub enum Ended {
 
 impl Ended {
     /// Another generation serves, or a replay was given up or cannot be had: whoever comes next does what is right then.
-    pub fn is_of_replay(&self) -> bool {
+    pub fn is_of_replay(&self, plan: &Plan) -> bool {
         match self {
             Ended::Run(error) => error.asks_to_bind_again(),
             Ended::Setup(SetupError::OtherMeaning { .. }) => true,
-            Ended::Setup(SetupError::Replay(why)) => {
-                matches!(why, Refusal::HistoryGone { .. } | Refusal::StillPublishing { .. })
-            }
+            Ended::Setup(SetupError::Replay(why)) => match why {
+                Refusal::StillPublishing { .. } => true,
+                Refusal::HistoryGone { .. } => plan.faults.iter().any(|(_, fault)| *fault == Fault::Retention),
+                Refusal::StillOpen { .. } => matches!(plan.replay_from, ReplayFrom::Time(_)),
+                Refusal::NothingYet { .. } | Refusal::NotFolded { .. } => plan.replay_from != ReplayFrom::Earliest,
+                _ => false,
+            },
             Ended::Setup(_) | Ended::Well => false,
         }
     }
@@ -112,7 +116,8 @@ struct Begun {
 async fn begin(registry: Registry<'_>, doors: &Doors, setup: &Setup, role: Role) -> Result<Begun, SetupError> {
     let replayed = match role {
         Role::Replay => {
-            let request = Request { from: From::Earliest, forget_history: false, freeze_rollups: true };
+            let from = doors.world.lock().plan.replay_from;
+            let request = Request { from, forget_history: false, freeze_windows: true };
             Some(bind_replayed(registry, &BTreeSet::from([REPLAYED.to_owned()]), request).await?)
         }
         Role::Run => {

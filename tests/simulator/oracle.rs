@@ -129,14 +129,19 @@ pub struct Grouper<'a> {
     pub out_of_orderness_ms: i64,
     pub tenants: bool,
     pub from: i64,
-    /// The maximum event time of what lies before is known.
-    pub knows_before: bool,
+    /// The maximum event time of what lies before, as the generation knows it.
+    pub before_ms: Option<i64>,
+}
+
+/// The maximum event time of a record.
+pub fn newest(record: &Record) -> Option<i64> {
+    record.readings.iter().map(|(_, reading)| reading.time_ms).max()
 }
 
 impl Grouper<'_> {
     pub fn group(&self, records: &[Record]) -> History {
         let widths = self.meaning.widths.len();
-        let start = Prefix { next: i64::MIN, max_ms: None, tallies: vec![Tally::default(); widths] };
+        let start = Prefix { next: i64::MIN, max_ms: self.before_ms, tallies: vec![Tally::default(); widths] };
         let mut history = History { parts: BTreeMap::new(), prefixes: vec![start], outgoing: Vec::new() };
         for record in records {
             let mut prefix = history.prefixes.last().expect("the first is there").clone();
@@ -148,9 +153,8 @@ impl Grouper<'_> {
                     |index: &usize| (record.offset, format!("{}/{}/{index} rejected", self.partition, record.offset));
                 history.outgoing.extend(record.rejected.iter().map(reject));
             }
-            let newest = record.readings.iter().map(|(_, reading)| reading.time_ms).max();
-            if record.offset >= self.from || self.knows_before {
-                prefix.max_ms = prefix.max_ms.max(newest);
+            if record.offset >= self.from {
+                prefix.max_ms = prefix.max_ms.max(newest(record));
             }
             prefix.next = record.offset + 1;
             history.prefixes.push(prefix);

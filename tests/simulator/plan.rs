@@ -1,9 +1,11 @@
 //! What a seed draws before anything runs: the configuration, the logs, the weather, and the faults
 //! with their times. A plan is data, so a failing one can be made smaller and run again.
 
+use etiage::replay::starts::ReplayFrom;
 use etiage::simulate::Random;
 
-use crate::meaning::Variant;
+use crate::log::FIRST_MS;
+use crate::meaning::{HOUR_MS, Variant};
 
 /// How the network and the store behave while nothing in particular goes wrong.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +105,8 @@ pub struct Plan {
     pub variant: Variant,
     /// The second view is replayed.
     pub replay: Option<Replay>,
+    /// From when on.
+    pub replay_from: ReplayFrom,
     /// Of each topic, at first.
     pub partitions: [usize; 2],
     /// Records in a partition, at most.
@@ -141,6 +145,7 @@ impl Plan {
             seed,
             variant: Variant::draw(&mut random),
             replay: None,
+            replay_from: ReplayFrom::Earliest,
             partitions: [1 + random.below(3), 1 + random.below(2)],
             records: 4 + random.below(20),
             duration_ms,
@@ -191,7 +196,12 @@ impl Plan {
         }
         faults.sort_by_key(|(at, _)| *at);
         let replay = if random.chance(0.5) { Replay::Changed } else { Replay::Same };
-        Plan { replay: Some(replay), duration_ms, faults, calamity: None, ..self }
+        let replay_from = match random.below(4) {
+            0 => ReplayFrom::Now,
+            1 => ReplayFrom::Time(FIRST_MS + random.below(12) as i64 * HOUR_MS / 3),
+            _ => ReplayFrom::Earliest,
+        };
+        Plan { replay: Some(replay), replay_from, duration_ms, faults, calamity: None, ..self }
     }
 }
 

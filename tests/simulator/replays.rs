@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use etiage::replay::plan::abortion;
+use etiage::replay::starts::start_in;
 use etiage::store::{GenerationChange, GenerationRecord, GenerationState, Row, RowQuery};
 
 use crate::cells::{Replica, RowCells, RowPlace, RowView, TABLES};
 use crate::doors::GROUP;
-use crate::log::Record;
 use crate::meaning::{Meaning, Variant};
-use crate::oracle::Grouper;
+use crate::oracle::{Grouper, newest, window};
 use crate::plan::Fault;
 use crate::run::{History, PATIENCE};
 use crate::world::{REPLAY, Role, SERVING, Side, State, known};
@@ -52,7 +52,7 @@ impl State {
     /// What a replay makes of the logs is grouped as soon as it is said where it begins.
     pub fn add_generation(&mut self, record: GenerationRecord) {
         if let Some(variant) = self.plan.replayed_under().filter(|_| record.state == GenerationState::Replaying) {
-            self.check_horizon(&record);
+            self.check_beginning(&record);
             let (generation, horizon_ms) = (record.generation, record.horizon_ms());
             let [_, wide] = variant.views();
             let meaning = Meaning { generation, horizon_ms, ..wide };
@@ -64,7 +64,7 @@ impl State {
                     out_of_orderness_ms: variant.out_of_orderness_ms(),
                     tenants: variant.tenants,
                     from: start.map_or(0, |start| start.offset.0),
-                    knows_before: false,
+                    before_ms: start.and_then(|start| start.max_ms),
                 };
                 let takes = meaning.streams.contains(&partition.topic);
                 partition.truth.push(takes.then(|| grouper.group(&partition.records)));
@@ -80,20 +80,38 @@ impl State {
         self.generations.push(record);
     }
 
-    /// No window after the horizon holds a reading that the generation before has folded and this one does not.
-    fn check_horizon(&mut self, record: &GenerationRecord) {
+    /// No window after the horizon holds a reading that a row shows and this generation does not fold; where it starts, what
+    /// lies before is known; and what somebody wants to stay takes no reading any more.
+    fn check_beginning(&mut self, record: &GenerationRecord) {
         let Some(serving) = self.serving() else { return };
-        let mut lost = Vec::new();
+        let view = self.view(REPLAYED, serving.generation).expect("it is there");
+        let (mut lost, mut wrong, mut reached) = (Vec::new(), Vec::new(), Vec::new());
         for partition in self.partitions.iter().filter(|partition| partition.topic == 0 && partition.exists) {
-            let start =
-                |record: &GenerationRecord| record.starts.get(&partition.source).map_or(0, |start| start.offset.0);
-            let gone = start(serving)..start(record);
-            let records = partition.records.iter().filter(|record| gone.contains(&record.offset));
-            let newest = |record: &Record| record.readings.iter().map(|(_, reading)| reading.time_ms).max();
-            lost.extend(records.filter_map(newest));
+            let [before, start] = [serving, record].map(|record| start_in(record, partition.source));
+            let gone = before.rows_from().0..start.offset.0;
+            lost.extend(partition.records.iter().filter(|record| gone.contains(&record.offset)).filter_map(newest));
+            let Some(truth) = &partition.truth[view] else { continue };
+            if start.max_ms.is_some_and(|max_ms| truth.at(start.offset.0).max_ms != Some(max_ms)) {
+                wrong.push(partition.name.clone());
+            }
+            reached.extend(truth.at(partition.committed_offset(SERVING)).max_ms);
         }
-        if lost.iter().max() > record.horizon_ms().as_ref() {
-            self.fail(format!("the horizon {:?} lies before what is lost: {lost:?}", record.horizon_ms()));
+        let horizon_ms = record.horizon_ms();
+        if lost.iter().max() > horizon_ms.as_ref() {
+            self.fail(format!("the horizon {horizon_ms:?} lies before what is lost: {lost:?}"));
+        }
+        if !wrong.is_empty() {
+            self.fail(format!("the maximum event time where the replay starts is another one: {wrong:?}, {record:?}"));
+        }
+        let Some(kept) = record.starts.values().find_map(|start| start.kept) else { return };
+        let new = self.plan.replayed_under().unwrap_or(self.plan.variant);
+        let closed_ms = reached.into_iter().min().map_or(i64::MIN, |ms| ms - new.out_of_orderness_ms());
+        let closed_ms = closed_ms.saturating_sub(new.lateness_ms(1).unwrap_or(0));
+        let (start_ms, end_ms) = window(self.views[view].widths[0], kept.until_ms);
+        if end_ms > closed_ms {
+            self.fail(format!(
+                "the window at {start_ms} is left as it is, and what is committed ends it at {closed_ms}"
+            ));
         }
     }
 
@@ -114,6 +132,11 @@ impl State {
         }
         if changes.iter().any(|change| change.from == GenerationState::Promoting) {
             self.check_all_commits();
+        }
+        if changes.iter().any(|change| change.to == GenerationState::Promoting) {
+            self.takeovers += 1;
+            self.check_left();
+            self.left = self.rows_before_history();
         }
         true
     }
@@ -164,25 +187,63 @@ impl State {
         })
     }
 
-    /// Whoever reads all rows all the time sees no count go down, where the meaning has not changed. (A zombie of the
-    /// generation before can show for a moment what its successor has not folded; a power cut takes rows back.)
-    pub fn watch_rows(&mut self) {
+    /// A zombie of the generation before can show for a moment what its successor has not folded; a power cut takes rows
+    /// back.
+    fn blurs(&self) -> bool {
         let blurs = |(_, fault): &(u64, Fault)| matches!(fault, Fault::Zombie | Fault::Pause(_) | Fault::Lose(_));
-        let same = self.plan.replayed_under() == Some(self.plan.variant);
-        if !same || self.plan.sync_ms > 0 || self.plan.faults.iter().any(blurs) {
+        self.plan.sync_ms > 0 || self.plan.faults.iter().any(blurs)
+    }
+
+    /// The rows of the replayed view in a table, as all replicas together have them.
+    fn replayed_rows(&self, table: usize) -> BTreeMap<RowPlace, RowView> {
+        let mut rows: BTreeMap<RowPlace, RowView> = BTreeMap::new();
+        for replica in &self.replicas {
+            let places = replica.rows(table).map(|(place, _)| place);
+            for place in places.filter(|(slot, _)| *self.names.slot_of(*slot).view == *REPLAYED) {
+                rows.entry(place).or_default().join(&replica.row(table, place).unwrap_or_default());
+            }
+        }
+        rows
+    }
+
+    /// The rows that the generation which takes over leaves as they are.
+    fn rows_before_history(&mut self) -> Vec<(usize, RowPlace, RowView)> {
+        self.advance();
+        let horizon_ms = self.serving().and_then(GenerationRecord::horizon_ms);
+        let mut left = Vec::new();
+        for table in 0..TABLES {
+            let rows = self.replayed_rows(table).into_iter();
+            let is_left = |(slot, _): &RowPlace| Some(self.names.slot_of(*slot).start_ms) <= horizon_ms;
+            left.extend(rows.filter(|(place, _)| is_left(place)).map(|(place, row)| (table, place, row)));
+        }
+        left
+    }
+
+    /// Rows that the last replay left as they were are so still.
+    pub fn check_left(&mut self) {
+        if self.blurs() {
+            return;
+        }
+        let now: Vec<_> = (0..TABLES).map(|table| self.replayed_rows(table)).collect();
+        for (table, place, row) in std::mem::take(&mut self.left) {
+            let now = now[table].get(&place);
+            let same = now.is_some_and(|now| (now.cells, now.before) == (row.cells, row.before));
+            if !same {
+                let slot = self.names.slot_of(place.0).clone();
+                return self.fail(format!("row {slot:?} was to stay as it was, {row:?}, and is {now:?}"));
+            }
+        }
+    }
+
+    /// Whoever reads all rows all the time sees no count go down, where the meaning has not changed.
+    pub fn watch_rows(&mut self) {
+        if self.plan.replayed_under() != Some(self.plan.variant) || self.blurs() {
             return;
         }
         self.advance();
         let first = self.epoch_us(1);
         for table in 0..TABLES {
-            let mut rows: BTreeMap<RowPlace, RowView> = BTreeMap::new();
-            for replica in &self.replicas {
-                let places = replica.rows(table).map(|(place, _)| place);
-                for place in places.filter(|(slot, _)| *self.names.slot_of(*slot).view == *REPLAYED) {
-                    rows.entry(place).or_default().join(&replica.row(table, place).unwrap_or_default());
-                }
-            }
-            for (place, row) in rows {
+            for (place, row) in self.replayed_rows(table) {
                 // (What an earlier generation has left in the world before this one began does not count.)
                 let count = row.cells[0].filter(|(stamp, _)| *stamp >= first).map_or(0, |(_, count)| count);
                 let shown = self.shown.insert((table, place), count).unwrap_or(0);
@@ -243,6 +304,7 @@ impl History {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
             self.look_after().await;
+            self.world.lock().watch_rows();
             if self.world.now() > begun + PATIENCE.as_millis() as u64 {
                 self.world.lock().fail("the replay never takes over");
             }

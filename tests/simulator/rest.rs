@@ -39,6 +39,7 @@ impl State {
                 self.fail(why);
             }
         }
+        self.check_left();
     }
 
     /// Every part is what the whole log makes of it, on every quorum.
@@ -86,7 +87,8 @@ impl State {
                         let row = known.and_then(|known| self.row_at(quorum, table, known));
                         let row = row.ok_or_else(|| format!("at rest there is no row {slot:?} {metric}"))?;
                         if known.and_then(|known| right.get(&known)) != Some(&row) {
-                            self.row_is_right(view, place, &row, *revision, metric, sum, merged)
+                            let left = self.left_before(quorum, table, slot, metric);
+                            self.row_is_right(view, place, &row, *revision, metric, (sum, left), merged)
                                 .map_err(|why| format!("at rest row {slot:?} {metric}: {why}"))?;
                         }
                         let (_, end_ms) = window(self.views[view].widths[place.width], place.start_ms);
@@ -116,7 +118,7 @@ impl State {
         row: &RowView,
         revision: i64,
         metric: &str,
-        sum: &Sum,
+        (sum, left_before): (&Sum, Option<f64>),
         merged: &BTreeMap<Place, (i64, Sums)>,
     ) -> Result<(), String> {
         let stamp = self.epoch_us(view) + revision;
@@ -139,16 +141,23 @@ impl State {
         }
         let hourly = self.views[view].widths[place.width] == "1h";
         let earlier = Place { start_ms: place.start_ms - 3 * HOUR_MS, ..place.clone() };
-        if hourly && self.plan.replay.is_some() && self.is_before_history(view, earlier.start_ms) {
-            // What an earlier generation has left there.
-            return Ok(());
-        }
         let before = merged.get(&earlier).filter(|_| hourly).and_then(|(_, sums)| sums.get(metric)).map(mean);
+        // Before the horizon stands what an earlier generation has left there.
+        let is_left = hourly && self.plan.replay.is_some() && self.is_before_history(view, earlier.start_ms);
+        let before = if is_left { left_before } else { before };
         let found = row.before.map(|(_, mean)| f64::from_bits(mean as u64));
         if found != before {
             return Err(format!("has the mean {found:?} of three hours before, not {before:?}"));
         }
         Ok(())
+    }
+
+    /// The mean of the row that begins three hours before, whoever wrote it.
+    fn left_before(&self, quorum: [usize; 2], table: usize, slot: &Slot, metric: &str) -> Option<f64> {
+        let earlier = Slot { start_ms: slot.start_ms - 3 * HOUR_MS, ..slot.clone() };
+        let place = (self.names.known_row(&earlier)?, self.names.known_metric(metric)?);
+        let mean = self.row_at(quorum, table, place)?.cell(1)?;
+        Some(f64::from_bits(mean as u64))
     }
 
     fn is_before_history(&self, view: usize, start_ms: i64) -> bool {

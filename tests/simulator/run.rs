@@ -29,6 +29,8 @@ pub struct Outcome {
     pub failure: Option<String>,
     pub history: Vec<String>,
     pub commits: u64,
+    /// Replays that have taken over.
+    pub takeovers: u64,
 }
 
 /// Runs a plan in time of its own, on this thread alone.
@@ -42,7 +44,7 @@ pub fn run(plan: &Plan, tell: bool) -> Outcome {
         state.fail(format!("the simulator itself panicked: {}", last_panic()));
     }
     let history = state.history.take().map(|history| [state.show_logs(), history].concat()).unwrap_or_default();
-    Outcome { failure: state.failure.take(), history, commits: state.commits }
+    Outcome { failure: state.failure.take(), history, commits: state.commits, takeovers: state.takeovers }
 }
 
 static PANIC: Mutex<String> = Mutex::new(String::new());
@@ -109,7 +111,7 @@ impl History {
                 Ok(Ended::Well) => {}
                 Ok(Ended::Setup(SetupError::View { .. }) | Ended::Run(RunError::ViewMissing(_)))
                     if role == Role::Rogue => {}
-                Ok(how) if state.plan.replay.is_some() && how.is_of_replay() => {
+                Ok(how) if state.plan.replay.is_some() && how.is_of_replay(&state.plan) => {
                     drop(state);
                     if role == Role::Run && self.alive(Role::Run) == 0 {
                         self.start(Role::Run);
@@ -390,6 +392,7 @@ impl History {
         while self.goes_on() && last.iter().any(|id| self.ends.contains_key(id)) {
             tokio::time::sleep(Duration::from_millis(50)).await;
             self.look_after().await;
+            self.world.lock().watch_rows();
             if self.world.now() > begun + PATIENCE.as_millis() as u64 {
                 self.world.lock().fail("it never comes to rest");
             }

@@ -1,6 +1,8 @@
 //! A history that fails, made small: faults are left out, the weather cleared, logs shortened, as long
 //! as it still fails.
 
+use etiage::replay::starts::ReplayFrom;
+
 use crate::meaning::Variant;
 use crate::plan::{Plan, Replay, Weather};
 use crate::run;
@@ -43,6 +45,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         Plan { calamity: None, ..plan.clone() },
         Plan { replay: plan.replay.map(|_| Replay::Same), ..plan.clone() },
         Plan { replay: None, ..plan.clone() },
+        Plan { replay_from: ReplayFrom::Earliest, ..plan.clone() },
     ];
     all.extend((0..plan.faults.len()).rev().map(|left_out| {
         let mut smaller = plan.clone();

@@ -17,10 +17,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::cells::{Names, REPLICAS, Replica, RowPlace, Write};
+use crate::cells::{Names, REPLICAS, Replica, RowPlace, RowView, Write};
 use crate::log::{self, Record};
 use crate::meaning::{Meaning, STREAMS, TOPICS};
-use crate::oracle::{Grouper, History};
+use crate::oracle::{Grouper, History, newest};
 use crate::plan::{Plan, Weather};
 
 /// The wall clock of all instances, µs at the beginning: one world at a time.
@@ -131,6 +131,9 @@ pub struct State {
     pub generations: Vec<GenerationRecord>,
     /// The group of the newest replay.
     pub replay_group: String,
+    /// How many replays have taken over, and the rows that the last of them left as they are.
+    pub takeovers: u64,
+    pub left: Vec<(usize, RowPlace, RowView)>,
     /// The counts that readers of the second view have seen, by table.
     pub shown: FxHashMap<(usize, RowPlace), i64>,
     pub partitions: Vec<Partition>,
@@ -203,6 +206,8 @@ impl State {
             sequence: 0,
             generations: Vec::new(),
             replay_group: String::new(),
+            takeovers: 0,
+            left: Vec::new(),
             shown: FxHashMap::default(),
             partitions,
             sources,
@@ -390,13 +395,15 @@ fn partition(plan: &Plan, views: &[Meaning], topic: usize, number: usize, exists
     let records = log::draw(random.bits(), topic, length, first, &plan.variant);
     let log_start = if exists { first } else { 0 };
     let history = |view: usize| {
+        let from = start_of(plan, view, &records, log_start, exists);
+        let before = records.iter().filter(|record| record.offset < from);
         let grouper = Grouper {
             meaning: &views[view],
             partition: &name.to_string(),
             out_of_orderness_ms: plan.variant.out_of_orderness_ms(),
             tenants: plan.variant.tenants,
-            from: start_of(plan, view, &records, log_start, exists),
-            knows_before: true,
+            from,
+            before_ms: before.filter_map(newest).max(),
         };
         views[view].streams.contains(&topic).then(|| grouper.group(&records))
     };

@@ -14,7 +14,7 @@ use crate::commit::Commit;
 use crate::heartbeat::Heartbeat;
 use crate::reading::{Offset, SourceId};
 use crate::replay::difference::Differences;
-use crate::replay::plan::{self, Progress};
+use crate::replay::progress::{Progress, caught_up, may_promote, overall};
 use crate::source::{GroupPosition, Source, SourceEvent};
 use crate::start::Feed;
 use crate::store::{GenerationChange, GenerationRecord, GenerationState, PositionKind, Start, StoredPosition};
@@ -167,7 +167,7 @@ impl Leader {
     async fn come_to_the_end(&mut self) -> Result<bool, RunError> {
         let progress = self.progress().await?;
         self.tell(&progress);
-        if !plan::caught_up(&progress) {
+        if !caught_up(&progress) {
             return Ok(false);
         }
         let mut required = BTreeMap::new();
@@ -176,7 +176,7 @@ impl Leader {
             required.insert(source, end);
         }
         let committed = self.positions(&closer::committed(&self.world).await?);
-        if !plan::may_promote(&required, &committed, &self.starts()) {
+        if !may_promote(&required, &committed, &self.starts()) {
             return Ok(false);
         }
         self.compare().await?;
@@ -229,7 +229,7 @@ impl Leader {
             Some(until_ms) if old.iter().all(|record| deadline(record) == Some(until_ms)) => {
                 self.promote(&old, until_ms).await
             }
-            _ if !plan::caught_up(&progress) => Ok(()),
+            _ if !caught_up(&progress) => Ok(()),
             None if old.is_empty() => self.promote(&old, 0).await,
             _ => self.drain(&old).await,
         }
@@ -272,7 +272,7 @@ impl Leader {
         let required = if old.is_empty() { BTreeMap::new() } else { self.required(old, until_ms).await? };
         let commits = closer::committed(&self.world).await?;
         let committed = self.positions(&commits);
-        if !plan::may_promote(&required, &committed, &self.starts()) {
+        if !may_promote(&required, &committed, &self.starts()) {
             tracing::debug!(?required, ?committed, "not yet");
             return Ok(());
         }
@@ -409,7 +409,7 @@ impl Leader {
     /// Progress for people and for dashboards.
     fn tell(&mut self, progress: &BTreeMap<SourceId, Option<Progress>>) {
         let now = self.world.clock.now();
-        let overall = plan::overall(progress, &self.starts());
+        let overall = overall(progress, &self.starts());
         gauge!(names::REPLAY_BEHIND).set(overall.behind as f64);
         gauge!(names::REPLAY_ETA).set(overall.eta_s.map_or(f64::INFINITY, |seconds| seconds as f64));
         if now < self.told_at {

@@ -1,8 +1,6 @@
 //! Replays that begin later than the logs do: what lies before stays as it is, and what is not whole says so.
 
 use std::path::Path;
-use std::thread::sleep;
-use std::time::{Duration, SystemTime};
 
 use super::{Files, NEW, OLD, etiage, fails, generations, readings, rows, until_end};
 use crate::support::succeed;
@@ -57,6 +55,36 @@ fn a_replay_from_a_time_leaves_what_lies_before() {
     assert_eq!(status["adds_up"], true, "{status}");
     until_end(&new);
     assert_eq!(rows(&new), after);
+
+    // What was left then is computed after all, if that is wanted.
+    let again = begun(&new, "earliest");
+    assert_eq!((again, rows(&new)), (vec![0, 0, 0], anew));
+}
+
+#[test]
+fn a_time_that_cannot_be_found_is_refused() {
+    let files = Files::new();
+    let third = files.0.path().join("2.ndjson");
+    std::fs::write(&third, "").expect("written");
+    let old = files.config("rows", OLD);
+    until_end(&old);
+    let elsewhere = files.config("rows", (31, "zone = \"Europe/Paris\""));
+    for from in ["now", "2019-02-19T12:00:00Z"] {
+        fails(&mut etiage(&elsewhere, &["replay", "--from", from]), "or at other times");
+    }
+    let new = files.config("rows", NEW);
+    fails(&mut etiage(&new, &["replay", "--from", "2049-01-01"]), "which has not come yet");
+    // What has not been folded may belong to any window.
+    std::fs::write(&third, readings(2)).expect("written");
+    fails(&mut etiage(&new, &["replay", "--from", "now"]), "Let it catch up");
+    until_end(&old);
+    // One that has begun goes on whatever is open by now, and as it began.
+    let from = ["replay", "--from", "2019-02-19T12:00:00Z"];
+    succeed(&mut etiage(&new, &[&from[..], &["--dry-run"]].concat()));
+    fails(&mut etiage(&new, &["replay", "--from", "2019-02-19T11:00:00Z"]), "begins elsewhere");
+    fails(&mut etiage(&new, &["replay", "--from", "earliest"]), "begins elsewhere");
+    succeed(&mut etiage(&new, &from));
+    assert_eq!(generations(&new), ["1 superseded", "2 live"]);
 }
 
 /// Of the windows that take readings still none is left half.
@@ -77,7 +105,7 @@ fn a_replay_from_now_computes_open_windows_whole() {
 #[test]
 fn a_view_that_is_added_from_now_on_says_what_is_partial() {
     let files = Files::new();
-    let stream = "labels = { town = \"town\" }\nmax_future = \"1s\"";
+    let stream = "labels = { town = \"town\" }";
     let config = files.config("rows", (30, stream));
     until_end(&config);
     let town =
@@ -95,17 +123,16 @@ fn a_view_that_is_added_from_now_on_says_what_is_partial() {
     };
     assert!(towns("1s").is_empty() && towns("1d").is_empty());
 
+    let listed = succeed(&mut etiage(&config, &["generations"]));
+    assert!(listed.lines().any(|line| line.starts_with("town") && line.contains(" 2019-02-20T23:")), "{listed}");
+
     // Two that belong to a window of before, and one beyond all that was left out.
-    sleep(Duration::from_secs(3));
-    let now = chrono::DateTime::<chrono::Utc>::from(SystemTime::now()).format("%Y-%m-%dT%H:%M:%SZ").to_string();
     let reading = |at: &str| format!(r#"{{"at":"{at}","lat":48.86,"lon":2.35,"town":"Paris","temperature":5}}"#) + "\n";
-    let added: String = ["2019-02-20T05:00:00Z", "2019-02-20T05:00:00Z", &now].map(reading).concat();
+    let added: String = ["2019-02-20T20:00:00Z", "2019-02-20T20:00:00Z", "2019-02-21T05:00:00Z"].map(reading).concat();
     std::fs::write(files.0.path().join("1.ndjson"), readings(1) + &added).expect("written");
     until_end(&config);
-    assert_eq!(towns("1s"), ["Paris,2019-02-20T05:00:00Z,2,true".to_owned(), format!("Paris,{now},1,false")]);
-    let (day, _) = now.split_once('T').expect("a time");
-    let days = ["Paris,2019-02-20T00:00:00Z,2,true".to_owned(), format!("Paris,{day}T00:00:00Z,1,true")];
-    assert_eq!(towns("1d"), days, "today began before");
+    assert_eq!(towns("1s"), ["Paris,2019-02-20T20:00:00Z,2,true", "Paris,2019-02-21T05:00:00Z,1,false"]);
+    assert_eq!(towns("1d"), ["Paris,2019-02-20T00:00:00Z,2,true", "Paris,2019-02-21T00:00:00Z,1,false"]);
     let shown = rows(&config);
     assert_eq!(shown.lines().count(), unchanged.lines().count() + 1, "the other view goes on as it was");
 

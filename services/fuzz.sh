@@ -18,7 +18,7 @@ fi
 say "== building"
 # libFuzzer's instrumentation is behind a flag that stable compilers take only when asked so. No sanitizer: what runs
 # here has no unsafe code of ours, and twice as many inputs are tried without.
-export RUSTC_BOOTSTRAP=1
+export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$target_dir
 cargo fuzz build --fuzz-dir . --sanitizer none --release
 host=$(rustc -vV | sed -n 's/^host: //p')
 

@@ -91,10 +91,12 @@ impl State {
             let gone = before.rows_from().0..start.offset.0;
             lost.extend(partition.records.iter().filter(|record| gone.contains(&record.offset)).filter_map(newest));
             let Some(truth) = &partition.truth[view] else { continue };
+            // One that was added a moment ago has not been asked for.
+            let is_there = record.starts.contains_key(&partition.source);
             if start.max_ms.is_some_and(|max_ms| truth.at(start.offset.0).max_ms != Some(max_ms)) {
                 wrong.push(partition.name.clone());
             }
-            reached.extend(truth.at(partition.committed_offset(SERVING)).max_ms);
+            reached.extend(truth.at(partition.asked.unwrap_or(0)).max_ms.filter(|_| is_there));
         }
         let horizon_ms = record.horizon_ms();
         if lost.iter().max() > horizon_ms.as_ref() {

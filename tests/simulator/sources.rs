@@ -8,7 +8,8 @@ use etiage::reading::{Offset, TopicPartition};
 use etiage::source::{CommitRequest, Committed, GroupPosition, Outbox, Outgoing, Source, SourceError};
 
 use crate::doors::{Doors, GROUP};
-use crate::world::{Partition, REPLAY, SERVING, State, stream_of};
+use crate::group::tell_lost;
+use crate::world::{Partition, REPLAY, SERVING, State, World, stream_of};
 
 fn unavailable<T>(why: &str) -> Result<T, SourceError> {
     Err(SourceError::Unavailable(why.to_owned()))
@@ -37,10 +38,13 @@ impl Source for Doors {
         }
         let outcome = self.world.lock().commit(self, commits);
         self.sleep(self.way()).await;
+        if outcome == Taken::Overtaken {
+            tokio::spawn(fence(self.world.clone(), self.id));
+        }
         match outcome {
             _ if self.fails() => unavailable("the answer is lost"),
-            true => Ok(()),
-            false => Err(SourceError::Fenced("another owner".to_owned())),
+            Taken::Yes => Ok(()),
+            Taken::No | Taken::Overtaken => Err(SourceError::Fenced("another owner".to_owned())),
         }
     }
 
@@ -50,8 +54,9 @@ impl Source for Doors {
         if self.fails() {
             return unavailable("the coordinator does not answer");
         }
-        let state = self.world.lock();
+        let mut state = self.world.lock();
         let side = state.side(&self.group);
+        state.partitions.iter_mut().for_each(|partition| partition.asked = Some(partition.committed_offset(SERVING)));
         let is_read = |one: &&Partition| one.is_read_in(if self.group == GROUP { SERVING } else { REPLAY });
         let position = |partition: &Partition| GroupPosition {
             partition: partition.name.clone(),
@@ -100,6 +105,23 @@ impl Outbox for Doors {
     }
 }
 
+/// What the coordinator makes of commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    Yes,
+    No,
+    /// They come from the owner, and who owned the partitions before has gone further since.
+    Overtaken,
+}
+
+/// It takes part again, from what is committed.
+async fn fence(world: Arc<World>, id: u64) {
+    let reads = world.lock().members.get(&id).is_some_and(|member| !member.zombie && !member.reading.is_empty());
+    if reads {
+        tell_lost(&world, id).await;
+    }
+}
+
 /// What a reading on its way out says, as the oracle writes it.
 fn name_of(reading: &Outgoing) -> String {
     let value: serde_json::Value = serde_json::from_str(&reading.value).unwrap_or_default();
@@ -115,9 +137,9 @@ fn name_of(reading: &Outgoing) -> String {
 impl State {
     /// The coordinator takes all of the commits, or none: from who owns the partitions, and now and
     /// then from who no longer does.
-    fn commit(&mut self, doors: &Doors, commits: &[CommitRequest]) -> bool {
+    fn commit(&mut self, doors: &Doors, commits: &[CommitRequest]) -> Taken {
         // (Of a replay that was given up: nobody looks there any more.)
-        let Some(side) = self.side(&doors.group) else { return false };
+        let Some(side) = self.side(&doors.group) else { return Taken::No };
         let id = doors.id;
         let numbers: Vec<Option<usize>> = commits.iter().map(|commit| self.partition(&commit.partition)).collect();
         let owns = numbers
@@ -125,7 +147,7 @@ impl State {
             .all(|number| number.is_some_and(|number| self.partitions[number].sides[side].owner == Some(id)));
         let zombie_commits = self.weather.zombie_commits;
         if !owns && !self.random.chance(zombie_commits) {
-            return false;
+            return Taken::No;
         }
         // Where the log has gone, or the spill of so old a position, the next owner would stop, rightly.
         let spills = self.plan.metadata_limit < 4_096;
@@ -133,12 +155,12 @@ impl State {
             commit.offset.0 < of.log_start || (spills && commit.offset.0 < of.committed_offset(side))
         };
         if commits.iter().zip(&numbers).any(|(commit, of)| of.is_some_and(|of| lost(commit, &self.partitions[of]))) {
-            return false;
+            return if owns { Taken::Overtaken } else { Taken::No };
         }
         for (commit, number) in commits.iter().zip(numbers) {
-            let Some(number) = number else { return false };
+            let Some(number) = number else { return Taken::No };
             self.accept(id, (side, number), Committed { offset: commit.offset, metadata: commit.metadata.clone() });
         }
-        true
+        Taken::Yes
     }
 }

@@ -46,6 +46,8 @@ pub struct Partition {
     pub truth: Vec<Option<History>>,
     /// Up to which position of each view commits have been found true.
     pub checked: Vec<i64>,
+    /// How far the group that serves had committed when somebody asked last.
+    pub asked: Option<i64>,
     /// How far the group that serves had committed when a replayer came last.
     pub sent_before: Option<i64>,
 }
@@ -423,6 +425,7 @@ fn partition(plan: &Plan, views: &[Meaning], topic: usize, number: usize, exists
         shown,
         log_start,
         sides: Default::default(),
+        asked: None,
         sent_before: None,
         checked: vec![0; truth.len()],
         truth,

@@ -112,6 +112,12 @@ async fn replay(
         forget_history: args.forget_history,
         freeze_windows: args.freeze_windows,
     };
+    if request.forget_history && matches!(request.from, ReplayFrom::Time(_)) {
+        bail!(
+            "--forget-history removes rows whose readings are gone, and --from with a time keeps earlier rows as they are: \
+             say --from earliest, or leave --forget-history out"
+        );
+    }
     let (world, events, leader) = tokio::select! {
         connected = connect::connect_replay(config, views, request, health.clone()) => connected?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),

@@ -178,6 +178,9 @@ impl<'a> Walk<'a> {
             self.csv_rows(place, payload, 0, header);
             return Ok(());
         }
+        if payload.strip_prefix("\u{feff}".as_bytes()).is_some_and(|text| text.trim_ascii().is_empty()) {
+            return Err(Reject::Empty);
+        }
         let (line, length) = csv::first_row(payload, self.compiled.separator);
         let line = utf8(line)?;
         // Taken out, so that the rows may borrow it beside the scratch.

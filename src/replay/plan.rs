@@ -38,7 +38,7 @@ pub enum Refusal {
         "the log of {source_id} begins at offset {log_start}, view {view} was computed from offset {start}, and it cannot \
          be told which rows hold what is gone (the store keeps no position past it, or this configuration takes other \
          readings from a record, or at other times, than the one that serves): a replay of what is left removes them. If \
-         that is what you want, say --forget-history"
+         that is what you want, say --from earliest --forget-history"
     )]
     HistoryGone { view: String, source_id: String, start: Offset, log_start: Offset },
     #[error(
@@ -76,7 +76,7 @@ pub enum Refusal {
     #[error(
         "view {view} was also computed from {source_id}, which is not there any more (the topic was deleted or created \
          again, or a topic or file was taken out): a replay removes the rows of its readings. If that is what you want, \
-         say --forget-history"
+         say --from earliest --forget-history"
     )]
     SourceGone { view: String, source_id: String },
     #[error(
@@ -177,13 +177,13 @@ pub fn generation(
 fn begins_so(begun: &GenerationRecord, serving: Option<&GenerationRecord>, from: ReplayFrom) -> bool {
     // What the generation before has left out may have been lost meanwhile. (Once it is superseded, nobody asks.)
     let taken_over = |source: &SourceId, start: &Start| match serving {
-        Some(serving) => starts::start_in(serving, *source).left_out_ms == start.left_out_ms,
+        Some(serving) => starts::start_in(serving, *source).left_out == start.left_out,
         None => begun.state == GenerationState::Promoting,
     };
     begun.starts.iter().all(|(source, start)| match from {
-        ReplayFrom::Earliest => start.kept.is_none() && (start.left_out_ms.is_none() || taken_over(source, start)),
+        ReplayFrom::Earliest => start.kept.is_none() && (start.left_out.is_none() || taken_over(source, start)),
         ReplayFrom::Time(from_ms) => start.kept.is_some_and(|kept| kept.until_ms == from_ms - 1),
-        ReplayFrom::Now => start.kept.is_some() || start.left_out_ms.is_some(),
+        ReplayFrom::Now => start.kept.is_some() || start.left_out.is_some(),
     })
 }
 
@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
     use crate::reading::TopicId;
-    use crate::store::Kept;
+    use crate::store::{Kept, LeftOut};
 
     fn source(partition: i32) -> SourceId {
         SourceId { topic: TopicId([7; 16]), partition }
@@ -340,7 +340,8 @@ mod tests {
         let at = started(Start { kept, ..Start::at(Offset(7)) });
         // What the logs have lost may move the horizon on.
         let lost = started(Start { kept, gone_ms: Some(200), ..Start::at(Offset(7)) });
-        let at_the_end = started(Start { left_out_ms: Some(99), ..Start::at(Offset(10)) });
+        let at_the_end =
+            started(Start { left_out: Some(LeftOut { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(10)) });
         let whole = started(Start { gone_ms: Some(99), ..Start::at(Offset(7)) });
         let goes_on = [(ReplayFrom::Time(100), &at), (ReplayFrom::Time(100), &lost), (ReplayFrom::Now, &at)];
         for (asked, begun) in

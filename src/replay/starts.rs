@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono_tz::Tz;
 
 use crate::reading::{Offset, SourceId};
-use crate::store::{GenerationRecord, Kept, Start};
+use crate::store::{GenerationRecord, Kept, LeftOut, Start};
 use crate::view::View;
 use crate::window::{Width, Window};
 
@@ -76,6 +76,9 @@ pub struct Reached {
     pub max_ms: Option<i64>,
 }
 
+/// Where base windows of two widths never begin at once, a time is not looked for any further.
+const STEPS_BACK: usize = 100;
+
 /// A view that serves, as a replay finds it.
 pub struct Serving<'a> {
     /// As the replay computes it.
@@ -96,14 +99,28 @@ impl Serving<'_> {
         self.view.name.to_string()
     }
 
-    /// Base windows that start before this, of either width, have ended and take no reading any more (where lateness is
-    /// unlimited: have ended).
+    /// Base windows that start before this have ended and take no reading any more (where lateness is unlimited: have
+    /// ended). Windows of both widths begin here, if such a time is near.
     pub fn open_ms(&self) -> Option<i64> {
         let lateness_ms = self.view.allowed_lateness_ms.unwrap_or(0);
         let closed_ms = self.reached_ms?.saturating_sub(self.out_of_orderness_ms).saturating_sub(lateness_ms);
-        let old = self.widths.first().map(|width| width.window(closed_ms, self.zone).start_ms);
-        let new = self.view.window(self.view.widths[0], closed_ms).start_ms;
-        Some(old.map_or(new, |old| old.min(new)))
+        let mut open_ms = closed_ms;
+        for _ in 0..STEPS_BACK {
+            let starts = self.bases(open_ms).map(|(_, window)| window.start_ms);
+            let start_ms = starts.min().unwrap_or(open_ms);
+            if start_ms == open_ms {
+                break;
+            }
+            open_ms = start_ms;
+        }
+        Some(open_ms)
+    }
+
+    /// The base windows that hold a time, of the new meaning and of the one that serves.
+    fn bases(&self, time_ms: i64) -> impl Iterator<Item = (Width, Window)> {
+        let new = (self.view.widths[0], self.view.window(self.view.widths[0], time_ms));
+        let old = self.widths.first().map(|width| (*width, width.window(time_ms, self.zone)));
+        [Some(new), old].into_iter().flatten()
     }
 
     /// What is asked for. Windows that take readings still are computed anew whole: they would stay half.
@@ -124,15 +141,20 @@ impl Serving<'_> {
         }
     }
 
-    /// The windows that would stay as they are although they take readings, or hold such on both sides of the horizon:
-    /// the first base window, and rollups. They take nothing further until they end.
+    /// The windows that would stay as they are although they take readings (from the first to the last), or hold such on
+    /// both sides of the horizon: rollups, and where base windows are others now, these. They take nothing further.
     pub fn frozen(&self, horizon_ms: Option<i64>) -> BTreeSet<(Width, Window)> {
         let Some(horizon_ms) = horizon_ms else { return BTreeSet::new() };
-        let (new, old) = ((&*self.view.widths, self.view.zone), (self.widths, self.zone));
         let open_ms = self.open_ms().filter(|open_ms| *open_ms <= horizon_ms);
-        let base = |(widths, zone): (&[Width], Tz)| Some((*widths.first()?, widths.first()?.window(open_ms?, zone)));
-        let base = [base(new), base(old)].into_iter().flatten();
-        base.chain(divided(new, horizon_ms)).chain(divided(old, horizon_ms)).collect()
+        let open = open_ms.into_iter().flat_map(|open_ms| self.bases(open_ms).zip(self.bases(horizon_ms)));
+        let open = open
+            .map(|((width, Window { start_ms, .. }), (_, Window { end_ms, .. }))| (width, Window { start_ms, end_ms }));
+        let here: Vec<(Width, Window)> = self.bases(horizon_ms).collect();
+        let differ = here.windows(2).any(|pair| pair[0] != pair[1]);
+        let others = here.into_iter().filter(|(_, window)| differ && window.end_ms - 1 > horizon_ms);
+        let rollups = [(&*self.view.widths, self.view.zone), (self.widths, self.zone)];
+        let rollups = rollups.into_iter().flat_map(|widths| divided(widths, horizon_ms));
+        open.chain(others).chain(rollups).collect()
     }
 }
 
@@ -154,7 +176,9 @@ pub fn alone(from: ReplayFrom, newest_ms: i64) -> Beginning {
 /// Where a generation starts that takes nothing over from another one.
 pub fn of_logs(logs: &[Log], beginning: Beginning) -> BTreeMap<SourceId, Start> {
     let start = |log: &Log| match beginning {
-        Beginning::Ends { left_out_ms } => Start { left_out_ms: Some(left_out_ms), ..Start::at(log.end) },
+        Beginning::Ends { left_out_ms } => {
+            Start { left_out: Some(LeftOut { until_ms: left_out_ms, from: log.start }), ..Start::at(log.end) }
+        }
         Beginning::Earliest | Beginning::At { .. } => Start { kept: beginning.kept(log.start), ..Start::at(log.start) },
     };
     logs.iter().map(|log| (log.source, start(log))).collect()
@@ -166,9 +190,9 @@ pub fn of_what_is_left(
     logs: &[Log],
     beginning: Beginning,
 ) -> Result<BTreeMap<SourceId, Start>, Refusal> {
-    let (view, shown) = (serving.view.clone(), |source: &SourceId| format!("{}/{}", source.topic, source.partition));
+    let view = serving.view.clone();
     if let Some(gone) = serving.starts.keys().find(|source| !logs.iter().any(|log| log.source == **source)) {
-        return Err(Refusal::SourceGone { view, source_id: shown(gone) });
+        return Err(Refusal::SourceGone { view, source_id: named(*gone) });
     }
     let start = |log: &Log| {
         let before = start_in(serving, log.source);
@@ -176,7 +200,7 @@ pub fn of_what_is_left(
         // All readings before it belong to windows that are kept, and so do those that the log has lost before it.
         if let (Some(_), Some(Reached { offset, max_ms })) = (kept, log.before)
             && offset >= log.start
-            && before.left_out_ms.is_none()
+            && before.left_out.is_none()
         {
             return Ok((log.source, Start { max_ms, gone_ms: before.gone_ms, kept, ..Start::at(offset) }));
         }
@@ -184,15 +208,20 @@ pub fn of_what_is_left(
             _ if log.start <= before.rows_from() => before.gone_ms,
             Some(gone_ms) => before.gone_ms.max(Some(gone_ms)),
             None => {
-                let (view, source_id) = (view.clone(), shown(&log.source));
+                let (view, source_id) = (view.clone(), named(log.source));
                 return Err(Refusal::HistoryGone { view, source_id, start: before.rows_from(), log_start: log.start });
             }
         };
-        // What was left out is folded now, unless the log has lost it.
-        let left_out_ms = before.left_out_ms.filter(|_| log.start >= before.offset);
-        Ok((log.source, Start { gone_ms, left_out_ms, kept, ..Start::at(log.start) }))
+        // What was left out is folded now, unless the log has lost any of it.
+        let left_out = before.left_out.filter(|left_out| log.start > left_out.from);
+        Ok((log.source, Start { gone_ms, left_out, kept, ..Start::at(log.start) }))
     };
     logs.iter().map(start).collect()
+}
+
+/// A partition, for people.
+pub fn named(source: SourceId) -> String {
+    format!("{}/{}", source.topic, source.partition)
 }
 
 /// Where a generation starts in a partition: one that it does not name was added later.
@@ -282,6 +311,11 @@ mod tests {
         let wider = Serving { widths: &old, ..serving(&view, reached_ms) };
         assert_eq!(wider.beginning(Now), at(8));
         assert!(matches!(wider.beginning(Time(9 * HOUR_MS)), Err(Refusal::StillOpen { .. })));
+        // Where they do not nest, a time is found at which both begin.
+        let old = ["7h".parse().unwrap()];
+        assert_eq!(Serving { widths: &old, ..serving(&view, reached_ms) }.beginning(Now), at(7));
+        let old = ["45m".parse().unwrap()];
+        assert_eq!(Serving { widths: &old, ..serving(&view, reached_ms) }.beginning(Now), at(9));
     }
 
     #[test]
@@ -302,6 +336,14 @@ mod tests {
         assert_eq!(frozen(Some(day_ms), reached_ms, &["1h", "12h"]), ["12h 24", "1d 24"], "a width of before");
         assert_eq!(frozen(Some(30 * HOUR_MS - 1), reached_ms, &same), ["1d 24"]);
         assert_eq!(frozen(Some(30 * HOUR_MS), reached_ms, &same), ["1h 30", "1d 24"], "open still");
+        // Rows of another width that begin later go, and windows that begin earlier are not computed.
+        assert_eq!(frozen(Some(day_ms + HOUR_MS / 2 - 1), reached_ms, &["30m", "1d"]), ["1h 24", "1d 24"]);
+        assert_eq!(frozen(Some(day_ms + HOUR_MS - 1), reached_ms, &["2h", "1d"]), ["2h 24", "1d 24"]);
+        assert_eq!(
+            frozen(Some(day_ms + HOUR_MS / 2 - 1), reached_ms, &same),
+            ["1d 24"],
+            "it is left, and no other takes its place"
+        );
         assert_eq!(frozen(Some(30 * HOUR_MS), None, &same), ["1d 24"], "nothing has been met yet");
         assert_eq!(frozen(None, reached_ms, &same), [""; 0]);
     }
@@ -329,14 +371,22 @@ mod tests {
         };
         let lost = Start { gone_ms: Some(300), ..Start::at(Offset(5)) };
         assert_eq!(beside(lost, log(5, None, Some((60, 98))), at), start(60, Some(98), Some(300)));
-        let at_the_end = Start { left_out_ms: Some(300), ..Start::at(Offset(50)) };
+        let left_out = Some(LeftOut { until_ms: 300, from: Offset(5) });
+        let at_the_end = Start { left_out, ..Start::at(Offset(50)) };
         let folded = Start { kept: kept(50), ..Start::at(Offset(5)) };
         assert_eq!(beside(at_the_end, log(5, None, Some((60, 98))), at), Ok(folded));
-        // It stays left out where the log has lost it since.
-        let lost = beside(at_the_end, log(50, None, None), Beginning::Earliest);
-        assert_eq!(lost, Ok(at_the_end));
-        let lost = beside(at_the_end, log(70, Some(200), None), Beginning::Earliest).unwrap();
-        assert_eq!((lost.offset, lost.gone_ms, lost.left_out_ms), (Offset(70), Some(200), Some(300)));
+        assert_eq!(folded.rows_from(), Offset(5), "later windows hold what is folded now");
+        let gone = beside(folded, log(20, Some(120), None), Beginning::Earliest).unwrap();
+        assert_eq!((gone.offset, gone.gone_ms), (Offset(20), Some(120)));
+        // It stays left out where the log has lost any of it since.
+        for (log, gone_ms) in
+            [(log(30, None, None), None), (log(50, None, None), None), (log(70, Some(200), None), Some(200))]
+        {
+            let lost = beside(at_the_end, log, Beginning::Earliest);
+            assert_eq!(lost, Ok(Start { gone_ms, left_out, ..Start::at(log.start) }));
+        }
+        let nothing = Start { left_out: Some(LeftOut { until_ms: 300, from: Offset(0) }), ..Start::at(Offset(0)) };
+        assert_eq!(beside(nothing, log(0, None, None), Beginning::Earliest), Ok(Start::at(Offset(0))));
     }
 
     #[test]
@@ -365,6 +415,7 @@ mod tests {
             start(ReplayFrom::Time(100)),
             Start { kept: Some(Kept { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(5)) }
         );
-        assert_eq!(start(ReplayFrom::Now), Start { left_out_ms: Some(700), ..Start::at(Offset(99)) });
+        let left_out = Some(LeftOut { until_ms: 700, from: Offset(5) });
+        assert_eq!(start(ReplayFrom::Now), Start { left_out, ..Start::at(Offset(99)) });
     }
 }

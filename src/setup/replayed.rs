@@ -79,6 +79,12 @@ impl Registry<'_> {
         // Readings that were refused then and are not now have left no trace in the maximum, nor have other times.
         if serving.reads_alike {
             self.look_for_what_is_gone(record, &positions, &mut logs).await?;
+        } else if !request.forget_history
+            && let Some(log) = logs.iter().find(|log| starts::start_in(record, log.source).gone_ms.is_some())
+        {
+            let (view, start) = (view.to_owned(), starts::start_in(record, log.source).offset);
+            let source_id = starts::named(log.source);
+            return Err(Refusal::HistoryGone { view, source_id, start, log_start: log.start }.into());
         }
         if let Beginning::At { from_ms } = beginning {
             for log in &mut logs {
@@ -195,7 +201,11 @@ impl Registry<'_> {
                 let here = self.compiled.meanings.get(&record.view)?;
                 let metadata = &position.committed.as_ref()?.metadata;
                 let reached = reached(record, metadata).filter(|reached| reached.offset >= log.end)?;
-                meaning::reads_alike(&record.meaning, &here.text).then_some(reached.max_ms.unwrap_or(NO_TIME_MS))
+                // What it has not folded itself is known as far as it says.
+                let before = starts::start_in(record, log.source);
+                let before_ms = before.gone_ms.max(before.left_out.map(|left_out| left_out.until_ms));
+                let met_ms = reached.max_ms.max(before_ms).unwrap_or(NO_TIME_MS);
+                meaning::reads_alike(&record.meaning, &here.text).then_some(met_ms)
             });
             met.min().unwrap_or(stream.files_before_ms - 1)
         };

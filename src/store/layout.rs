@@ -7,7 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{GenerationState, Kept, PositionKind, Start, StoreError};
+use super::{GenerationState, Kept, LeftOut, PositionKind, Start, StoreError};
 use crate::reading::{Offset, SourceId, TopicId};
 use crate::window::Width;
 
@@ -148,27 +148,28 @@ struct StoredStart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gone_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    left_out_ms: Option<i64>,
+    left_out: Option<StoredSpan>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    kept: Option<StoredKept>,
+    kept: Option<StoredSpan>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredKept {
+struct StoredSpan {
     until_ms: i64,
     from: i64,
 }
 
-/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms`, `left_out_ms` and `kept`
+/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms`, `left_out` and `kept`
 /// where there are some.
 pub fn starts_json(starts: &BTreeMap<SourceId, Start>) -> String {
     let named: BTreeMap<String, StoredStart> = starts
         .iter()
         .map(|(source, start)| {
             let name = format!("{}/{}", source.topic, source.partition);
-            let Start { offset: Offset(offset), max_ms, gone_ms, left_out_ms, kept } = *start;
-            let kept = kept.map(|Kept { until_ms, from: Offset(from) }| StoredKept { until_ms, from });
-            (name, StoredStart { offset, max_ms, gone_ms, left_out_ms, kept })
+            let Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept } = *start;
+            let left_out = left_out.map(|LeftOut { until_ms, from: Offset(from) }| StoredSpan { until_ms, from });
+            let kept = kept.map(|Kept { until_ms, from: Offset(from) }| StoredSpan { until_ms, from });
+            (name, StoredStart { offset, max_ms, gone_ms, left_out, kept })
         })
         .collect();
     serde_json::json!(named).to_string()
@@ -181,9 +182,10 @@ pub fn starts_of(json: &str) -> Result<BTreeMap<SourceId, Start>, StoreError> {
     let read = |(name, start): (String, StoredStart)| {
         let (topic, partition) = name.split_once('/')?;
         let source = SourceId { topic: topic_of(topic)?, partition: partition.parse().ok()? };
-        let StoredStart { offset, max_ms, gone_ms, left_out_ms, kept } = start;
-        let kept = kept.map(|StoredKept { until_ms, from }| Kept { until_ms, from: Offset(from) });
-        Some((source, Start { offset: Offset(offset), max_ms, gone_ms, left_out_ms, kept }))
+        let StoredStart { offset, max_ms, gone_ms, left_out, kept } = start;
+        let left_out = left_out.map(|StoredSpan { until_ms, from }| LeftOut { until_ms, from: Offset(from) });
+        let kept = kept.map(|StoredSpan { until_ms, from }| Kept { until_ms, from: Offset(from) });
+        Some((source, Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept }))
     };
     named.into_iter().map(|entry| read(entry).ok_or_else(bad)).collect()
 }
@@ -278,7 +280,7 @@ mod tests {
         let starts = BTreeMap::from([
             (source(0, 0), Start::at(Offset(0))),
             (source(0, 1), Start { gone_ms: Some(9), ..Start::at(Offset(4)) }),
-            (source(0, 2), Start { left_out_ms: Some(8), ..Start::at(Offset(3)) }),
+            (source(0, 2), Start { left_out: Some(LeftOut { until_ms: 8, from: Offset(1) }), ..Start::at(Offset(3)) }),
             (source(0, 3), Start { kept: Some(Kept { until_ms: 7, from: Offset(2) }), ..Start::at(Offset(3)) }),
             (source(255, 11), Start { max_ms: Some(-5), ..Start::at(Offset(i64::MAX)) }),
         ]);

@@ -171,10 +171,19 @@ pub struct Start {
     /// Records that an earlier generation folded are not folded again, since the log has lost them: their event times lie
     /// at or before this.
     pub gone_ms: Option<i64>,
-    /// Records before were left out, and no generation has folded them: their event times lie at or before this.
-    pub left_out_ms: Option<i64>,
+    /// Records before were left out, and no generation has folded them.
+    pub left_out: Option<LeftOut>,
     /// Somebody wanted earlier rows to stay.
     pub kept: Option<Kept>,
+}
+
+/// Records that no row holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Their event times lie at or before this.
+    pub until_ms: i64,
+    /// The first of them.
+    pub from: Offset,
 }
 
 /// Rows that earlier generations made, and that are wanted as they are.
@@ -189,12 +198,12 @@ pub struct Kept {
 impl Start {
     /// The beginning of what a log holds.
     pub fn at(offset: Offset) -> Start {
-        Start { offset, max_ms: None, gone_ms: None, left_out_ms: None, kept: None }
+        Start { offset, max_ms: None, gone_ms: None, left_out: None, kept: None }
     }
 
     /// The first record of which a row may hold readings.
     pub fn rows_from(&self) -> Offset {
-        self.kept.map_or(self.offset, |kept| kept.from)
+        self.kept.map_or(self.offset, |kept| kept.from.min(self.offset))
     }
 }
 
@@ -230,7 +239,7 @@ impl GenerationRecord {
 
     /// Windows that start at or before this may lack readings from before the generation began.
     pub fn partial_until_ms(&self) -> Option<i64> {
-        self.starts.values().filter_map(|start| start.left_out_ms).max()
+        self.starts.values().filter_map(|start| Some(start.left_out?.until_ms)).max()
     }
 }
 

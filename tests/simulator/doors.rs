@@ -328,7 +328,7 @@ impl Store for Doors {
                 .any(|known| known.view == record.view && known.generation == record.generation);
             if !there {
                 state.tell(|| format!("{} makes generation {} of {}", self.id, record.generation, record.view));
-                state.add_generation(record.clone());
+                state.add_generation(self.id, record.clone());
             }
             !there
         };

@@ -43,8 +43,12 @@ impl Ended {
             Ended::Setup(SetupError::Replay(why)) => match why {
                 Refusal::StillPublishing { .. } => true,
                 Refusal::HistoryGone { .. } => plan.faults.iter().any(|(_, fault)| *fault == Fault::Retention),
-                Refusal::StillOpen { .. } => matches!(plan.replay_from, ReplayFrom::Time(_)),
-                Refusal::NothingYet { .. } | Refusal::NotFolded { .. } => plan.replay_from != ReplayFrom::Earliest,
+                // Somebody was first, and began the next one.
+                Refusal::BeginsElsewhere { .. } => plan.replay_from.iter().any(|from| *from != plan.replay_from[0]),
+                Refusal::StillOpen { .. } => plan.replay_from.iter().any(|from| matches!(from, ReplayFrom::Time(_))),
+                Refusal::NothingYet { .. } | Refusal::NotFolded { .. } => {
+                    plan.replay_from.iter().any(|from| *from != ReplayFrom::Earliest)
+                }
                 _ => false,
             },
             Ended::Setup(_) | Ended::Well => false,
@@ -116,7 +120,7 @@ struct Begun {
 async fn begin(registry: Registry<'_>, doors: &Doors, setup: &Setup, role: Role) -> Result<Begun, SetupError> {
     let replayed = match role {
         Role::Replay => {
-            let from = doors.world.lock().plan.replay_from;
+            let from = doors.world.lock().members[&doors.id].replay_from;
             let request = Request { from, forget_history: false, freeze_windows: true };
             Some(bind_replayed(registry, &BTreeSet::from([REPLAYED.to_owned()]), request).await?)
         }

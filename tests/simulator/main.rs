@@ -52,11 +52,12 @@ fn simulate(arguments: &Arguments) -> u64 {
         println!("\nrunning {seeds} histories from seed {from}");
     }
     let begun = now();
-    let (mut failures, mut done, mut commits, mut takeovers) = (0, 0, 0, 0);
+    let (mut failures, mut done, mut commits, mut takeovers) = (0, 0, 0, [0, 0]);
     for seed in from..from.saturating_add(seeds) {
         let outcome = run::run(&Plan::new(seed), arguments.tell);
         outcome.history.iter().for_each(|line| println!("{line}"));
-        (done, commits, takeovers) = (done + 1, commits + outcome.commits, takeovers + outcome.takeovers);
+        (done, commits) = (done + 1, commits + outcome.commits);
+        takeovers = [takeovers[0] + outcome.takeovers.earliest, takeovers[1] + outcome.takeovers.later];
         if let Some(failure) = outcome.failure {
             failures += 1;
             println!("seed {seed} fails: {failure}");
@@ -72,7 +73,14 @@ fn simulate(arguments: &Arguments) -> u64 {
         }
     }
     let rate = done as f64 / begun.elapsed().as_secs_f64();
-    println!("{commits} commits were held against the store; {takeovers} replays took over");
+    let [earliest, later] = takeovers;
+    println!(
+        "{commits} commits were held against the store; {earliest} replays from the earliest on and {later} later ones took over"
+    );
+    if done >= 5_000 && (earliest == 0 || later == 0) {
+        failures += 1;
+        println!("so many histories, and hardly a replay took over: something refuses them");
+    }
     println!("simulate from={from} seeds={done} failures={failures} rate={rate:.0}/s");
     failures
 }

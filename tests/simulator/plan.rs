@@ -105,8 +105,8 @@ pub struct Plan {
     pub variant: Variant,
     /// The second view is replayed.
     pub replay: Option<Replay>,
-    /// From when on.
-    pub replay_from: ReplayFrom,
+    /// From when on, one after the other.
+    pub replay_from: [ReplayFrom; 3],
     /// Of each topic, at first.
     pub partitions: [usize; 2],
     /// Records in a partition, at most.
@@ -136,7 +136,10 @@ impl Plan {
         let mut random = Random::new(seed ^ 0x00e7_1a6e);
         let lag_ms = if random.chance(0.5) { 0 } else { 200 + random.below(300) as u64 };
         let cuts = lag_ms > 0 && random.chance(0.7);
-        let duration_ms = 800 + random.below(2_000) as u64 + 2 * lag_ms;
+        // Most histories are short: what goes wrong does so with few records, and more of them are tried.
+        let (records, lasts_ms) =
+            if random.chance(0.7) { (2 + random.below(8), 1_000) } else { (4 + random.below(20), 2_400) };
+        let duration_ms = (lasts_ms / 3) as u64 + random.below(lasts_ms) as u64 + 2 * lag_ms;
         let weather = weather(&mut random, cuts);
         let faults = faults(&mut random, duration_ms, lag_ms, cuts);
         let one_in =
@@ -145,9 +148,9 @@ impl Plan {
             seed,
             variant: Variant::draw(&mut random),
             replay: None,
-            replay_from: ReplayFrom::Earliest,
+            replay_from: [ReplayFrom::Earliest; 3],
             partitions: [1 + random.below(3), 1 + random.below(2)],
-            records: 4 + random.below(20),
+            records,
             duration_ms,
             weather,
             faults,
@@ -180,7 +183,7 @@ impl Plan {
         if !random.chance(0.125) {
             return self;
         }
-        let (before_ms, duration_ms) = (self.duration_ms, self.duration_ms + 2_000 + random.below(5_000) as u64);
+        let (before_ms, duration_ms) = (self.duration_ms, self.duration_ms + 1_500 + random.below(3_000) as u64);
         // (Of power cuts and lost replicas there are no more than a store survives.)
         let more = self::faults(random, duration_ms - before_ms, self.lag_ms, false).into_iter();
         let more = more.skip(1).filter(|(_, fault)| !matches!(fault, Fault::Lose(_)));
@@ -196,11 +199,11 @@ impl Plan {
         }
         faults.sort_by_key(|(at, _)| *at);
         let replay = if random.chance(0.5) { Replay::Changed } else { Replay::Same };
-        let replay_from = match random.below(4) {
+        let replay_from = [(); 3].map(|()| match random.below(4) {
             0 => ReplayFrom::Now,
             1 => ReplayFrom::Time(FIRST_MS + random.below(12) as i64 * HOUR_MS / 3),
             _ => ReplayFrom::Earliest,
-        };
+        });
         Plan { replay: Some(replay), replay_from, duration_ms, faults, calamity: None, ..self }
     }
 }

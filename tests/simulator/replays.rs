@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use etiage::replay::plan::abortion;
-use etiage::replay::starts::start_in;
+use etiage::replay::starts::{ReplayFrom, start_in};
 use etiage::store::{GenerationChange, GenerationRecord, GenerationState, Row, RowQuery};
 
 use crate::cells::{Replica, RowCells, RowPlace, RowView, TABLES};
@@ -32,6 +32,15 @@ impl State {
         self.generations.iter().find(|record| record.view == REPLAYED && record.serves())
     }
 
+    /// Where the replay that is under way began, or the next one begins.
+    pub fn replay_from(&self) -> ReplayFrom {
+        if self.under_way().is_some() {
+            return self.begun_from;
+        }
+        let begun = self.generations.iter().filter(|one| one.view == REPLAYED).count();
+        self.plan.replay_from[begun % self.plan.replay_from.len()]
+    }
+
     /// The newest one, while it is none that serves and is whole.
     pub fn under_way(&self) -> Option<GenerationState> {
         let mut states = self.generations.iter().filter(|record| record.view == REPLAYED).map(|record| record.state);
@@ -50,9 +59,9 @@ impl State {
     }
 
     /// What a replay makes of the logs is grouped as soon as it is said where it begins.
-    pub fn add_generation(&mut self, record: GenerationRecord) {
+    pub fn add_generation(&mut self, id: u64, record: GenerationRecord) {
         if let Some(variant) = self.plan.replayed_under().filter(|_| record.state == GenerationState::Replaying) {
-            self.check_beginning(&record);
+            self.check_beginning(id, &record);
             let (generation, horizon_ms) = (record.generation, record.horizon_ms());
             let [_, wide] = variant.views();
             let meaning = Meaning { generation, horizon_ms, ..wide };
@@ -76,27 +85,29 @@ impl State {
             self.views.push(meaning);
             self.proven_ms.push(None);
             self.replay_group = record.group.clone();
+            self.begun_from = self.members[&id].replay_from;
         }
         self.generations.push(record);
     }
 
     /// No window after the horizon holds a reading that a row shows and this generation does not fold; where it starts, what
     /// lies before is known; and what somebody wants to stay takes no reading any more.
-    fn check_beginning(&mut self, record: &GenerationRecord) {
-        let Some(serving) = self.serving() else { return };
+    fn check_beginning(&mut self, id: u64, record: &GenerationRecord) {
+        let Some(serving) = self.serving().cloned() else { return };
         let view = self.view(REPLAYED, serving.generation).expect("it is there");
+        for partition in &mut self.partitions {
+            partition.held_from.get_or_insert(start_in(&serving, partition.source).offset.0);
+        }
         let (mut lost, mut wrong, mut reached) = (Vec::new(), Vec::new(), Vec::new());
         for partition in self.partitions.iter().filter(|partition| partition.topic == 0 && partition.exists) {
-            let [before, start] = [serving, record].map(|record| start_in(record, partition.source));
-            let gone = before.rows_from().0..start.offset.0;
+            let start = start_in(record, partition.source);
+            let gone = partition.held_from.unwrap_or(0)..start.offset.0;
             lost.extend(partition.records.iter().filter(|record| gone.contains(&record.offset)).filter_map(newest));
             let Some(truth) = &partition.truth[view] else { continue };
-            // One that was added a moment ago has not been asked for.
-            let is_there = record.starts.contains_key(&partition.source);
             if start.max_ms.is_some_and(|max_ms| truth.at(start.offset.0).max_ms != Some(max_ms)) {
                 wrong.push(partition.name.clone());
             }
-            reached.extend(truth.at(partition.asked.unwrap_or(0)).max_ms.filter(|_| is_there));
+            reached.extend(partition.asked.get(&id).and_then(|asked| truth.at(*asked).max_ms));
         }
         let horizon_ms = record.horizon_ms();
         if lost.iter().max() > horizon_ms.as_ref() {
@@ -136,9 +147,9 @@ impl State {
             self.check_all_commits();
         }
         if changes.iter().any(|change| change.to == GenerationState::Promoting) {
-            self.takeovers += 1;
             self.check_left();
             self.left = self.rows_before_history();
+            self.take_over();
         }
         true
     }
@@ -187,6 +198,20 @@ impl State {
             generation: 0,
             updated_at_ms: 0,
         })
+    }
+
+    fn take_over(&mut self) {
+        let Some(record) = self.serving().cloned() else { return };
+        match record.starts.values().any(|start| start.kept.is_some()) {
+            true => self.takeovers.later += 1,
+            false => self.takeovers.earliest += 1,
+        }
+        for partition in &mut self.partitions {
+            let start = start_in(&record, partition.source).offset.0;
+            // Rows that are left hold what they held.
+            let held = partition.held_from.filter(|_| record.horizon_ms().is_some());
+            partition.held_from = Some(held.map_or(start, |held| held.min(start)));
+        }
     }
 
     /// A zombie of the generation before can show for a moment what its successor has not folded; a power cut takes rows

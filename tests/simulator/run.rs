@@ -20,7 +20,7 @@ use crate::instance::{self, Ended};
 use crate::log::FIRST_MS;
 use crate::meaning::HOUR_MS;
 use crate::plan::{Fault, Plan, Weather};
-use crate::world::{Member, REPLAY, Role, SERVING, State, WALL_US, World, start_of};
+use crate::world::{Member, REPLAY, Role, SERVING, State, Takeovers, WALL_US, World, start_of};
 
 /// How long an end may take once faults have stopped, virtual.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,7 +30,7 @@ pub struct Outcome {
     pub history: Vec<String>,
     pub commits: u64,
     /// Replays that have taken over.
-    pub takeovers: u64,
+    pub takeovers: Takeovers,
 }
 
 /// Runs a plan in time of its own, on this thread alone.
@@ -201,6 +201,7 @@ impl History {
                 stop,
                 reading: BTreeMap::new(),
                 role,
+                replay_from: state.replay_from(),
                 side: SERVING,
             };
             state.members.insert(id, member);

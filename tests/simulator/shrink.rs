@@ -45,7 +45,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         Plan { calamity: None, ..plan.clone() },
         Plan { replay: plan.replay.map(|_| Replay::Same), ..plan.clone() },
         Plan { replay: None, ..plan.clone() },
-        Plan { replay_from: ReplayFrom::Earliest, ..plan.clone() },
+        Plan { replay_from: [ReplayFrom::Earliest; 3], ..plan.clone() },
     ];
     all.extend((0..plan.faults.len()).rev().map(|left_out| {
         let mut smaller = plan.clone();

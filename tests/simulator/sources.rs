@@ -56,7 +56,12 @@ impl Source for Doors {
         }
         let mut state = self.world.lock();
         let side = state.side(&self.group);
-        state.partitions.iter_mut().for_each(|partition| partition.asked = Some(partition.committed_offset(SERVING)));
+        let was_replayed = state.serving().is_some_and(|record| record.group == state.replay_group);
+        for partition in &mut state.partitions {
+            let replayed = partition.sides[REPLAY].committed.as_ref().filter(|_| was_replayed);
+            let replayed = replayed.map_or(0, |committed| committed.offset.0);
+            partition.asked.insert(self.id, partition.committed_offset(SERVING).max(replayed));
+        }
         let is_read = |one: &&Partition| one.is_read_in(if self.group == GROUP { SERVING } else { REPLAY });
         let position = |partition: &Partition| GroupPosition {
             partition: partition.name.clone(),

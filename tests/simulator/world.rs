@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use etiage::commit::Commit;
 use etiage::reading::{SourceId, TopicId, TopicPartition};
+use etiage::replay::starts::ReplayFrom;
 use etiage::run::Stop;
 use etiage::simulate::Random;
 use etiage::source::{Committed, SourceEvent};
@@ -46,8 +47,10 @@ pub struct Partition {
     pub truth: Vec<Option<History>>,
     /// Up to which position of each view commits have been found true.
     pub checked: Vec<i64>,
-    /// How far the group that serves had committed when somebody asked last.
-    pub asked: Option<i64>,
+    /// How far the generation that serves had committed when an instance asked last.
+    pub asked: BTreeMap<u64, i64>,
+    /// The first record that a row of the replayed view may hold.
+    pub held_from: Option<i64>,
     /// How far the group that serves had committed when a replayer came last.
     pub sent_before: Option<i64>,
 }
@@ -100,6 +103,8 @@ pub struct Member {
     /// Partitions that it reads, each with the number of that reading.
     pub reading: BTreeMap<usize, u64>,
     pub role: Role,
+    /// What it asks of a replay.
+    pub replay_from: ReplayFrom,
     /// Of which group it is a member.
     pub side: usize,
 }
@@ -131,10 +136,11 @@ pub struct State {
     deliveries: BTreeMap<(u64, u64), (usize, Write)>,
     sequence: u64,
     pub generations: Vec<GenerationRecord>,
-    /// The group of the newest replay.
+    /// The group of the newest replay, and from when on it was begun.
     pub replay_group: String,
+    pub begun_from: ReplayFrom,
     /// How many replays have taken over, and the rows that the last of them left as they are.
-    pub takeovers: u64,
+    pub takeovers: Takeovers,
     pub left: Vec<(usize, RowPlace, RowView)>,
     /// The counts that readers of the second view have seen, by table.
     pub shown: FxHashMap<(usize, RowPlace), i64>,
@@ -157,6 +163,14 @@ pub struct State {
     pub history: Option<Vec<String>>,
     pub commits: u64,
     began: Instant,
+}
+
+/// How many replays have taken over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Takeovers {
+    pub earliest: u64,
+    /// From a time, or now.
+    pub later: u64,
 }
 
 /// What is shared; everything runs on one thread.
@@ -208,7 +222,8 @@ impl State {
             sequence: 0,
             generations: Vec::new(),
             replay_group: String::new(),
-            takeovers: 0,
+            begun_from: ReplayFrom::Earliest,
+            takeovers: Takeovers::default(),
             left: Vec::new(),
             shown: FxHashMap::default(),
             partitions,
@@ -425,7 +440,8 @@ fn partition(plan: &Plan, views: &[Meaning], topic: usize, number: usize, exists
         shown,
         log_start,
         sides: Default::default(),
-        asked: None,
+        asked: BTreeMap::new(),
+        held_from: None,
         sent_before: None,
         checked: vec![0; truth.len()],
         truth,

@@ -135,6 +135,17 @@ fn a_record_that_is_no_text_is_refused() {
     assert_eq!((batch.rejections[0].text.clone(), batch.records[0].rejected), (0..0, 1));
 }
 
+/// A mark alone is no table without rows: it would vanish.
+#[test]
+fn a_table_without_a_header_is_refused() {
+    let stream = StreamConfig { separator: b',', ..temperatures(Format::Csv) };
+    for (payload, wanted) in
+        [("\u{feff}", vec!["empty"]), ("\u{feff} \r\n", vec!["empty"]), ("\u{feff}timestamp\n", vec![])]
+    {
+        assert_eq!(reasons(&stream, payload.as_bytes()), wanted, "{payload:?}");
+    }
+}
+
 #[test]
 fn the_future_begins_after_the_bound() {
     let stream = StreamConfig { time_format: TimeFormat::EpochMs, ..temperatures(Format::Json) };

@@ -43,9 +43,12 @@ pub fn decode(stream: &StreamConfig, stations: &Stations, payload: &[u8], record
             csv(stream.separator, payload).map(|rows| rows.into_iter().map(|row| row.and_then(judge)).collect())
         }
     };
+    // A byte-order mark may stand before a table.
+    let text =
+        if stream.format == Format::Csv { payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload) } else { payload };
     match split {
         _ if payload.len() > stream.max_record => vec![Err("too_large")],
-        _ if payload.trim_ascii().is_empty() => vec![Err("empty")],
+        _ if text.trim_ascii().is_empty() => vec![Err("empty")],
         Ok(verdicts) => verdicts,
         Err(reason) => vec![Err(reason)],
     }

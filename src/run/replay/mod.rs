@@ -392,7 +392,8 @@ impl Leader {
             .heard
             .entry(of)
             .and_modify(|(written_at_ms, since)| {
-                if *written_at_ms != said.written_at_ms {
+                // (What only one replica has may be read, then an earlier one again: only a later one says anything.)
+                if *written_at_ms < said.written_at_ms {
                     (*written_at_ms, *since) = (said.written_at_ms, now);
                 }
             })

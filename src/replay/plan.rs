@@ -116,7 +116,8 @@ pub fn begun(wanted: Wanted<'_>, known: &[GenerationRecord]) -> Result<Option<Ge
         });
     }
     let serving = known.iter().find(|one| one.view == view && one.serves() && one.generation != generation);
-    if !begins_so(begun, serving, request.from) {
+    // Once it has taken over, it must come to its end, wherever it began.
+    if begun.state == GenerationState::Replaying && !begins_so(begun, serving, request.from) {
         return Err(Refusal::BeginsElsewhere { view, generation });
     }
     // They share a group, and so the partitions: each must fold all of them.
@@ -175,10 +176,9 @@ pub fn generation(
 
 /// Whether a replay that has begun may be one that began like this. (Which windows were open then is not known any more.)
 fn begins_so(begun: &GenerationRecord, serving: Option<&GenerationRecord>, from: ReplayFrom) -> bool {
-    // What the generation before has left out may have been lost meanwhile. (Once it is superseded, nobody asks.)
-    let taken_over = |source: &SourceId, start: &Start| match serving {
-        Some(serving) => starts::start_in(serving, *source).left_out == start.left_out,
-        None => begun.state == GenerationState::Promoting,
+    // What the generation before has left out may have been lost meanwhile.
+    let taken_over = |source: &SourceId, start: &Start| {
+        serving.is_some_and(|serving| starts::start_in(serving, *source).left_out == start.left_out)
     };
     begun.starts.iter().all(|(source, start)| match from {
         ReplayFrom::Earliest => start.kept.is_none() && (start.left_out.is_none() || taken_over(source, start)),
@@ -365,6 +365,9 @@ mod tests {
         let serving = GenerationRecord { starts: at_the_end[0].starts.clone(), ..live("v", 1, 100) };
         let both = [serving, at_the_end[0].clone()];
         assert_eq!(from(ReplayFrom::Earliest, &both).as_ref(), Ok(&both[1]));
+        // What has taken over comes to its end, however it began.
+        let promoting = [GenerationRecord { state: GenerationState::Promoting, ..at[0].clone() }];
+        assert_eq!(from(ReplayFrom::Earliest, &promoting).as_ref(), Ok(&promoting[0]));
         let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };
         let other = begin("v", "third", &[promoting], &[log(0, 5, 10)], 400);
         assert!(matches!(other, Err(Refusal::StillPublishing { generation: 2, .. })), "{other:?}");

@@ -328,7 +328,18 @@ mod tests {
         assert!(matches!(at_once, Err(Refusal::Apart { .. })), "they read in two groups: {at_once:?}");
         let both = [known.as_slice(), &[second]].concat();
         assert!(matches!(alone("v", &both), Err(Refusal::Together { .. })));
-        // It goes on as it began.
+        let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };
+        let other = begin("v", "third", &[promoting], &[log(0, 5, 10)], 400);
+        assert!(matches!(other, Err(Refusal::StillPublishing { generation: 2, .. })), "{other:?}");
+    }
+
+    #[test]
+    fn a_replay_goes_on_as_it_began() {
+        let begun = GenerationRecord {
+            state: GenerationState::Replaying,
+            fingerprint: meaning("new").fingerprint,
+            ..live("v", 2, 300)
+        };
         let from = |from: ReplayFrom, known: &[GenerationRecord]| {
             let (together, meaning) = (BTreeSet::from(["v".to_owned()]), meaning("new"));
             let request = Request { from, ..EARLIEST };
@@ -368,9 +379,6 @@ mod tests {
         // What has taken over comes to its end, however it began.
         let promoting = [GenerationRecord { state: GenerationState::Promoting, ..at[0].clone() }];
         assert_eq!(from(ReplayFrom::Earliest, &promoting).as_ref(), Ok(&promoting[0]));
-        let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };
-        let other = begin("v", "third", &[promoting], &[log(0, 5, 10)], 400);
-        assert!(matches!(other, Err(Refusal::StillPublishing { generation: 2, .. })), "{other:?}");
     }
 
     #[test]

@@ -107,10 +107,11 @@ impl State {
             if start.max_ms.is_some_and(|max_ms| truth.at(start.offset.0).max_ms != Some(max_ms)) {
                 wrong.push(partition.name.clone());
             }
-            let asked = partition.asked.get(&id).and_then(|asked| truth.at(*asked).max_ms);
+            let asked_ms = partition.asked.get(&id).and_then(|asked| truth.at(*asked).max_ms);
             // What is committed meanwhile may be known from the store, or may not.
-            races |= asked.is_none() && truth.at(partition.committed_offset(SERVING)).max_ms.is_some();
-            reached.extend(asked);
+            let committed_ms = truth.at(partition.committed_offset(SERVING)).max_ms;
+            races |= asked_ms.is_none() && committed_ms.is_some();
+            reached.extend(asked_ms.max(committed_ms).filter(|_| asked_ms.is_some()));
         }
         let horizon_ms = record.horizon_ms();
         if lost.iter().max() > horizon_ms.as_ref() {

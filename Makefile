@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test simulate mutations chaos soak fuzz asan up down demo clean-services bench bench-kafka bench-replay bench-wide build docs fmt fmt-check lint
+.PHONY: help run test simulate mutations chaos soak fuzz up down demo clean-services bench bench-kafka bench-replay bench-wide build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,10 +73,6 @@ soak: build ## half of the greatest rate for long, faults now and then: memory, 
 fuzz: ## everything that reads what others wrote, under libFuzzer: MINUTES=n each (5), NAME=target… (all)
 	@services/need.sh build
 	@services/fuzz.sh $(MINUTES) $(NAME)
-
-asan: ## all that is unsafe (what speaks to librdkafka) under the address sanitizer, against a real Kafka
-	@services/need.sh build servers
-	@services/asan.sh
 
 docs: ## docs/configuration.md anew from src/defaults.toml
 	@services/need.sh build

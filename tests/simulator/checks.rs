@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use etiage::commit::{Commit, Metadata, ViewCommit};
 use etiage::part::Stored;
+use etiage::replay::starts::start_in;
 use etiage::source::Committed;
 use etiage::store::{BeforeWrite, GenerationState, PartWrite, PositionKind, RowId, RowWrite, Slot, StoredPosition};
 use etiage::window::{Aggregate, Width};
@@ -187,8 +188,17 @@ impl State {
     fn prove(&mut self, view: usize) {
         let (meaning, behind_ms) = (&self.views[view], self.plan.variant.out_of_orderness_ms());
         let known = |side: &Side| side.furthest.as_ref()?.view(meaning.name, meaning.generation).cloned();
+        // Where metadata lies in the store, a commit of the generation before may be read with what this one would say in the
+        // same place: where it begins, that is true.
+        let spills = self.plan.metadata_limit < 4_096;
+        let begins = |partition: &Partition| {
+            let start = start_in(self.record(view)?, partition.source);
+            let stands = |side: &Side| side.furthest.as_ref().is_some_and(|commit| commit.position == start.offset);
+            (spills && partition.sides.iter().any(stands)).then_some(start.max_ms)
+        };
         let watermark_ms = |partition: &Partition| {
-            let known = partition.sides.iter().filter_map(known).map(|known| known.max_ms).max()?;
+            let known = partition.sides.iter().filter_map(known).map(|known| known.max_ms).max();
+            let known = known.or_else(|| begins(partition))?;
             // Both groups say the same of a partition that has been silent: nothing more has come.
             let idle_ms = partition.sides.iter().map(|side| side.idle_ms).max()?;
             known.map(|max_ms| max_ms - behind_ms).max(idle_ms)

@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
     use crate::reading::TopicId;
-    use crate::store::{Kept, LeftOut};
+    use crate::store::Span;
 
     fn source(partition: i32) -> SourceId {
         SourceId { topic: TopicId([7; 16]), partition }
@@ -347,12 +347,12 @@ mod tests {
         };
         let started =
             |start: Start| [GenerationRecord { starts: BTreeMap::from([(source(0), start)]), ..begun.clone() }];
-        let kept = Some(Kept { until_ms: 99, from: Offset(5) });
+        let kept = Some(Span { until_ms: 99, from: Offset(5) });
         let at = started(Start { kept, ..Start::at(Offset(7)) });
         // What the logs have lost may move the horizon on.
         let lost = started(Start { kept, gone_ms: Some(200), ..Start::at(Offset(7)) });
         let at_the_end =
-            started(Start { left_out: Some(LeftOut { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(10)) });
+            started(Start { left_out: Some(Span { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(10)) });
         let whole = started(Start { gone_ms: Some(99), ..Start::at(Offset(7)) });
         let goes_on = [(ReplayFrom::Time(100), &at), (ReplayFrom::Time(100), &lost), (ReplayFrom::Now, &at)];
         for (asked, begun) in

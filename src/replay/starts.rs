@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono_tz::Tz;
 
 use crate::reading::{Offset, SourceId};
-use crate::store::{GenerationRecord, Kept, LeftOut, Start};
+use crate::store::{GenerationRecord, Span, Start};
 use crate::view::View;
 use crate::window::{Width, Window};
 
@@ -38,9 +38,9 @@ pub enum Beginning {
 
 impl Beginning {
     /// The rows that stay as they are, if they hold what a partition's records from an offset on said.
-    fn kept(self, from: Offset) -> Option<Kept> {
+    fn kept(self, from: Offset) -> Option<Span> {
         match self {
-            Beginning::At { from_ms } => Some(Kept { until_ms: from_ms - 1, from }),
+            Beginning::At { from_ms } => Some(Span { until_ms: from_ms - 1, from }),
             Beginning::Earliest | Beginning::Ends { .. } => None,
         }
     }
@@ -177,7 +177,7 @@ pub fn alone(from: ReplayFrom, newest_ms: i64) -> Beginning {
 pub fn of_logs(logs: &[Log], beginning: Beginning) -> BTreeMap<SourceId, Start> {
     let start = |log: &Log| match beginning {
         Beginning::Ends { left_out_ms } => {
-            Start { left_out: Some(LeftOut { until_ms: left_out_ms, from: log.start }), ..Start::at(log.end) }
+            Start { left_out: Some(Span { until_ms: left_out_ms, from: log.start }), ..Start::at(log.end) }
         }
         Beginning::Earliest | Beginning::At { .. } => Start { kept: beginning.kept(log.start), ..Start::at(log.start) },
     };
@@ -353,7 +353,7 @@ mod tests {
         let serving = record();
         let at = Beginning::At { from_ms: 100 };
         let starts = |log: Log, beginning| of_what_is_left(&serving, &[log], beginning).map(|starts| starts[&SOURCE]);
-        let kept = |from| Some(Kept { until_ms: 99, from: Offset(from) });
+        let kept = |from| Some(Span { until_ms: 99, from: Offset(from) });
         let start = |offset, max_ms, gone_ms| Ok(Start { max_ms, gone_ms, kept: kept(5), ..Start::at(Offset(offset)) });
         assert_eq!(starts(log(5, None, Some((60, 98))), at), start(60, Some(98), None));
         // It need not be known what the log has lost before that.
@@ -371,7 +371,7 @@ mod tests {
         };
         let lost = Start { gone_ms: Some(300), ..Start::at(Offset(5)) };
         assert_eq!(beside(lost, log(5, None, Some((60, 98))), at), start(60, Some(98), Some(300)));
-        let left_out = Some(LeftOut { until_ms: 300, from: Offset(5) });
+        let left_out = Some(Span { until_ms: 300, from: Offset(5) });
         let at_the_end = Start { left_out, ..Start::at(Offset(50)) };
         let folded = Start { kept: kept(50), ..Start::at(Offset(5)) };
         assert_eq!(beside(at_the_end, log(5, None, Some((60, 98))), at), Ok(folded));
@@ -385,14 +385,14 @@ mod tests {
             let lost = beside(at_the_end, log, Beginning::Earliest);
             assert_eq!(lost, Ok(Start { gone_ms, left_out, ..Start::at(log.start) }));
         }
-        let nothing = Start { left_out: Some(LeftOut { until_ms: 300, from: Offset(0) }), ..Start::at(Offset(0)) };
+        let nothing = Start { left_out: Some(Span { until_ms: 300, from: Offset(0) }), ..Start::at(Offset(0)) };
         assert_eq!(beside(nothing, log(0, None, None), Beginning::Earliest), Ok(Start::at(Offset(0))));
     }
 
     #[test]
     fn from_the_earliest_on_all_is_computed_that_was_kept() {
         let chosen =
-            Start { max_ms: Some(98), kept: Some(Kept { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(60)) };
+            Start { max_ms: Some(98), kept: Some(Span { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(60)) };
         let serving = GenerationRecord { starts: BTreeMap::from([(SOURCE, chosen)]), ..record() };
         let starts = |start, gone_ms, beginning| {
             of_what_is_left(&serving, &[log(start, gone_ms, None)], beginning).map(|starts| starts[&SOURCE])
@@ -403,7 +403,7 @@ mod tests {
         assert_eq!(starts(30, Some(98), Beginning::Earliest), Ok(lost));
         assert!(matches!(starts(30, None, Beginning::Earliest), Err(Refusal::HistoryGone { start: Offset(5), .. })));
         // What is kept once more holds what it held.
-        let again = Start { kept: Some(Kept { until_ms: 49, from: Offset(5) }), ..Start::at(Offset(5)) };
+        let again = Start { kept: Some(Span { until_ms: 49, from: Offset(5) }), ..Start::at(Offset(5)) };
         assert_eq!(starts(5, None, Beginning::At { from_ms: 50 }), Ok(again));
     }
 
@@ -413,9 +413,9 @@ mod tests {
         assert_eq!(start(ReplayFrom::Earliest), Start::at(Offset(5)));
         assert_eq!(
             start(ReplayFrom::Time(100)),
-            Start { kept: Some(Kept { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(5)) }
+            Start { kept: Some(Span { until_ms: 99, from: Offset(5) }), ..Start::at(Offset(5)) }
         );
-        let left_out = Some(LeftOut { until_ms: 700, from: Offset(5) });
+        let left_out = Some(Span { until_ms: 700, from: Offset(5) });
         assert_eq!(start(ReplayFrom::Now), Start { left_out, ..Start::at(Offset(99)) });
     }
 }

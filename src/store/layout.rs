@@ -7,7 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{GenerationState, Kept, LeftOut, PositionKind, Start, StoreError};
+use super::{GenerationState, PositionKind, Span, Start, StoreError};
 use crate::reading::{Offset, SourceId, TopicId};
 use crate::window::Width;
 
@@ -167,9 +167,9 @@ pub fn starts_json(starts: &BTreeMap<SourceId, Start>) -> String {
         .map(|(source, start)| {
             let name = format!("{}/{}", source.topic, source.partition);
             let Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept } = *start;
-            let left_out = left_out.map(|LeftOut { until_ms, from: Offset(from) }| StoredSpan { until_ms, from });
-            let kept = kept.map(|Kept { until_ms, from: Offset(from) }| StoredSpan { until_ms, from });
-            (name, StoredStart { offset, max_ms, gone_ms, left_out, kept })
+            let span =
+                |span: Option<Span>| span.map(|Span { until_ms, from: Offset(from) }| StoredSpan { until_ms, from });
+            (name, StoredStart { offset, max_ms, gone_ms, left_out: span(left_out), kept: span(kept) })
         })
         .collect();
     serde_json::json!(named).to_string()
@@ -183,8 +183,9 @@ pub fn starts_of(json: &str) -> Result<BTreeMap<SourceId, Start>, StoreError> {
         let (topic, partition) = name.split_once('/')?;
         let source = SourceId { topic: topic_of(topic)?, partition: partition.parse().ok()? };
         let StoredStart { offset, max_ms, gone_ms, left_out, kept } = start;
-        let left_out = left_out.map(|StoredSpan { until_ms, from }| LeftOut { until_ms, from: Offset(from) });
-        let kept = kept.map(|StoredSpan { until_ms, from }| Kept { until_ms, from: Offset(from) });
+        let span =
+            |span: Option<StoredSpan>| span.map(|StoredSpan { until_ms, from }| Span { until_ms, from: Offset(from) });
+        let (left_out, kept) = (span(left_out), span(kept));
         Some((source, Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept }))
     };
     named.into_iter().map(|entry| read(entry).ok_or_else(bad)).collect()
@@ -280,8 +281,8 @@ mod tests {
         let starts = BTreeMap::from([
             (source(0, 0), Start::at(Offset(0))),
             (source(0, 1), Start { gone_ms: Some(9), ..Start::at(Offset(4)) }),
-            (source(0, 2), Start { left_out: Some(LeftOut { until_ms: 8, from: Offset(1) }), ..Start::at(Offset(3)) }),
-            (source(0, 3), Start { kept: Some(Kept { until_ms: 7, from: Offset(2) }), ..Start::at(Offset(3)) }),
+            (source(0, 2), Start { left_out: Some(Span { until_ms: 8, from: Offset(1) }), ..Start::at(Offset(3)) }),
+            (source(0, 3), Start { kept: Some(Span { until_ms: 7, from: Offset(2) }), ..Start::at(Offset(3)) }),
             (source(255, 11), Start { max_ms: Some(-5), ..Start::at(Offset(i64::MAX)) }),
         ]);
         assert_eq!(starts_of(&starts_json(&starts)).unwrap(), starts);

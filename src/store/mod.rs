@@ -171,27 +171,18 @@ pub struct Start {
     /// Records that an earlier generation folded are not folded again, since the log has lost them: their event times lie
     /// at or before this.
     pub gone_ms: Option<i64>,
-    /// Records before were left out, and no generation has folded them.
-    pub left_out: Option<LeftOut>,
-    /// Somebody wanted earlier rows to stay.
-    pub kept: Option<Kept>,
+    /// Records before were left out, with event times up to then, and no generation has folded them.
+    pub left_out: Option<Span>,
+    /// Somebody wanted earlier rows to stay, of windows that start up to then: they hold readings of these records.
+    pub kept: Option<Span>,
 }
 
-/// Records that no row holds.
+/// Records of one partition, and up to when they count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Their event times lie at or before this.
+pub struct Span {
+    /// Event time, inclusive.
     pub until_ms: i64,
     /// The first of them.
-    pub from: Offset,
-}
-
-/// Rows that earlier generations made, and that are wanted as they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// Their windows start at or before this.
-    pub until_ms: i64,
-    /// They hold readings of a partition's records from this offset on.
     pub from: Offset,
 }
 

@@ -152,8 +152,9 @@ impl State {
         Ok(())
     }
 
-    /// The mean of the row that begins three hours before, whoever wrote it.
+    /// The mean of the row that begins three hours before, whoever wrote it; where nothing is replayed, nobody asks.
     fn left_before(&self, quorum: [usize; 2], table: usize, slot: &Slot, metric: &str) -> Option<f64> {
+        self.plan.replay?;
         let earlier = Slot { start_ms: slot.start_ms - 3 * HOUR_MS, ..slot.clone() };
         let place = (self.names.known_row(&earlier)?, self.names.known_metric(metric)?);
         let mean = self.row_at(quorum, table, place)?.cell(1)?;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use etiage::commit::{Commit, Metadata, ViewCommit};
 use etiage::part::Stored;
-use etiage::replay::starts::start_in;
 use etiage::source::Committed;
 use etiage::store::{BeforeWrite, GenerationState, PartWrite, PositionKind, RowId, RowWrite, Slot, StoredPosition};
 use etiage::window::{Aggregate, Width};
@@ -179,6 +178,9 @@ impl State {
         let (_, end_ms) = window(meaning.widths[place.width], row.slot.start_ms);
         let over_ms = end_ms + meaning.lateness_ms.unwrap_or(0);
         if self.proven_ms[view].is_none_or(|proven_ms| proven_ms < over_ms) {
+            self.prove(view);
+        }
+        if self.proven_ms[view].is_none_or(|proven_ms| proven_ms < over_ms) {
             let proven_ms = self.proven_ms[view];
             self.fail(format!("{row:?} is marked final, and the commits prove no more than {proven_ms:?}"));
         }
@@ -188,17 +190,16 @@ impl State {
     fn prove(&mut self, view: usize) {
         let (meaning, behind_ms) = (&self.views[view], self.plan.variant.out_of_orderness_ms());
         let known = |side: &Side| side.furthest.as_ref()?.view(meaning.name, meaning.generation).cloned();
-        // Where metadata lies in the store, a commit of the generation before may be read with what this one would say in the
-        // same place: where it begins, that is true.
-        let spills = self.plan.metadata_limit < 4_096;
-        let begins = |partition: &Partition| {
-            let start = start_in(self.record(view)?, partition.source);
-            let stands = |side: &Side| side.furthest.as_ref().is_some_and(|commit| commit.position == start.offset);
-            (spills && partition.sides.iter().any(stands)).then_some(start.max_ms)
+        // Where metadata lies in the store, a commit of the generation before may be read with what this one says in the same
+        // place, of which it is true as well.
+        let spilled = |partition: &Partition| {
+            let stands = partition.sides.iter().filter_map(|side| side.furthest.as_ref());
+            let said = |commit: &Commit| partition.spilled.get(&(view, meaning.generation, commit.position)).copied();
+            stands.filter_map(said).max()
         };
         let watermark_ms = |partition: &Partition| {
             let known = partition.sides.iter().filter_map(known).map(|known| known.max_ms).max();
-            let known = known.or_else(|| begins(partition))?;
+            let known = known.max(spilled(partition))?;
             // Both groups say the same of a partition that has been silent: nothing more has come.
             let idle_ms = partition.sides.iter().map(|side| side.idle_ms).max()?;
             known.map(|max_ms| max_ms - behind_ms).max(idle_ms)
@@ -221,8 +222,20 @@ impl State {
         }
         match Commit::decode(&position.metadata) {
             // Of who lacks a view; it is committed by nobody.
-            Ok(Metadata::Whole(commit)) => self.check_prefixes(partition, &commit, &[]),
+            Ok(Metadata::Whole(commit)) => {
+                self.check_prefixes(partition, &commit, &[]);
+                if position.kind == PositionKind::Spill {
+                    self.note_spilled(partition, &commit);
+                }
+            }
             _ => self.fail(format!("a stored position of {partition} that cannot be read")),
+        }
+    }
+
+    fn note_spilled(&mut self, partition: usize, commit: &Commit) {
+        for known in &commit.views {
+            let Some(view) = self.view(&known.view, known.generation) else { continue };
+            self.partitions[partition].spilled.insert((view, known.generation, commit.position), known.max_ms);
         }
     }
 

@@ -77,6 +77,14 @@ pub enum Fault {
     Abort,
 }
 
+impl Fault {
+    /// A zombie of the generation before can show for a moment what its successor has not folded; power cuts and lost
+    /// replicas take rows back.
+    pub fn blurs(&self) -> bool {
+        matches!(self, Fault::Zombie | Fault::Pause(_) | Fault::Lose(_) | Fault::Cut(_))
+    }
+}
+
 /// What ends the history badly, and must be noticed: nobody may go on as if nothing were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Calamity {
@@ -105,6 +113,8 @@ pub struct Plan {
     pub variant: Variant,
     /// The second view is replayed.
     pub replay: Option<Replay>,
+    /// Partitions change hands just when a generation of it takes a step; and readers of the rows can see everything.
+    pub ambushes: bool,
     /// From when on, one after the other.
     pub replay_from: [ReplayFrom; 3],
     /// Of each topic, at first.
@@ -148,6 +158,7 @@ impl Plan {
             seed,
             variant: Variant::draw(&mut random),
             replay: None,
+            ambushes: false,
             replay_from: [ReplayFrom::Earliest; 3],
             // (Mostly few: how many there are multiplies the work, and seldom what can go wrong.)
             partitions: [1 + random.below(3).min(random.below(3)), 1 + random.below(2)],
@@ -192,20 +203,29 @@ impl Plan {
         faults.extend(self.faults.iter().copied());
         // (A clock that is set back holds a replay up until it is where it was: what owners say of themselves is ordered by it.)
         faults.retain(|(_, fault)| !matches!(fault, Fault::Rogue | Fault::Clock(..0)));
+        // Mostly early, so that records come while it takes over.
         for _ in 0..1 + random.below(3) {
-            faults.push((random.below(duration_ms as usize) as u64, Fault::Replay));
+            let within = if random.chance(0.7) { duration_ms / 3 } else { duration_ms };
+            faults.push((random.below(within as usize) as u64, Fault::Replay));
         }
         if random.chance(0.2) {
             faults.push((random.below(duration_ms as usize) as u64, Fault::Abort));
         }
+        let ambushes = random.chance(0.6);
+        if ambushes {
+            faults.retain(|(_, fault)| !fault.blurs());
+        }
         faults.sort_by_key(|(at, _)| *at);
-        let replay = if random.chance(0.5) { Replay::Changed } else { Replay::Same };
+        let replay = if random.chance(if ambushes { 0.2 } else { 0.7 }) { Replay::Changed } else { Replay::Same };
         let replay_from = [(); 3].map(|()| match random.below(4) {
             0 => ReplayFrom::Now,
             1 => ReplayFrom::Time(FIRST_MS + random.below(12) as i64 * HOUR_MS / 3),
             _ => ReplayFrom::Earliest,
         });
-        Plan { replay: Some(replay), replay_from, duration_ms, faults, calamity: None, ..self }
+        let records = self.records + random.below(12);
+        let sync_ms = if ambushes { 0 } else { self.sync_ms };
+        let replay = Some(replay);
+        Plan { replay, ambushes, replay_from, records, duration_ms, faults, sync_ms, calamity: None, ..self }
     }
 }
 

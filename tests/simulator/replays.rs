@@ -9,9 +9,9 @@ use etiage::store::{GenerationChange, GenerationRecord, GenerationState, Row, Ro
 
 use crate::cells::{Replica, RowCells, RowPlace, RowView, TABLES};
 use crate::doors::GROUP;
+use crate::group::carry_out;
 use crate::meaning::{Meaning, Variant};
 use crate::oracle::{Grouper, newest, window};
-use crate::plan::Fault;
 use crate::run::{History, PATIENCE};
 use crate::world::{REPLAY, Role, SERVING, Side, State, known};
 
@@ -218,11 +218,9 @@ impl State {
         }
     }
 
-    /// A zombie of the generation before can show for a moment what its successor has not folded; a power cut takes rows
-    /// back.
+    /// Readers may see a count go down.
     fn blurs(&self) -> bool {
-        let blurs = |(_, fault): &(u64, Fault)| matches!(fault, Fault::Zombie | Fault::Pause(_) | Fault::Lose(_));
-        self.plan.sync_ms > 0 || self.plan.faults.iter().any(blurs)
+        self.plan.sync_ms > 0 || self.plan.faults.iter().any(|(_, fault)| fault.blurs())
     }
 
     /// The rows of the replayed view in a table, as all replicas together have them.
@@ -307,6 +305,15 @@ impl History {
         self.ends.keys().filter(is_there).count()
     }
 
+    /// Whoever gets a partition now knows another state of the generations than there is.
+    pub fn ambush(&mut self) {
+        let states: Vec<GenerationState> = self.world.lock().generations.iter().map(|one| one.state).collect();
+        if std::mem::replace(&mut self.states, states) != self.states && self.world.lock().plan.ambushes {
+            let moves = self.world.lock().shuffle();
+            carry_out(&self.world, moves, true);
+        }
+    }
+
     /// It is given up where that is possible still.
     pub fn abort_replay(&mut self) {
         let mut state = self.world.lock();
@@ -335,6 +342,7 @@ impl History {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
             self.look_after().await;
+            self.ambush();
             self.world.lock().watch_rows();
             if self.world.now() > begun + PATIENCE.as_millis() as u64 {
                 self.world.lock().fail("the replay never takes over");

@@ -61,12 +61,14 @@ fn last_panic() -> String {
 pub struct History {
     pub world: Arc<World>,
     pub ends: BTreeMap<u64, JoinHandle<Ended>>,
+    /// Of all generations, when somebody looked last.
+    pub states: Vec<GenerationState>,
 }
 
 impl History {
     async fn live(world: Arc<World>) {
         WALL_US.store((FIRST_MS + 12 * HOUR_MS) * 1_000, Ordering::Relaxed);
-        let mut history = History { world, ends: BTreeMap::new() };
+        let mut history = History { world, ends: BTreeMap::new(), states: Vec::new() };
         history.earlier_generation();
         let plan = history.world.lock().plan.clone();
         let mut faults = plan.faults.iter().peekable();
@@ -79,6 +81,7 @@ impl History {
                 history.strike(*fault);
             }
             history.look_after().await;
+            history.ambush();
             history.world.lock().watch_rows();
         }
         if !history.goes_on() {

@@ -44,6 +44,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         Plan { batch: 1, ..plan.clone() },
         Plan { calamity: None, ..plan.clone() },
         Plan { replay: plan.replay.map(|_| Replay::Same), ..plan.clone() },
+        Plan { ambushes: false, ..plan.clone() },
         Plan { replay: None, ..plan.clone() },
         Plan { replay_from: [ReplayFrom::Earliest; 3], ..plan.clone() },
     ];

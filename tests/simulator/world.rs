@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use etiage::commit::Commit;
-use etiage::reading::{SourceId, TopicId, TopicPartition};
+use etiage::reading::{Offset, SourceId, TopicId, TopicPartition};
 use etiage::replay::starts::ReplayFrom;
 use etiage::run::Stop;
 use etiage::simulate::Random;
@@ -53,6 +53,8 @@ pub struct Partition {
     pub held_from: Option<i64>,
     /// How far the group that serves had committed when a replayer came last.
     pub sent_before: Option<i64>,
+    /// What commits that lie in the store say of a view's generation: by both and the position, the maximum event time, ms.
+    pub spilled: BTreeMap<(usize, u32, Offset), Option<i64>>,
 }
 
 /// The group that serves, and that of a replay.
@@ -443,6 +445,7 @@ fn partition(plan: &Plan, views: &[Meaning], topic: usize, number: usize, exists
         asked: BTreeMap::new(),
         held_from: None,
         sent_before: None,
+        spilled: BTreeMap::new(),
         checked: vec![0; truth.len()],
         truth,
     }

@@ -19,6 +19,7 @@ mod merged;
 mod migrate;
 mod output;
 mod replay;
+mod retire;
 mod rows;
 mod run;
 mod signals;
@@ -60,6 +61,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// List the generations of all views: which one is live, and what each of them means
     Generations(generations::GenerationsArgs),
+    /// Remove a view for good, which a configuration has lost
+    Retire(retire::RetireArgs),
     /// Remove what superseded generations were computed with: their parts, which nobody reads any more
     Gc(gc::GcArgs),
     /// Show rows of a view, from either store
@@ -120,6 +123,7 @@ impl Cli {
             Command::Replay(args) => block_on(replay::run(args)),
             Command::Diff(args) => block_on(diff::run(args)),
             Command::Generations(args) => block_on(generations::run(args)),
+            Command::Retire(args) => block_on(retire::run(args)),
             Command::Gc(args) => block_on(gc::run(args)),
             Command::Rows(args) => block_on(rows::run(args)),
             Command::Status(args) => block_on(status::run(args)),

@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use etiage::config::Config;
 use etiage::decode::RANGE_MS;
-use etiage::replay::plan;
 use etiage::replay::starts::{ReplayFrom, Request};
+use etiage::replay::{endings, plan};
 use etiage::run::replay::Outcome;
 use etiage::run::{Engine, Stop};
 use etiage::setup::connect;
@@ -146,7 +146,7 @@ async fn abort(config: &Config, views: &BTreeSet<String>) -> anyhow::Result<()> 
     let mut aborted = 0;
     for view in views {
         let records = store.generations().await?;
-        let changes = plan::abortion(view, &records)?;
+        let changes = endings::abortion(view, &records)?;
         if changes.is_empty() {
             continue;
         }

@@ -2,6 +2,7 @@
 //! it changes. Pure.
 
 pub mod difference;
+pub mod endings;
 pub mod plan;
 pub mod progress;
 pub mod starts;

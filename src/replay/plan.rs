@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::reading::{Offset, SourceId};
 use crate::setup::meaning::Meaning;
-use crate::store::{GenerationChange, GenerationRecord, GenerationState, Stamp, Start};
+use crate::store::{GenerationRecord, GenerationState, Stamp, Start};
 
 use super::starts::{self, Beginning, Log, ReplayFrom, Request};
 
@@ -89,6 +89,13 @@ pub enum Refusal {
          another replay, with the configuration of before"
     )]
     TakenOver { view: String, generation: u32 },
+    #[error(
+        "view {view} is being replayed (generation {generation}): let that end, or give it up with \
+         `etiage replay --abort --view {view}`, before the view is retired"
+    )]
+    NotAlone { view: String, generation: u32 },
+    #[error("the store knows no view {view}; it knows {known}")]
+    Unknown { view: String, known: String },
 }
 
 /// What somebody wants to replay.
@@ -198,27 +205,6 @@ pub fn epoch_us<'a>(before: impl Iterator<Item = &'a GenerationRecord>, logs: &[
     let records: i64 = logs.iter().map(|log| log.end.0).sum();
     let above_us = before.map(|record| record.epoch_us).max().map(|us| us + EPOCH_STEP_US + 2 * records);
     above_us.map_or(now_us, |above_us| now_us.max(above_us))
-}
-
-/// The steps that give up a view's replay; none where there is none.
-pub fn abortion(view: &str, known: &[GenerationRecord]) -> Result<Vec<GenerationChange>, Refusal> {
-    let of_view = || known.iter().filter(|record| record.view == view);
-    if let Some(promoting) = of_view().find(|record| record.state == GenerationState::Promoting) {
-        return Err(Refusal::TakenOver { view: view.to_owned(), generation: promoting.generation });
-    }
-    let Some(replayed) = of_view().find(|record| record.state == GenerationState::Replaying) else {
-        return Ok(Vec::new());
-    };
-    let step = |record: &GenerationRecord, to| GenerationChange {
-        view: view.to_owned(),
-        generation: record.generation,
-        from: record.state,
-        to,
-    };
-    let draining = of_view().filter(|record| matches!(record.state, GenerationState::Draining { .. }));
-    let mut steps = vec![step(replayed, GenerationState::Superseded)];
-    steps.extend(draining.map(|record| step(record, GenerationState::Live)));
-    Ok(steps)
 }
 
 /// Above every stamp of a generation, and below every one of the next.
@@ -379,21 +365,6 @@ mod tests {
         // What has taken over comes to its end, however it began.
         let promoting = [GenerationRecord { state: GenerationState::Promoting, ..at[0].clone() }];
         assert_eq!(from(ReplayFrom::Earliest, &promoting).as_ref(), Ok(&promoting[0]));
-    }
-
-    #[test]
-    fn a_replay_is_given_up_until_it_has_taken_over() {
-        let replayed = GenerationRecord { state: GenerationState::Replaying, ..live("v", 2, 300) };
-        let draining = GenerationRecord { state: GenerationState::Draining { until_ms: 5 }, ..live("v", 1, 100) };
-        let steps = |known: &[GenerationRecord]| {
-            abortion("v", known).map(|steps| steps.iter().map(|step| (step.generation, step.to)).collect::<Vec<_>>())
-        };
-        let (superseded, back) = ((2, GenerationState::Superseded), (1, GenerationState::Live));
-        assert_eq!(steps(&[live("v", 1, 100), replayed.clone()]), Ok(vec![superseded]));
-        assert_eq!(steps(&[draining, replayed.clone()]), Ok(vec![superseded, back]));
-        assert_eq!(steps(&[live("v", 1, 100), live("w", 2, 1)]), Ok(vec![]));
-        let promoting = GenerationRecord { state: GenerationState::Promoting, ..replayed };
-        assert!(matches!(steps(&[promoting]), Err(Refusal::TakenOver { generation: 2, .. })));
     }
 
     #[test]

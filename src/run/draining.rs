@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::reading::{Offset, SourceId};
-use crate::store::{GenerationChange, GenerationRecord, GenerationState, PositionKind, StoreError, StoredPosition};
+use crate::store::{GenerationRecord, GenerationState, PositionKind, StoreError, StoredPosition};
 
 use super::owned::Owned;
 use super::{Engine, RunError, World};
@@ -164,17 +164,11 @@ impl World {
             let least_ms = self.settings.pace.drain_ms;
             let is_over = lasts_ms >= least_ms && until_ms < self.clock.wall_ms();
             if (is_over || lasts_ms >= AT_MOST * least_ms)
-                && self.store.change_generations(&[back_to_live(record)]).await?
+                && self.store.change_generations(&[record.step(GenerationState::Live)]).await?
             {
                 tracing::warn!(view = record.view, "its replay has not taken over in time: it goes on");
             }
         }
         Ok((now, records))
     }
-}
-
-/// The step with which a draining generation goes on.
-pub fn back_to_live(record: &GenerationRecord) -> GenerationChange {
-    let (view, generation) = (record.view.clone(), record.generation);
-    GenerationChange { view, generation, from: record.state, to: GenerationState::Live }
 }

@@ -216,6 +216,11 @@ pub struct GenerationRecord {
 }
 
 impl GenerationRecord {
+    /// The step from the state in which it was found.
+    pub fn step(&self, to: GenerationState) -> GenerationChange {
+        GenerationChange { view: self.view.clone(), generation: self.generation, from: self.state, to }
+    }
+
     /// Whether its rows are what people read now: of each view, one generation at most.
     pub fn serves(&self) -> bool {
         matches!(self.state, GenerationState::Live | GenerationState::Draining { .. } | GenerationState::Promoting)

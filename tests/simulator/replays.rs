@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use etiage::replay::plan::abortion;
+use etiage::replay::endings::abortion;
 use etiage::replay::starts::{ReplayFrom, start_in};
 use etiage::store::{GenerationChange, GenerationRecord, GenerationState, Row, RowQuery};
 

@@ -21,7 +21,6 @@ use crate::store::{GenerationChange, GenerationRecord, GenerationState, Position
 use crate::telemetry::names;
 
 use super::closer::Commits;
-use super::draining::back_to_live;
 use super::generations::record_of;
 use super::until_end::passes;
 use super::{Engine, RunError, Stop, World, closer};
@@ -247,7 +246,7 @@ impl Leader {
         let (pace, lag_ms) = (self.world.settings.pace, self.world.settings.commit_lag_ms);
         let at_most_ms = pace.drain_ms.max(lag_ms.saturating_mul(DRAIN_LAGS));
         let until_ms = self.world.clock.wall_ms().saturating_add_unsigned(at_most_ms);
-        let drained = old.iter().map(|record| change(record, GenerationState::Draining { until_ms }));
+        let drained = old.iter().map(|record| record.step(GenerationState::Draining { until_ms }));
         // Nobody pauses for a replay that has been given up.
         let still = self.steps_of_ours(GenerationState::Replaying);
         if self.world.store.change_generations(&drained.chain(still).collect::<Vec<_>>()).await? {
@@ -260,7 +259,7 @@ impl Leader {
     /// The old ones go on serving; another attempt follows.
     async fn give_way(&mut self, old: &[&GenerationRecord]) -> Result<(), RunError> {
         for record in old.iter().filter(|record| matches!(record.state, GenerationState::Draining { .. })) {
-            if self.world.store.change_generations(&[back_to_live(record)]).await? {
+            if self.world.store.change_generations(&[record.step(GenerationState::Live)]).await? {
                 tracing::warn!(view = record.view, "did not drain in time: it goes on, and is asked again");
             }
         }
@@ -289,7 +288,7 @@ impl Leader {
         // Whatever comes of it: where nobody hears of the outcome, this process publishes.
         self.sweep_from = 0;
         let ours = self.steps_of_ours(GenerationState::Promoting);
-        let old = old.iter().map(|record| change(record, GenerationState::Superseded));
+        let old = old.iter().map(|record| record.step(GenerationState::Superseded));
         if self.world.store.change_generations(&old.chain(ours).collect::<Vec<_>>()).await? {
             tracing::info!("promoted: the new generation serves, its rows are being published");
         }
@@ -431,9 +430,4 @@ impl Leader {
 
 fn all(commits: &Commits) -> impl Iterator<Item = &Commit> {
     commits.values().flatten().flatten()
-}
-
-/// A step of a generation from the state in which it was found.
-fn change(record: &GenerationRecord, to: GenerationState) -> GenerationChange {
-    GenerationChange { view: record.view.clone(), generation: record.generation, from: record.state, to }
 }

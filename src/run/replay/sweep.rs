@@ -9,7 +9,6 @@ use crate::store::{GenerationRecord, GenerationState, Slot, Stamp};
 use crate::view::View;
 
 use super::super::{RunError, World, closer};
-use super::change;
 
 /// Slots merged at a time.
 const CHUNK: usize = 256;
@@ -41,7 +40,7 @@ pub async fn all(world: &World, records: &[GenerationRecord]) -> Result<usize, R
     }
     // What is left is all of this generation.
     closer::sweep_once(world, &(0..world.views.len()).collect::<BTreeSet<usize>>()).await?;
-    let changes: Vec<_> = promoting.into_iter().map(|record| change(record, GenerationState::Live)).collect();
+    let changes: Vec<_> = promoting.into_iter().map(|record| record.step(GenerationState::Live)).collect();
     if world.store.change_generations(&changes).await? {
         tracing::info!(windows = published, "every row is published: the replay is over");
     }

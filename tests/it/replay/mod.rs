@@ -9,6 +9,7 @@ use std::time::Duration;
 
 mod beginnings;
 mod repairs;
+mod retired;
 
 use crate::faults::{Producer, migrate, recount_with};
 use crate::support::{Scenario, Servers, python, succeed, wait_for};

@@ -33,6 +33,13 @@ pub struct SourceId {
     pub partition: i32,
 }
 
+/// `<topic id>/<partition>`: for people where nobody knows the topic's name, and in what the store keeps.
+impl fmt::Display for SourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.partition)
+    }
+}
+
 /// Offset of a record in its partition (for files: the line number, from 0). A *position* is the
 /// offset of the next record to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

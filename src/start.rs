@@ -94,7 +94,7 @@ pub fn committed(assignment: &Assignment, spilled: Option<&Commit>) -> Result<Op
         return Err(foreign(format!("it was written for offset {}", head.position)));
     }
     if head.source != assignment.source {
-        let (found, committed) = (show(assignment.source), show(head.source));
+        let (found, committed) = (assignment.source.to_string(), head.source.to_string());
         return Err(Refusal::Recreated { partition: partition(), found, committed });
     }
     if !is_spilled {
@@ -102,10 +102,6 @@ pub fn committed(assignment: &Assignment, spilled: Option<&Commit>) -> Result<Op
     }
     let joined = spilled.and_then(|spilled| head.join(spilled));
     joined.map(Some).ok_or_else(|| Refusal::SpillMissing { partition: partition(), offset: committed.offset })
-}
-
-fn show(source: SourceId) -> String {
-    format!("{}/{}", source.topic, source.partition)
 }
 
 /// Whether what the group has on record is older than all views that the partition feeds: each was replayed in a group

@@ -70,7 +70,7 @@ pub enum Refusal {
     NotYet { view: String, from_ms: i64 },
     #[error(
         "a replay of view {view} that begins elsewhere is under way (generation {generation}): go on with it by the same \
-         --from, or give it up with `etiage replay --abort --view {view}`"
+         --from, with --forget-history if it was begun with that, or give it up with `etiage replay --abort --view {view}`"
     )]
     BeginsElsewhere { view: String, generation: u32 },
     #[error(
@@ -124,7 +124,7 @@ pub fn begun(wanted: Wanted<'_>, known: &[GenerationRecord]) -> Result<Option<Ge
     }
     let serving = known.iter().find(|one| one.view == view && one.serves() && one.generation != generation);
     // Once it has taken over, it must come to its end, wherever it began.
-    if begun.state == GenerationState::Replaying && !begins_so(begun, serving, request.from) {
+    if begun.state == GenerationState::Replaying && !begins_so(begun, serving, request) {
         return Err(Refusal::BeginsElsewhere { view, generation });
     }
     // They share a group, and so the partitions: each must fold all of them.
@@ -153,8 +153,9 @@ pub fn generation(
     let Wanted { view, together, meaning, request } = wanted;
     let of_view = || known.iter().filter(|record| record.view == view);
     let serving = of_view().find(|record| record.serves());
-    let starts = match serving.filter(|_| !request.forget_history) {
-        Some(serving) => starts::of_what_is_left(serving, logs, beginning)?,
+    let starts = match serving {
+        Some(serving) if !request.forget_history => starts::of_what_is_left(serving, logs, beginning)?,
+        Some(_) => starts::of_what_the_logs_hold(logs, beginning),
         None => starts::of_logs(logs, beginning),
     };
     // One number for all views of a replay, and never that of another group.
@@ -182,16 +183,18 @@ pub fn generation(
 }
 
 /// Whether a replay that has begun may be one that began like this. (Which windows were open then is not known any more.)
-fn begins_so(begun: &GenerationRecord, serving: Option<&GenerationRecord>, from: ReplayFrom) -> bool {
+fn begins_so(begun: &GenerationRecord, serving: Option<&GenerationRecord>, request: Request) -> bool {
     // What the generation before has left out may have been lost meanwhile.
     let taken_over = |source: &SourceId, start: &Start| {
         serving.is_some_and(|serving| starts::start_in(serving, *source).left_out == start.left_out)
     };
-    begun.starts.iter().all(|(source, start)| match from {
+    let forgets = request.forget_history && serving.is_some();
+    let begins = |source: &SourceId, start: &Start| match request.from {
         ReplayFrom::Earliest => start.kept.is_none() && (start.left_out.is_none() || taken_over(source, start)),
         ReplayFrom::Time(from_ms) => start.kept.is_some_and(|kept| kept.until_ms == from_ms - 1),
         ReplayFrom::Now => start.kept.is_some() || start.left_out.is_some(),
-    })
+    };
+    begun.starts.iter().all(|(source, start)| start.forgets == forgets && begins(source, start))
 }
 
 /// A time for people; ms where there is no such date.
@@ -362,6 +365,16 @@ mod tests {
         let serving = GenerationRecord { starts: at_the_end[0].starts.clone(), ..live("v", 1, 100) };
         let both = [serving, at_the_end[0].clone()];
         assert_eq!(from(ReplayFrom::Earliest, &both).as_ref(), Ok(&both[1]));
+        // Nor does it throw away what it was not told to, or keep what it was.
+        let forgetting = started(Start { forgets: true, ..Start::at(Offset(7)) });
+        for (forget_history, begun, same) in
+            [(true, &forgetting, true), (false, &forgetting, false), (true, &whole, false), (false, &whole, true)]
+        {
+            let (together, meaning) = (BTreeSet::from(["v".to_owned()]), meaning("new"));
+            let wanted = Wanted { request: Request { forget_history, ..EARLIEST }, ..wanted("v", &together, &meaning) };
+            let known = [live("v", 1, 100), begun[0].clone()];
+            assert_eq!(super::begun(wanted, &known).is_ok(), same, "{forget_history} {begun:?}");
+        }
         // What has taken over comes to its end, however it began.
         let promoting = [GenerationRecord { state: GenerationState::Promoting, ..at[0].clone() }];
         assert_eq!(from(ReplayFrom::Earliest, &promoting).as_ref(), Ok(&promoting[0]));
@@ -379,7 +392,7 @@ mod tests {
             let request = Request { forget_history: true, ..EARLIEST };
             let wanted = Wanted { request, ..wanted("v", &together, &meaning) };
             let begun = taken_up(wanted, &[live("v", 1, 100)], &logs, 400).map(|begun| begun.starts);
-            let start = Start::at(logs[0].start);
+            let start = Start { forgets: true, ..Start::at(logs[0].start) };
             assert_eq!(begun, Ok(BTreeMap::from([(logs[0].source, start)])));
         }
         // Where it is known which rows hold what is gone, these are left alone, by the next generation too.

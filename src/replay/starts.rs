@@ -184,6 +184,12 @@ pub fn of_logs(logs: &[Log], beginning: Beginning) -> BTreeMap<SourceId, Start> 
     logs.iter().map(|log| (log.source, start(log))).collect()
 }
 
+/// Where a generation starts in whose favour rows of what the logs have lost may go.
+pub fn of_what_the_logs_hold(logs: &[Log], beginning: Beginning) -> BTreeMap<SourceId, Start> {
+    let forgets = |(source, start)| (source, Start { forgets: true, ..start });
+    of_logs(logs, beginning).into_iter().map(forgets).collect()
+}
+
 /// Where a generation starts that is computed beside what another one has made, also of records that are gone.
 pub fn of_what_is_left(
     serving: &GenerationRecord,
@@ -192,7 +198,7 @@ pub fn of_what_is_left(
 ) -> Result<BTreeMap<SourceId, Start>, Refusal> {
     let view = serving.view.clone();
     if let Some(gone) = serving.starts.keys().find(|source| !logs.iter().any(|log| log.source == **source)) {
-        return Err(Refusal::SourceGone { view, source_id: named(*gone) });
+        return Err(Refusal::SourceGone { view, source_id: gone.to_string() });
     }
     let start = |log: &Log| {
         let before = start_in(serving, log.source);
@@ -208,7 +214,7 @@ pub fn of_what_is_left(
             _ if log.start <= before.rows_from() => before.gone_ms,
             Some(gone_ms) => before.gone_ms.max(Some(gone_ms)),
             None => {
-                let (view, source_id) = (view.clone(), named(log.source));
+                let (view, source_id) = (view.clone(), log.source.to_string());
                 return Err(Refusal::HistoryGone { view, source_id, start: before.rows_from(), log_start: log.start });
             }
         };
@@ -219,9 +225,14 @@ pub fn of_what_is_left(
     logs.iter().map(start).collect()
 }
 
-/// A partition, for people.
-pub fn named(source: SourceId) -> String {
-    format!("{}/{}", source.topic, source.partition)
+/// Where readings are read otherwise than under the generation that serves, or at other times, no row is known to hold
+/// what that one did not fold: what was lost before it is lost without a trace.
+pub fn nothing_was_lost_before(serving: &GenerationRecord, logs: &[Log]) -> Result<(), Refusal> {
+    let lost = logs.iter().map(|log| (log, start_in(serving, log.source))).find(|(_, start)| start.gone_ms.is_some());
+    lost.map_or(Ok(()), |(log, Start { offset, .. })| {
+        let (view, source_id) = (serving.view.clone(), log.source.to_string());
+        Err(Refusal::HistoryGone { view, source_id, start: offset, log_start: log.start })
+    })
 }
 
 /// Where a generation starts in a partition: one that it does not name was added later.
@@ -405,6 +416,19 @@ mod tests {
         // What is kept once more holds what it held.
         let again = Start { kept: Some(Span { until_ms: 49, from: Offset(5) }), ..Start::at(Offset(5)) };
         assert_eq!(starts(5, None, Beginning::At { from_ms: 50 }), Ok(again));
+    }
+
+    #[test]
+    fn what_was_lost_before_is_known_under_the_meaning_of_then_alone() {
+        let serving = |start| GenerationRecord { starts: BTreeMap::from([(SOURCE, start)]), ..record() };
+        let logs = [log(5, None, None)];
+        let lost = nothing_was_lost_before(&serving(Start { gone_ms: Some(300), ..Start::at(Offset(5)) }), &logs);
+        assert!(matches!(lost, Err(Refusal::HistoryGone { start: Offset(5), .. })), "{lost:?}");
+        // What was left out or kept is computed now.
+        let span = Some(Span { until_ms: 300, from: Offset(0) });
+        for start in [Start { left_out: span, ..Start::at(Offset(5)) }, Start { kept: span, ..Start::at(Offset(5)) }] {
+            assert_eq!(nothing_was_lost_before(&serving(start), &logs), Ok(()));
+        }
     }
 
     #[test]

@@ -26,27 +26,45 @@ impl Registry<'_> {
         views: &BTreeSet<String>,
         request: Request,
     ) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
-        let mut replayed = BTreeMap::new();
-        for view in views {
-            let wanted = Wanted { view, together: views, meaning: &self.compiled.meanings[view], request };
-            let record = loop {
-                let known = answered("generations", || self.store.generations()).await?;
-                if let Some(begun) = plan::begun(wanted, &known)? {
-                    tracing::info!(view, generation = begun.generation, "a replay that was begun goes on");
-                    break begun;
-                }
-                let record = self.begins(wanted, &known).await?;
-                if answered("generations", || self.store.create_generation(&record)).await? {
-                    tracing::info!(view, generation = record.generation, group = record.group, "a replay begins");
-                    if let Some(horizon) = record.horizon_ms().and_then(chrono::DateTime::from_timestamp_millis) {
-                        tracing::warn!(view, %horizon, "rows of windows that start up to then stay as they are");
+        loop {
+            let mut known = answered("generations", || self.store.generations()).await?;
+            let (mut replayed, mut new) = (BTreeMap::new(), Vec::new());
+            for view in views {
+                let wanted = Wanted { view, together: views, meaning: &self.compiled.meanings[view], request };
+                let record = match plan::begun(wanted, &known)? {
+                    Some(begun) => {
+                        tracing::info!(view, generation = begun.generation, "a replay that was begun goes on");
+                        begun
                     }
-                    break record;
-                }
-            };
-            replayed.insert(view.clone(), Arc::new(record));
+                    None => {
+                        let record = self.begins(wanted, &known).await?;
+                        known.push(record.clone());
+                        new.push(record.clone());
+                        record
+                    }
+                };
+                replayed.insert(view.clone(), Arc::new(record));
+            }
+            // None is begun before all of them may be. Where somebody was first, his are taken.
+            if self.create(&new).await? {
+                return Ok(replayed);
+            }
         }
-        Ok(replayed)
+    }
+
+    /// Whether nobody was first.
+    async fn create(&self, new: &[GenerationRecord]) -> Result<bool, SetupError> {
+        for record in new {
+            if !answered("generations", || self.store.create_generation(record)).await? {
+                return Ok(false);
+            }
+            let GenerationRecord { view, generation, group, .. } = record;
+            tracing::info!(view, generation, group, "a replay begins");
+            if let Some(horizon) = record.horizon_ms().and_then(chrono::DateTime::from_timestamp_millis) {
+                tracing::warn!(view, %horizon, "rows of windows that start up to then stay as they are");
+            }
+        }
+        Ok(true)
     }
 
     /// The generation that such a replay begins with.
@@ -79,12 +97,8 @@ impl Registry<'_> {
         // Readings that were refused then and are not now have left no trace in the maximum, nor have other times.
         if serving.reads_alike {
             self.look_for_what_is_gone(record, &positions, &mut logs).await?;
-        } else if !request.forget_history
-            && let Some(log) = logs.iter().find(|log| starts::start_in(record, log.source).gone_ms.is_some())
-        {
-            let (view, start) = (view.to_owned(), starts::start_in(record, log.source).offset);
-            let source_id = starts::named(log.source);
-            return Err(Refusal::HistoryGone { view, source_id, start, log_start: log.start }.into());
+        } else if !request.forget_history {
+            starts::nothing_was_lost_before(record, &logs)?;
         }
         if let Beginning::At { from_ms } = beginning {
             for log in &mut logs {

@@ -151,6 +151,8 @@ struct StoredStart {
     left_out: Option<StoredSpan>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     kept: Option<StoredSpan>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    forgets: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -159,17 +161,17 @@ struct StoredSpan {
     from: i64,
 }
 
-/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms`, `left_out` and `kept`
-/// where there are some.
+/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms`, `left_out`, `kept` and
+/// `forgets` where there is any.
 pub fn starts_json(starts: &BTreeMap<SourceId, Start>) -> String {
     let named: BTreeMap<String, StoredStart> = starts
         .iter()
         .map(|(source, start)| {
-            let name = format!("{}/{}", source.topic, source.partition);
-            let Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept } = *start;
+            let Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept, forgets } = *start;
             let span =
                 |span: Option<Span>| span.map(|Span { until_ms, from: Offset(from) }| StoredSpan { until_ms, from });
-            (name, StoredStart { offset, max_ms, gone_ms, left_out: span(left_out), kept: span(kept) })
+            let (left_out, kept) = (span(left_out), span(kept));
+            (source.to_string(), StoredStart { offset, max_ms, gone_ms, left_out, kept, forgets })
         })
         .collect();
     serde_json::json!(named).to_string()
@@ -182,11 +184,11 @@ pub fn starts_of(json: &str) -> Result<BTreeMap<SourceId, Start>, StoreError> {
     let read = |(name, start): (String, StoredStart)| {
         let (topic, partition) = name.split_once('/')?;
         let source = SourceId { topic: topic_of(topic)?, partition: partition.parse().ok()? };
-        let StoredStart { offset, max_ms, gone_ms, left_out, kept } = start;
+        let StoredStart { offset, max_ms, gone_ms, left_out, kept, forgets } = start;
         let span =
             |span: Option<StoredSpan>| span.map(|StoredSpan { until_ms, from }| Span { until_ms, from: Offset(from) });
         let (left_out, kept) = (span(left_out), span(kept));
-        Some((source, Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept }))
+        Some((source, Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept, forgets }))
     };
     named.into_iter().map(|entry| read(entry).ok_or_else(bad)).collect()
 }
@@ -282,6 +284,7 @@ mod tests {
             (source(0, 0), Start::at(Offset(0))),
             (source(0, 1), Start { gone_ms: Some(9), ..Start::at(Offset(4)) }),
             (source(0, 2), Start { left_out: Some(Span { until_ms: 8, from: Offset(1) }), ..Start::at(Offset(3)) }),
+            (source(0, 4), Start { forgets: true, ..Start::at(Offset(3)) }),
             (source(0, 3), Start { kept: Some(Span { until_ms: 7, from: Offset(2) }), ..Start::at(Offset(3)) }),
             (source(255, 11), Start { max_ms: Some(-5), ..Start::at(Offset(i64::MAX)) }),
         ]);

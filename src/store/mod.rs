@@ -175,6 +175,8 @@ pub struct Start {
     pub left_out: Option<Span>,
     /// Somebody wanted earlier rows to stay, of windows that start up to then: they hold readings of these records.
     pub kept: Option<Span>,
+    /// Somebody wanted rows to go whose readings the logs hold no longer.
+    pub forgets: bool,
 }
 
 /// Records of one partition, and up to when they count.
@@ -189,7 +191,7 @@ pub struct Span {
 impl Start {
     /// The beginning of what a log holds.
     pub fn at(offset: Offset) -> Start {
-        Start { offset, max_ms: None, gone_ms: None, left_out: None, kept: None }
+        Start { offset, max_ms: None, gone_ms: None, left_out: None, kept: None, forgets: false }
     }
 
     /// The first record of which a row may hold readings.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::retired::{LABELLED, with_towns};
 use super::{Files, NEW, OLD, etiage, fails, generations, readings, rows, until_end};
 use crate::support::succeed;
 
@@ -143,4 +144,30 @@ fn a_view_that_is_added_from_now_on_says_what_is_partial() {
     // And without its past again, if that is wanted.
     succeed(&mut etiage(&config, &["replay", "--from", "now", "--forget-history", "--view", "town"]));
     assert!(towns("1s").is_empty());
+}
+
+/// A replay of which one view is refused has not begun.
+#[test]
+fn of_two_views_none_is_begun_before_both_may_be() {
+    let files = Files::new();
+    let both = with_towns(&files.config("rows", LABELLED), "\"1d\"");
+    until_end(&both);
+    let replay = ["replay", "--from", "2019-02-19T12:00:00Z"];
+    fails(&mut etiage(&both, &replay), "--freeze-windows");
+    assert_eq!(generations(&both), ["1 live", "1 live"]);
+    succeed(&mut etiage(&both, &[&replay[..], &["--freeze-windows"]].concat()));
+    assert_eq!(generations(&both), ["1 superseded", "2 live", "1 superseded", "2 live"]);
+}
+
+/// What throws rows away is not gone on with by who has not asked for that.
+#[test]
+fn a_replay_that_forgets_is_gone_on_with_as_such() {
+    let files = Files::new();
+    let old = files.config("rows", OLD);
+    until_end(&old);
+    let forgetful = ["replay", "--from", "earliest", "--forget-history"];
+    succeed(&mut etiage(&old, &[&forgetful[..], &["--dry-run"]].concat()));
+    fails(&mut etiage(&old, &forgetful[..3]), "with --forget-history if it was begun with that");
+    succeed(&mut etiage(&old, &forgetful));
+    assert_eq!(generations(&old), ["1 superseded", "2 live"]);
 }

@@ -80,8 +80,21 @@ pub struct World {
 pub struct SentBefore {
     /// Where that group stood in each partition when this instance came.
     pub positions: BTreeMap<SourceId, Offset>,
-    /// Those that serve. What another one rejects has never been sent.
-    pub views: BTreeSet<Arc<str>>,
+    /// Those that serve, and from where on in each partition. What another one rejects, or what they have left out, has
+    /// never been sent.
+    pub views: BTreeMap<Arc<str>, BTreeMap<SourceId, Offset>>,
+}
+
+impl SentBefore {
+    fn position(&self, source: SourceId) -> Offset {
+        self.positions.get(&source).copied().unwrap_or_default()
+    }
+
+    /// Whether what a view says of a record has gone out.
+    fn has(&self, view: &str, source: SourceId, record: Offset) -> bool {
+        let from = self.views.get(view).map(|starts| starts.get(&source).copied().unwrap_or_default());
+        from.is_some_and(|from| (from..self.position(source)).contains(&record))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -332,19 +345,19 @@ impl Engine {
     /// Rejected readings of a batch, and those that the views did not take, on their way out.
     fn send_out(&mut self, partition: &TopicPartition, keyed: &Keyed, verdicts: &[crate::partition::Verdict]) {
         let Some(owned) = self.owned.get_mut(partition) else { return };
-        let SentBefore { positions, views } = &self.world.sent_before;
-        let sent_before = positions.get(&owned.core.source()).copied().unwrap_or_default();
+        let (sent_before, source) = (&self.world.sent_before, owned.core.source());
+        let position = sent_before.position(source);
         let sender =
             crate::outgoing::Sender { partition, stream: &owned.stream.name, payload: self.world.settings.payload };
         let batch = &keyed.batch;
-        for rejection in batch.rejections.iter().filter(|rejection| rejection.offset >= sent_before) {
+        for rejection in batch.rejections.iter().filter(|rejection| rejection.offset >= position) {
             let outgoing =
                 sender.rejected(batch, rejection.offset, rejection.index, &rejection.reject, &rejection.text);
             owned.core.enqueue(rejection.offset, outgoing);
         }
         for verdict in verdicts {
             let view = &owned.stream.feeds[verdict.view].view;
-            if verdict.record < sent_before && views.contains(&view.name) {
+            if sent_before.has(&view.name, source, verdict.record) {
                 continue;
             }
             let row = verdict.row as usize;

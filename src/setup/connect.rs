@@ -117,7 +117,10 @@ pub async fn sent_before(store: &dyn Store, serving: &dyn Source) -> Result<Sent
     let positions = known("the group's positions", || serving.group_positions()).await?;
     let stood = |position: &GroupPosition| Some((position.source, position.committed.as_ref()?.offset));
     let records = answered("generations", || store.generations()).await?;
-    let views = records.into_iter().filter(GenerationRecord::serves).map(|record| record.view.into()).collect();
+    let from =
+        |record: &GenerationRecord| record.starts.iter().map(|(source, start)| (*source, start.rows_from())).collect();
+    let serving = records.iter().filter(|record| record.serves());
+    let views = serving.map(|record| (record.view.as_str().into(), from(record))).collect();
     Ok(SentBefore { positions: positions.iter().filter_map(stood).collect(), views })
 }
 

@@ -357,9 +357,10 @@ impl State {
     fn is_durable(&self, partition: usize, view: usize, from: i64, to: i64) -> Result<(), String> {
         let of = &self.partitions[partition];
         let Some(truth) = &of.truth[view] else { return Ok(()) };
-        // What the group that serves had committed when a replay began is not sent again.
-        let sent_before = of.sent_before.filter(|_| self.plan.replay.is_some() && view > 1).unwrap_or(0);
-        let due = truth.outgoing.iter().filter(|(offset, _)| (from.max(sent_before)..to).contains(offset));
+        // What the generation that serves had sent when a replayer came is not sent again.
+        let sent = of.sent_before.get(&view);
+        let is_due = |offset: &i64| (from..to).contains(offset) && !sent.is_some_and(|sent| sent.contains(offset));
+        let due = truth.outgoing.iter().filter(|(offset, _)| is_due(offset));
         if let Some((_, missing)) = due.into_iter().find(|(_, name)| !self.sent.contains(name)) {
             return Err(format!("{missing:?} has not left"));
         }

@@ -140,9 +140,12 @@ async fn begin(registry: Registry<'_>, doors: &Doors, setup: &Setup, role: Role)
     };
     let sent_before = sent_before(doors, doors).await?;
     let mut state = doors.world.lock();
+    let (view, serving) = (state.views.len() - 1, sent_before.views.get(REPLAYED));
     for partition in &mut state.partitions {
-        let stood = sent_before.positions.get(&partition.source).map(|offset| offset.0);
-        partition.sent_before = partition.sent_before.max(stood);
+        let (Some(starts), Some(stood)) = (serving, sent_before.positions.get(&partition.source)) else { continue };
+        let from = starts.get(&partition.source).map_or(0, |from| from.0);
+        let sent = partition.sent_before.entry(view).or_insert(from..0);
+        *sent = sent.start.max(from)..sent.end.max(stood.0);
     }
     let mut feeds = bound.streams.values().flat_map(|stream| &stream.feeds);
     let group = feeds.next().map(|feed| feed.generation.group.clone());

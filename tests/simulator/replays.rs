@@ -79,7 +79,6 @@ impl State {
                 partition.truth.push(takes.then(|| grouper.group(&partition.records)));
                 partition.checked.push(0);
                 partition.sides[REPLAY] = Side::default();
-                partition.sent_before = None;
             }
             self.known.push(known(&meaning));
             self.views.push(meaning);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::ops::Range;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -51,8 +52,9 @@ pub struct Partition {
     pub asked: BTreeMap<u64, i64>,
     /// The first record that a row of the replayed view may hold.
     pub held_from: Option<i64>,
-    /// How far the group that serves had committed when a replayer came last.
-    pub sent_before: Option<i64>,
+    /// Of each generation of the replayed view: the records of which the one that served had sent everything when a replayer
+    /// came last.
+    pub sent_before: BTreeMap<usize, Range<i64>>,
     /// What commits that lie in the store say of a view's generation: by both and the position, the maximum event time, ms.
     pub spilled: BTreeMap<(usize, u32, Offset), Option<i64>>,
 }
@@ -444,7 +446,7 @@ fn partition(plan: &Plan, views: &[Meaning], topic: usize, number: usize, exists
         sides: Default::default(),
         asked: BTreeMap::new(),
         held_from: None,
-        sent_before: None,
+        sent_before: BTreeMap::new(),
         spilled: BTreeMap::new(),
         checked: vec![0; truth.len()],
         truth,

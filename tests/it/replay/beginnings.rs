@@ -108,6 +108,10 @@ fn a_view_that_is_added_from_now_on_says_what_is_partial() {
     let files = Files::new();
     let stream = "labels = { town = \"town\" }";
     let config = files.config("rows", (30, stream));
+    // One that belongs to no town.
+    let homeless = r#"{"at":"2019-02-19T00:00:00Z","lat":48.86,"lon":2.35,"temperature":5}"#;
+    let first = files.0.path().join("0.ndjson");
+    std::fs::write(&first, format!("{homeless}\n{}", readings(0))).expect("written");
     until_end(&config);
     let town =
         "[views.town]\ngroup_by = [\"town\"]\nwindow = \"1s\"\nallowed_lateness = \"unlimited\"\nrollups = [\"1d\"]\n";
@@ -123,6 +127,11 @@ fn a_view_that_is_added_from_now_on_says_what_is_partial() {
         rows.lines().skip(1).map(str::to_owned).collect::<Vec<String>>()
     };
     assert!(towns("1s").is_empty() && towns("1d").is_empty());
+    let unkeyed = || {
+        let rejects = std::fs::read_to_string(files.0.path().join("rejects.ndjson")).unwrap_or_default();
+        rejects.lines().filter(|line| line.contains("\"unkeyed\"")).count()
+    };
+    assert_eq!(unkeyed(), 0, "it was left out");
 
     let listed = succeed(&mut etiage(&config, &["generations"]));
     assert!(listed.lines().any(|line| line.starts_with("town") && line.contains(" 2019-02-20T23:")), "{listed}");
@@ -141,6 +150,7 @@ fn a_view_that_is_added_from_now_on_says_what_is_partial() {
     succeed(&mut etiage(&config, &["replay", "--from", "earliest", "--view", "town"]));
     let whole = towns("1s");
     assert!(whole.len() > 1_000 && whole.iter().all(|row| row.ends_with(",false")), "{} rows", whole.len());
+    assert_eq!(unkeyed(), 1, "nobody had looked at it");
     // And without its past again, if that is wanted.
     succeed(&mut etiage(&config, &["replay", "--from", "now", "--forget-history", "--view", "town"]));
     assert!(towns("1s").is_empty());

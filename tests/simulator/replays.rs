@@ -304,13 +304,22 @@ impl History {
         self.ends.keys().filter(is_there).count()
     }
 
-    /// Whoever gets a partition now knows another state of the generations than there is.
+    /// Whoever gets a partition now knows another state of the generations than there is; and what replayers have folded
+    /// without committing it goes with them.
     pub fn ambush(&mut self) {
         let states: Vec<GenerationState> = self.world.lock().generations.iter().map(|one| one.state).collect();
-        if std::mem::replace(&mut self.states, states) != self.states && self.world.lock().plan.ambushes {
-            let moves = self.world.lock().shuffle();
-            carry_out(&self.world, moves, true);
+        if std::mem::replace(&mut self.states, states) == self.states || !self.world.lock().plan.ambushes {
+            return;
         }
+        let replayers = self.world.lock().takers(REPLAY);
+        if self.world.lock().random.chance(0.3) {
+            for id in replayers {
+                self.crash(id);
+                self.start_another(id);
+            }
+        }
+        let moves = self.world.lock().shuffle();
+        carry_out(&self.world, moves, true);
     }
 
     /// It is given up where that is possible still.

@@ -356,7 +356,7 @@ impl History {
     }
 
     /// One more of its kind.
-    fn start_another(&mut self, id: u64) {
+    pub fn start_another(&mut self, id: u64) {
         let role = self.world.lock().members.get(&id).map(|member| member.role);
         match role {
             Some(Role::Replay) => self.start_replay(),

@@ -9,9 +9,9 @@ use etiage::config::Config;
 use etiage::decode::RANGE_MS;
 use etiage::replay::starts::{ReplayFrom, Request};
 use etiage::replay::{endings, plan};
-use etiage::run::replay::Outcome;
+use etiage::run::replay::{Outcome, keep_positions};
 use etiage::run::{Engine, Stop};
-use etiage::setup::connect;
+use etiage::setup::{connect, history};
 use etiage::telemetry::{self, Health};
 
 use super::output::to_stdout;
@@ -117,6 +117,20 @@ async fn replay(
             "--forget-history removes rows whose readings are gone, and --from with a time keeps earlier rows as they are: \
              say --from earliest, or leave --forget-history out"
         );
+    }
+    let folded = tokio::select! {
+        connected = history::connect(config, views, request, health.clone()) => connected?,
+        _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
+    };
+    if let Some((world, events)) = folded {
+        health.not_ready("folding the history");
+        Engine::new(world.clone())?.run(events, stop.clone()).await?;
+        if *stop.borrow() != Stop::Running {
+            tracing::info!("stopped within the history: the same command goes on with it");
+            return Ok(());
+        }
+        // A later replay reads the files in a group of its own, and finds there how far this one has come.
+        keep_positions(&world).await?;
     }
     let (world, events, leader) = tokio::select! {
         connected = connect::connect_replay(config, views, request, health.clone()) => connected?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::ConfigError;
 use super::value::{nearest, show_duration};
-use super::{Config, PositionFields, StreamConfig, ViewConfig};
+use super::{Config, PositionFields, StreamConfig, TenantConfig, ViewConfig};
 
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     one_of_each(config)?;
@@ -12,6 +12,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     inputs_belong_to_one_stream(config)?;
     for (name, stream) in &config.streams {
         records_fit(config, name, stream)?;
+        history_has_tenants(name, stream)?;
     }
     for (name, view) in &config.views {
         names_exist(config, name, view)?;
@@ -60,7 +61,7 @@ fn inputs_belong_to_one_stream(config: &Config) -> Result<(), ConfigError> {
         owners.insert(topic.clone(), "rejects".into());
     }
     for (name, stream) in &config.streams {
-        let files = stream.files.iter().map(|file| file.display().to_string());
+        let files = stream.files.iter().chain(&stream.history).map(|file| file.display().to_string());
         for (kind, input) in stream.topics.iter().cloned().map(|t| ("topic", t)).chain(files.map(|f| ("file", f))) {
             if let Some(owner) = owners.insert(input.clone(), format!("streams.{name}")) {
                 return wrong(format!(
@@ -78,6 +79,16 @@ fn records_fit(config: &Config, name: &str, stream: &StreamConfig) -> Result<(),
             "streams.{name}.max_record is {} bytes, more than engine.queue with {}: such a record could never be read; \
              lower the one or raise the other",
             stream.max_record, config.engine.queue_bytes
+        ));
+    }
+    Ok(())
+}
+
+fn history_has_tenants(name: &str, stream: &StreamConfig) -> Result<(), ConfigError> {
+    if !stream.history.is_empty() && matches!(stream.tenant, Some(TenantConfig::Key | TenantConfig::Header(_))) {
+        return wrong(format!(
+            "streams.{name}.history: its tenants come from the record's key or a header, which lines of files have not; \
+             take a field of the reading"
         ));
     }
     Ok(())

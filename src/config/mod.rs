@@ -176,6 +176,9 @@ pub struct StreamConfig {
     /// Read instead of topics; each one a partition.
     #[serde(skip)]
     pub files: Vec<PathBuf>,
+    /// Beside topics: what they hold no longer, folded by replays.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PathBuf>,
     pub format: Format,
     /// CSV.
     pub separator: u8,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Origin};
 use super::section::{self, Section};
 use super::tree::{Node, Setting, Table, Value};
 use super::value::{
@@ -28,7 +28,7 @@ pub(super) fn all(root: &mut Section<'_>) -> Result<BTreeMap<String, StreamConfi
 
 /// The table of what holds for every table of a kind.
 pub(super) fn defaults(root: &mut Section<'_>, key: &str) -> Result<Table, ConfigError> {
-    Ok(root.section(key)?.map_or(Table::new(super::error::Origin::Default), |section| section.table))
+    Ok(root.section(key)?.map_or(Table::new(Origin::Default), |section| section.table))
 }
 
 /// A table over what holds for all of its kind. Messages about what is missing name the table's own place.
@@ -42,7 +42,7 @@ pub(super) fn over<'a>(defaults: &Table, mut given: Section<'a>) -> Section<'a> 
 }
 
 fn stream(mut section: Section<'_>, metric_defaults: &Table) -> Result<StreamConfig, ConfigError> {
-    let (topics, files) = input(&mut section)?;
+    let Input { topics, files, history } = input(&mut section)?;
     let format = section.required("format", &FORMAT)?;
     let separator = section.required("separator", &SEPARATOR)?;
     let stations = stations(&mut section)?;
@@ -50,6 +50,7 @@ fn stream(mut section: Section<'_>, metric_defaults: &Table) -> Result<StreamCon
     let stream = StreamConfig {
         topics,
         files,
+        history,
         format,
         // Elsewhere it says nothing, and must not make two meanings of one.
         separator: if format == Format::Csv { separator } else { b',' },
@@ -77,18 +78,32 @@ fn stream(mut section: Section<'_>, metric_defaults: &Table) -> Result<StreamCon
     Ok(stream)
 }
 
+#[derive(Default)]
+struct Input {
+    topics: Vec<String>,
+    files: Vec<PathBuf>,
+    history: Vec<PathBuf>,
+}
+
 /// Topics or files. Where a higher layer gives the one, it replaces the other: so one variable turns a stream
-/// of topics into one of files.
-fn input(section: &mut Section<'_>) -> Result<(Vec<String>, Vec<PathBuf>), ConfigError> {
+/// of topics, and their history, into one of files.
+fn input(section: &mut Section<'_>) -> Result<Input, ConfigError> {
     let (topics_at, topics) = section.list("topics", &TOPIC)?;
     let (files_at, files) = section.list("files", &FILE)?;
+    let (history_at, history) = section.list("history", &FILE)?;
+    let resolved = |section: &Section<'_>, at: &Origin, files: &[String]| -> Vec<PathBuf> {
+        files.iter().map(|file| section::resolve(section.base, at, file)).collect()
+    };
     if topics.is_empty() && files.is_empty() {
         let message = "not given; expected a list such as [\"readings\"], or else files = [\"a.ndjson\"]";
         return Err(section.error(&section.table.origin, "topics", message));
     }
     if topics.is_empty() || (!files.is_empty() && files_at.layer() > topics_at.layer()) {
-        let files = files.iter().map(|file| section::resolve(section.base, &files_at, file)).collect();
-        return Ok((Vec::new(), files));
+        if topics.is_empty() && !history.is_empty() {
+            let message = "history is what topics hold no longer, and this stream has none: list its files under files";
+            return Err(section.error(&history_at, "history", message));
+        }
+        return Ok(Input { files: resolved(section, &files_at, &files), ..Input::default() });
     }
     if !files.is_empty() && files_at.layer() == topics_at.layer() {
         return Err(section.error(
@@ -97,7 +112,7 @@ fn input(section: &mut Section<'_>) -> Result<(Vec<String>, Vec<PathBuf>), Confi
             "a stream reads topics or files, not both; remove one of the two",
         ));
     }
-    Ok((topics, Vec::new()))
+    Ok(Input { topics, history: resolved(section, &history_at, &history), ..Input::default() })
 }
 
 fn position(section: &mut Section<'_>, registry: bool) -> Result<PositionFields, ConfigError> {

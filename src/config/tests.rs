@@ -1,5 +1,6 @@
 //! Configurations, good and bad, with the exact words of what is wrong.
 
+mod history;
 mod views;
 
 use std::path::PathBuf;

@@ -21,6 +21,7 @@ use crate::telemetry::Health;
 use crate::view::View;
 
 use super::generations::{Registry, answered, known};
+use super::history::{self, WithHistory};
 use super::{Compiled, SetupError, settings};
 
 /// Connects everything and binds the views to the generations that serve. The group is joined last:
@@ -64,8 +65,8 @@ pub async fn connect_replay(
     let clock = Clock::start();
     let compiled = Compiled::new(config)?;
     let store = open_store(config).await?;
-    let asked = observe(config, store.clone()).await?;
-    let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
+    let (asked, of_history) = observe_all(config, store.clone()).await?;
+    let registry = Registry { store: &*store, source: &*of_history, clock, config, compiled: &compiled };
     let bound = bind_replayed(registry, views, request).await?;
     let config = in_group_of(&bound, config);
     // A source of the leader's own: that of the loop goes with it when the generation is promoted.
@@ -88,7 +89,7 @@ pub async fn bind_replayed(
 }
 
 /// The configuration of a replay's own group.
-fn in_group_of(bound: &Bound, config: &Config) -> Config {
+pub(super) fn in_group_of(bound: &Bound, config: &Config) -> Config {
     let mut config = only(config, &bound.streams);
     let feeds = bound.streams.values().flat_map(|stream| &stream.feeds);
     if let Some(group) = feeds.map(|feed| feed.generation.group.clone()).next() {
@@ -151,7 +152,7 @@ pub fn bound(
 }
 
 /// Opens the store; waits for one that does not answer.
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+pub(super) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let store = answered("opening", || store::open(&config.store)).await?;
     if let StoreConfig::Sqlite { .. } = config.store {
         store.migrate(false).await?;
@@ -167,18 +168,35 @@ fn only(config: &Config, streams: &BTreeMap<Arc<str>, Arc<StreamRun>>) -> Config
     config
 }
 
+/// Answers questions about the topics (or files) of a configuration; and about those and the files of history.
+pub(super) async fn observe_all(
+    config: &Config,
+    store: Arc<dyn Store>,
+) -> Result<(Arc<dyn Source>, Arc<dyn Source>), SetupError> {
+    let topics = observe(config, store.clone()).await?;
+    let Some(history) = history::of(config) else { return Ok((topics.clone(), topics)) };
+    let files = files::observe(file_settings(&history, store)).await?;
+    Ok((topics.clone(), Arc::new(WithHistory { topics, files })))
+}
+
 type Joined = (Arc<dyn Source>, Arc<dyn Outbox>, Receiver<SourceEvent>);
 
 async fn join(config: &Config, store: Arc<dyn Store>) -> Result<Joined, SetupError> {
     if reads_files(config) {
-        let outbox = Arc::new(FileOutbox::new(&config.rejects.dir));
         let (source, events) = files::start(file_settings(config, store)).await?;
-        return Ok((source, outbox, events));
+        return Ok((source, outbox(config)?, events));
     }
-    let rejects = &config.rejects;
-    let outbox = KafkaOutbox::new(&config.kafka.properties, &rejects.topic, &rejects.late_topic)?;
+    let outbox = outbox(config)?;
     let (source, events) = kafka::start(kafka_settings(config))?;
-    Ok((source, Arc::new(outbox), events))
+    Ok((source, outbox, events))
+}
+
+pub(super) fn outbox(config: &Config) -> Result<Arc<dyn Outbox>, SetupError> {
+    let rejects = &config.rejects;
+    if reads_files(config) {
+        return Ok(Arc::new(FileOutbox::new(&rejects.dir)));
+    }
+    Ok(Arc::new(KafkaOutbox::new(&config.kafka.properties, &rejects.topic, &rejects.late_topic)?))
 }
 
 /// A source that answers questions and joins nothing.
@@ -193,7 +211,7 @@ fn reads_files(config: &Config) -> bool {
     config.streams.values().any(|stream| !stream.files.is_empty())
 }
 
-fn file_settings(config: &Config, store: Arc<dyn Store>) -> FileSettings {
+pub(super) fn file_settings(config: &Config, store: Arc<dyn Store>) -> FileSettings {
     let stream = |(name, stream): (&String, &StreamConfig)| FileStream {
         name: name.clone(),
         files: stream.files.clone(),

@@ -12,7 +12,7 @@ use crate::source::{GroupPosition, Source, SourceError};
 use crate::store::{GenerationRecord, GenerationState, Store, StoreError};
 
 use super::meaning::{self, Meaning};
-use super::{Compiled, SetupError};
+use super::{Compiled, SetupError, history};
 
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -70,6 +70,14 @@ impl Registry<'_> {
                     return Ok(None);
                 }
             },
+            None if history::has(self.config, view) => {
+                tracing::warn!(
+                    view,
+                    "this view has a history that is to be folded first: it waits for \
+                     `etiage replay --view {view} --from earliest`; the others go on"
+                );
+                return Ok(None);
+            }
             None => self.begin(view, meaning).await?,
         };
         if record.fingerprint != meaning.fingerprint {

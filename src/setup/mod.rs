@@ -21,6 +21,7 @@ use crate::view::View;
 
 pub mod connect;
 pub mod generations;
+pub mod history;
 pub mod meaning;
 mod replayed;
 
@@ -42,7 +43,7 @@ pub enum SetupError {
          computed them, or compute them again with `etiage replay --from earliest`"
     )]
     OtherMeaning { view: String, differs: String },
-    #[error("there is nothing to run: no view takes any of the streams")]
+    #[error("there is nothing to run: no view that is there takes any of the streams")]
     NothingToRun,
     #[error(transparent)]
     Replay(#[from] crate::replay::plan::Refusal),

@@ -208,7 +208,12 @@ impl Registry<'_> {
     fn newest_ms(&self, positions: &[GroupPosition], logs: &[Log], known: &[GenerationRecord]) -> i64 {
         let newest = |(position, log): (&GroupPosition, &Log)| {
             let stream = &self.config.streams[&*position.stream];
-            if !stream.files.iter().any(|file| *file.to_string_lossy() == *position.partition.topic) {
+            if !stream
+                .files
+                .iter()
+                .chain(&stream.history)
+                .any(|file| *file.to_string_lossy() == *position.partition.topic)
+            {
                 return self.clock.wall_ms() + stream.max_future_ms;
             }
             let met = known.iter().filter(|record| record.serves()).filter_map(|record| {

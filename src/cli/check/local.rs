@@ -14,6 +14,15 @@ pub fn reads_files(config: &Config) -> bool {
 pub fn look(config: &Config, report: &mut Report) {
     port(&config.serve.listen, report);
     for (name, stream) in &config.streams {
+        for file in &stream.history {
+            let what = format!("history {}", file.display());
+            match std::fs::File::open(file).and_then(|file| file.metadata()) {
+                Ok(about) => report.well(what, format!("{} bytes", about.len())),
+                Err(error) => report.about(what, |about| {
+                    about.warn(format!("{error}: whoever runs does not read it, `etiage replay` from here could not"));
+                }),
+            }
+        }
         for file in &stream.files {
             match std::fs::File::open(file).and_then(|file| file.metadata()) {
                 Ok(about) => report.well(format!("file {}", file.display()), format!("{} bytes", about.len())),

@@ -47,6 +47,7 @@ pub fn temperatures(format: Format) -> StreamConfig {
     StreamConfig {
         topics: vec!["temperatures".into()],
         files: Vec::new(),
+        history: Vec::new(),
         format,
         separator: b';',
         id: Some("id".into()),

@@ -276,15 +276,7 @@ impl Leader {
             return Ok(());
         }
         // From here the running instances go on. (An older position would do as well, and take longer.)
-        let kept = |commit: &Commit| StoredPosition {
-            group: self.world.source.group().to_owned(),
-            source: commit.source,
-            kind: PositionKind::Kept,
-            offset: commit.position,
-            metadata: commit.encode(),
-            written_at_ms: self.world.clock.wall_ms(),
-        };
-        self.world.store.write_positions(&all(&commits).map(kept).collect::<Vec<_>>()).await?;
+        keep(&self.world, &commits).await?;
         // Whatever comes of it: where nobody hears of the outcome, this process publishes.
         self.sweep_from = 0;
         let ours = self.steps_of_ours(GenerationState::Promoting);
@@ -428,6 +420,19 @@ impl Leader {
     }
 }
 
-fn all(commits: &Commits) -> impl Iterator<Item = &Commit> {
-    commits.values().flatten().flatten()
+/// Keeps in the store how far the group has committed.
+pub async fn keep_positions(world: &World) -> Result<(), RunError> {
+    keep(world, &closer::committed(world).await?).await
+}
+
+async fn keep(world: &World, commits: &Commits) -> Result<(), RunError> {
+    let kept = commits.values().flatten().flatten().map(|commit| StoredPosition {
+        group: world.source.group().to_owned(),
+        source: commit.source,
+        kind: PositionKind::Kept,
+        offset: commit.position,
+        metadata: commit.encode(),
+        written_at_ms: world.clock.wall_ms(),
+    });
+    Ok(world.store.write_positions(&kept.collect::<Vec<_>>()).await?)
 }

@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 mod beginnings;
+mod history;
 mod repairs;
 mod retired;
 

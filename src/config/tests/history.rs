@@ -1,0 +1,40 @@
+//! What a stream's topics hold no longer.
+
+use super::{LEAST, load_with, refused};
+
+fn with(lines: &str) -> String {
+    LEAST.replace("[streams.t]", &format!("[streams.t]\n{lines}"))
+}
+
+#[test]
+fn history_stands_beside_topics() {
+    let config = load_with(&with("history = [\"old.ndjson\", \"/x/older.ndjson\"]"), &[]).unwrap();
+    let stream = &config.streams["t"];
+    assert!(stream.history[0].is_absolute() && stream.history[0].ends_with("old.ndjson"), "beside the configuration");
+    assert_eq!((stream.history[1].to_str(), stream.topics.len()), (Some("/x/older.ndjson"), 1));
+    // What reads files in the topics' place reads these alone.
+    let files = load_with(&with("history = [\"old\"]"), &[("ETIAGE_STREAMS__T__FILES", "a")]).unwrap();
+    let stream = &files.streams["t"];
+    assert_eq!((stream.files.len(), stream.topics.len(), stream.history.len()), (1, 0, 0));
+}
+
+#[test]
+fn history_that_does_not_go_together_is_refused() {
+    let two = format!(
+        "{}\n[streams.u]\ntopics = [\"b\"]\nhistory = [\"/x\"]\ntime = \"at\"\nlat = \"a\"\nlon = \"b\"\nmetrics.x = {{}}\n",
+        with("history = [\"/x\"]")
+    );
+    for (text, message) in [
+        (
+            with("files = [\"a\"]\nhistory = [\"old\"]").replace("topics = [\"readings\"]", ""),
+            "etiage.toml:4: streams.t.history: history is what topics hold no longer, and this stream has none: list its files under files",
+        ),
+        (two, "streams.u: the file \"/x\" already belongs to streams.t; remove it from one of the two"),
+        (
+            with("history = [\"old\"]\ntenant = { key = true }"),
+            "streams.t.history: its tenants come from the record's key or a header, which lines of files have not; take a field of the reading",
+        ),
+    ] {
+        assert_eq!(refused(&text, &[]), message, "{text}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Files first, then the topic, where the topic's history is shorter.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use super::{Files, NEW, OLD, Rules, etiage, fails, generations, readings, until_end};
+use crate::support::{Servers, scratch, succeed};
+
+/// Of three portions the topic holds the last, and files the others.
+struct Shorter {
+    files: Files,
+    kafka: String,
+    topic: String,
+}
+
+impl Shorter {
+    fn new(servers: &Servers) -> Shorter {
+        let dir = scratch("shorter");
+        let topic = format!("shorter-{}", dir.file_name().expect("a name of its own").to_string_lossy());
+        Shorter { files: Files::new(), kafka: servers.kafka.clone(), topic }
+    }
+
+    fn config(&self, history: &str, rules: Rules) -> PathBuf {
+        let config = self.files.config("rows", rules);
+        let text = std::fs::read_to_string(&config).expect("readable");
+        let inputs = format!("topics = [\"{}\"]\nhistory = [{history}]", self.topic);
+        let text = text.replace(r#"files = ["0.ndjson", "1.ndjson", "2.ndjson"]"#, &inputs);
+        let text =
+            text.replace("dir = \"\"", &format!("topic = \"{0}.rejects\"\nlate_topic = \"{0}.late\"", self.topic));
+        let kafka = format!("[kafka]\n\"bootstrap.servers\" = \"{}\"\n\"group.id\" = \"{}\"\n", self.kafka, self.topic);
+        let config = config.with_file_name(format!("topic-{}.toml", rules.0));
+        std::fs::write(&config, kafka + &text).expect("written");
+        config
+    }
+
+    fn produce(&self, lines: &str) {
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka).create().expect("a producer");
+        for line in lines.lines() {
+            let record = BaseRecord::<(), str>::to(&self.topic).payload(line).partition(0);
+            producer.send(record).map_err(|(error, _)| error).expect("there is room");
+        }
+        producer.flush(Duration::from_secs(30)).expect("written");
+    }
+
+    /// What one store knows that reads all of it as files.
+    fn as_files(&self, rules: Rules) -> Vec<String> {
+        let _ = std::fs::remove_file(self.files.0.path().join("fresh.db"));
+        counts(&self.files.fresh(rules))
+    }
+}
+
+/// What is counted, but not whether a window is final: files end, a topic does not.
+fn counts(config: &Path) -> Vec<String> {
+    let columns = "key,window_start,label,count,mean,min,max,stddev,alarms,mean_before,revision";
+    let rows = ["rows", "--view", "region", "--metric", "temperature", "--csv", "--columns", columns];
+    succeed(&mut etiage(config, &rows)).lines().map(str::to_owned).collect()
+}
+
+const HISTORY: &str = r#""0.ndjson", "1.ndjson""#;
+
+#[test]
+fn kafka_a_history_in_files_is_folded_before_the_topic() {
+    let servers = Servers::shared();
+    let shorter = Shorter::new(&servers);
+    let config = shorter.config(HISTORY, OLD);
+    succeed(&mut etiage(&config, &["migrate", "--partitions", "1"]));
+    shorter.produce(&readings(2));
+    // Nobody begins without it.
+    fails(&mut etiage(&config, &["run", "--until-end"]), "`etiage replay --view region --from earliest`");
+    assert_eq!(generations(&config), [""; 0]);
+
+    let replay = ["replay", "--from", "earliest"];
+    let mut killed = etiage(&config, &replay).stderr(Stdio::piped()).spawn().expect("it starts");
+    let (mut heard, mut said) = (String::new(), killed.stderr.take().expect("piped"));
+    while !heard.contains("assigned") {
+        let mut piece = [0; 64];
+        let length = said.read(&mut piece).expect("it says what it does");
+        assert!(length > 0, "it ended: {heard}");
+        heard += &String::from_utf8_lossy(&piece[..length]);
+    }
+    killed.kill().expect("it runs");
+    killed.wait().expect("it can be waited for");
+    assert!(heard.contains("the history is folded before the topics"), "{heard}");
+    assert_eq!(generations(&config), ["1 replaying"]);
+
+    succeed(&mut etiage(&config, &replay));
+    assert_eq!(counts(&config), shorter.as_files(OLD));
+    assert!(counts(&config).len() > 100);
+
+    // It goes on with the topic, and needs the files no more.
+    let archived = shorter.files.0.path().join("0.ndjson");
+    let away = archived.with_extension("away");
+    std::fs::rename(&archived, &away).expect("moved");
+    shorter.produce(&readings(2));
+    until_end(&config);
+    std::fs::rename(&away, &archived).expect("moved back");
+    std::fs::write(shorter.files.0.path().join("2.ndjson"), readings(2) + &readings(2)).expect("written");
+    assert_eq!(counts(&config), shorter.as_files(OLD));
+    let status = succeed(&mut etiage(&config, &["status", "--json"]));
+    let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
+    assert_eq!(status["adds_up"], true);
+
+    // Other rules want all of it again, and a history that has changed does, too.
+    let new = shorter.config(HISTORY, NEW);
+    fails(&mut etiage(&new, &["run", "--until-end"]), "etiage replay --from earliest");
+    succeed(&mut etiage(&new, &replay));
+    assert_eq!(counts(&new), shorter.as_files(NEW));
+    let less = shorter.config(r#""1.ndjson""#, NEW);
+    fails(&mut etiage(&less, &["run", "--until-end"]), "history");
+    fails(&mut etiage(&less, &replay), "--forget-history");
+}

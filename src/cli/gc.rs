@@ -14,9 +14,10 @@ Examples:
   etiage gc --config etiage.toml --dry-run
   etiage gc --config etiage.toml
 
-A generation is superseded once a replay has taken its place, or has been given up. Its rows are
-gone by then; its parts are kept until this command, which can be killed and repeated. The list of
-`etiage generations` stays, so that no number is used twice.")]
+A generation is superseded once a replay has taken its place, or has been given up: its rows are
+gone by then. It is retired once its view has been: its rows stay. The parts of both are kept until
+this command, which can be killed and repeated. The list of `etiage generations` stays, so that no
+number is used twice.")]
 pub struct GcArgs {
     #[command(flatten)]
     config: ConfigArg,
@@ -30,7 +31,7 @@ pub async fn run(args: GcArgs) -> anyhow::Result<()> {
     etiage::telemetry::logs(&config.log)?;
     let store = super::open_store(&config.store).await?;
     let mut records = store.generations().await?;
-    records.retain(|record| record.state == GenerationState::Superseded);
+    records.retain(|record| matches!(record.state, GenerationState::Superseded | GenerationState::Retired));
     let mut lines = Vec::new();
     for record in &records {
         let windows = collect(&*store, record, args.dry_run).await?;
@@ -42,7 +43,7 @@ pub async fn run(args: GcArgs) -> anyhow::Result<()> {
             writeln!(out, "view {}, generation {} {what} {windows} windows", record.view, record.generation)?;
         }
         if lines.is_empty() {
-            writeln!(out, "no generation is superseded")?;
+            writeln!(out, "no generation is superseded or retired")?;
         }
         Ok(())
     })

@@ -12,7 +12,8 @@ Examples:
 
 One line each. live: its rows are what people read; replaying: being computed beside it; draining:
 it pauses, and is about to be replaced; promoting: it serves, its rows are being published;
-superseded: another one has taken its place, or its replay was given up. The epoch is what all
+superseded: another one has taken its place, or its replay was given up; retired: its view was
+removed, and its rows stay. The epoch is what all
 timestamps of a generation's writes begin at. Two with the same meaning compute the same. Rows of
 windows that start up to the horizon are those of earlier generations: this one was begun from a
 time after them, or the logs had lost some of their readings. Windows that start up to \"partial to\"

@@ -1,12 +1,19 @@
 //! `etiage retire`.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use clap::Args;
+use etiage::config::Config;
 use etiage::replay::{endings, plan};
-use etiage::store::GenerationRecord;
+use etiage::setup;
+use etiage::store::{GenerationRecord, GenerationState, Store};
 
 use super::ConfigArg;
 use super::output::to_stdout;
+
+/// Instances ask once a second.
+const UNTIL_EVERYBODY_KNOWS: Duration = Duration::from_secs(3);
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -17,8 +24,8 @@ Examples:
 A view that the configuration has lost is refused by `etiage run`, until this says that it is to go:
 records would be committed that it has never seen. Instances that still have the view go on
 with their others within seconds. Its rows stay, as they are then, unless --remove-rows is given;
-`etiage gc` removes its parts. Adding it again later is a replay:
-`etiage replay --view region --from earliest|now`.")]
+`etiage gc` removes its parts. Adding it again later is a replay, which removes the rows that it does
+not compute again: `etiage replay --view region --from earliest|now --forget-history`.")]
 pub struct RetireArgs {
     /// The view, as `etiage generations` lists it
     view: String,
@@ -38,22 +45,23 @@ pub async fn run(args: RetireArgs) -> anyhow::Result<()> {
     }
     let store = super::open_store(&config.store).await?;
     let known = store.generations().await?;
-    let step = endings::retirement(view, &known)?;
-    if let Some(step) = &step {
-        let changed = store.change_generations(std::slice::from_ref(step)).await?;
-        changed
-            .then_some(())
-            .with_context(|| format!("view {view}: its generations have changed meanwhile: try again"))?;
-    }
-    let last = known.iter().filter(|record| record.view == *view).max_by_key(|record| record.epoch_us);
-    if let Some(last) = last.filter(|_| args.remove_rows) {
-        // Whatever an instance may still write is older than that.
-        store.remove_rows(view, plan::last_stamp(last), None).await?;
+    let last = endings::last(view, &known)?;
+    let retired = match last {
+        Some(record) if record.state == GenerationState::Live => {
+            step(&*store, record, GenerationState::Retired).await?;
+            GenerationRecord { state: GenerationState::Retired, ..record.clone() }
+        }
+        Some(record) => record.clone(),
+        None => bail!("view {view} was retired before, and its rows are removed"),
+    };
+    if args.remove_rows {
+        remove_rows(&*store, &config, &retired).await?;
+        step(&*store, &retired, GenerationState::Superseded).await?;
     }
     to_stdout(|out| {
-        match (&step, last) {
-            (Some(_), Some(GenerationRecord { generation, .. })) => {
-                writeln!(out, "view {view} is retired; generation {generation} was its last")?
+        match last.map(|record| record.state) {
+            Some(GenerationState::Live) => {
+                writeln!(out, "view {view} is retired, in its generation {}", retired.generation)?
             }
             _ => writeln!(out, "view {view} was retired before")?,
         }
@@ -61,4 +69,22 @@ pub async fn run(args: RetireArgs) -> anyhow::Result<()> {
         writeln!(out, "{rows}; `etiage gc` removes what they were computed from")?;
         Ok(())
     })
+}
+
+async fn step(store: &dyn Store, record: &GenerationRecord, to: GenerationState) -> anyhow::Result<()> {
+    let changed = store.change_generations(&[record.step(to)]).await?;
+    changed
+        .then_some(())
+        .with_context(|| format!("view {}: its generations have changed meanwhile: try again", record.view))
+}
+
+/// When every instance knows that the view is retired; and once more, as a power cut may take the first back (invariant I4).
+async fn remove_rows(store: &dyn Store, config: &Config, retired: &GenerationRecord) -> anyhow::Result<()> {
+    let lag_ms = setup::settings(config, false).commit_lag_ms;
+    let pauses = [Some(UNTIL_EVERYBODY_KNOWS), (lag_ms > 0).then(|| Duration::from_millis(lag_ms))];
+    for pause in pauses.into_iter().flatten() {
+        tokio::time::sleep(pause).await;
+        store.remove_rows(&retired.view, plan::last_stamp(retired), None).await?;
+    }
+    Ok(())
 }

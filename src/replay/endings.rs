@@ -1,5 +1,4 @@
-//! The steps by which a generation ends that nothing takes the place of: its replay is given up, or its view is retired.
-//! Pure.
+//! How a generation ends that nothing takes the place of: its replay is given up, or its view is retired. Pure.
 
 use crate::store::{GenerationChange, GenerationRecord, GenerationState};
 
@@ -20,8 +19,8 @@ pub fn abortion(view: &str, known: &[GenerationRecord]) -> Result<Vec<Generation
     Ok(steps)
 }
 
-/// The step that retires a view: what served it serves no more, and nothing does. None where that is so already.
-pub fn retirement(view: &str, known: &[GenerationRecord]) -> Result<Option<GenerationChange>, Refusal> {
+/// The generation that serves a view which is to be retired, or served it when it was. None where its rows have gone, too.
+pub fn last<'a>(view: &str, known: &'a [GenerationRecord]) -> Result<Option<&'a GenerationRecord>, Refusal> {
     let of_view = || known.iter().filter(|record| record.view == view);
     if of_view().next().is_none() {
         let mut views: Vec<&str> = known.iter().map(|record| record.view.as_str()).collect();
@@ -30,12 +29,14 @@ pub fn retirement(view: &str, known: &[GenerationRecord]) -> Result<Option<Gener
         let known = if views.is_empty() { "none".to_owned() } else { views.join(", ") };
         return Err(Refusal::Unknown { view: view.to_owned(), known });
     }
-    let is_of_replay = |state| !matches!(state, GenerationState::Live | GenerationState::Superseded);
+    let is_of_replay =
+        |state| !matches!(state, GenerationState::Live | GenerationState::Superseded | GenerationState::Retired);
     if let Some(record) = of_view().filter(|record| is_of_replay(record.state)).max_by_key(|record| record.generation) {
         return Err(Refusal::NotAlone { view: view.to_owned(), generation: record.generation });
     }
-    let live = of_view().find(|record| record.state == GenerationState::Live);
-    Ok(live.map(|record| record.step(GenerationState::Superseded)))
+    let has_rows =
+        |record: &&GenerationRecord| matches!(record.state, GenerationState::Live | GenerationState::Retired);
+    Ok(of_view().filter(has_rows).max_by_key(|record| record.generation))
 }
 
 #[cfg(test)]
@@ -74,18 +75,19 @@ mod tests {
 
     #[test]
     fn a_view_is_retired_when_nothing_is_under_way() {
-        use GenerationState::{Draining, Live, Promoting, Replaying, Superseded};
+        use GenerationState::{Draining, Promoting, Replaying, Retired, Superseded};
         let known = [GenerationRecord { state: Superseded, ..live("v", 1) }, live("v", 2), live("w", 5)];
-        let step = retirement("v", &known).unwrap().unwrap();
-        assert_eq!((step.view.as_str(), step.generation, step.from, step.to), ("v", 2, Live, Superseded));
-        assert_eq!(retirement("v", &known[..1]), Ok(None), "it was retired before");
+        assert_eq!(last("v", &known), Ok(Some(&known[1])));
+        assert_eq!(last("v", &known[..1]), Ok(None), "its rows were removed before");
+        let retired = [GenerationRecord { state: Retired, ..live("v", 1) }, live("w", 5)];
+        assert_eq!(last("v", &retired), Ok(Some(&retired[0])));
         for state in [Replaying, Promoting, Draining { until_ms: 5 }] {
             let known = [live("v", 2), GenerationRecord { state, ..live("v", 3) }];
-            let refused = retirement("v", &known);
+            let refused = last("v", &known);
             assert_eq!(refused, Err(Refusal::NotAlone { view: "v".to_owned(), generation: 3 }));
-            assert!(retirement("w", &[&known[..], &[live("w", 1)]].concat()).is_ok(), "another view does not matter");
+            assert!(last("w", &[&known[..], &[live("w", 1)]].concat()).is_ok(), "another view does not matter");
         }
-        let unknown = |known: &[GenerationRecord]| retirement("x", known).unwrap_err().to_string();
+        let unknown = |known: &[GenerationRecord]| last("x", known).unwrap_err().to_string();
         assert_eq!(unknown(&known), "the store knows no view x; it knows v, w");
         assert_eq!(unknown(&[]), "the store knows no view x; it knows none");
     }

@@ -58,7 +58,7 @@ pub enum Refusal {
     NothingYet { view: String },
     #[error(
         "{source_id} has records that view {view} has not folded, and none before them said a time: what they hold might \
-         belong to windows that stay as they are. Let it catch up, or say --from earliest"
+         belong to windows that stay as they are. Let it catch up (a file of history never does), or say --from earliest"
     )]
     NotFolded { view: String, source_id: String },
     #[error(
@@ -94,6 +94,11 @@ pub enum Refusal {
          `etiage replay --abort --view {view}`, before the view is retired"
     )]
     NotAlone { view: String, generation: u32 },
+    #[error(
+        "view {view} was retired, and its rows are there still: a replay removes those that it does not compute again. If that is \
+         what you want, say --from earliest (or now) --forget-history"
+    )]
+    RowsOfRetired { view: String },
     #[error("the store knows no view {view}; it knows {known}")]
     Unknown { view: String, known: String },
 }
@@ -153,6 +158,9 @@ pub fn generation(
     let Wanted { view, together, meaning, request } = wanted;
     let of_view = || known.iter().filter(|record| record.view == view);
     let serving = of_view().find(|record| record.serves());
+    if serving.is_none() && !request.forget_history && of_view().any(|one| one.state == GenerationState::Retired) {
+        return Err(Refusal::RowsOfRetired { view: view.to_owned() });
+    }
     let starts = match serving {
         Some(serving) if !request.forget_history => starts::of_what_is_left(serving, logs, beginning)?,
         Some(_) => starts::of_what_the_logs_hold(logs, beginning),
@@ -404,6 +412,10 @@ mod tests {
             assert_eq!(begin("v", "third", &second, &[log], 400).unwrap().horizon_ms(), Some(horizon_ms));
         }
         assert!(matches!(begin("v", "third", &second, &[log(8, None)], 400), Err(Refusal::HistoryGone { .. })));
+        // Rows of a view that was retired are nobody's, and there still.
+        let retired = GenerationRecord { state: GenerationState::Retired, ..live("v", 1, 100) };
+        let again = begin("v", "new", &[retired], &[log(5, None)], 400);
+        assert_eq!(again, Err(Refusal::RowsOfRetired { view: "v".to_owned() }));
         // A view that nobody has computed has nothing to lose.
         assert!(begin("x", "new", &[live("v", 1, 100)], &[log(6, None)], 400).is_ok());
     }

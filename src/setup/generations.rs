@@ -70,6 +70,13 @@ impl Registry<'_> {
                     return Ok(None);
                 }
             },
+            None if self.was_retired(view).await? => {
+                tracing::warn!(
+                    view,
+                    "this view was retired: it waits for `etiage replay --view {view}`; the others go on"
+                );
+                return Ok(None);
+            }
             None if history::has(self.config, view) => {
                 tracing::warn!(
                     view,
@@ -93,8 +100,16 @@ impl Registry<'_> {
     }
 
     async fn is_replayed(&self, view: &str) -> Result<bool, SetupError> {
+        self.is_any(view, GenerationState::Replaying).await
+    }
+
+    async fn was_retired(&self, view: &str) -> Result<bool, SetupError> {
+        self.is_any(view, GenerationState::Retired).await
+    }
+
+    async fn is_any(&self, view: &str, state: GenerationState) -> Result<bool, SetupError> {
         let records = answered("generations", || self.store.generations()).await?;
-        Ok(records.iter().any(|record| record.view == *view && record.state == GenerationState::Replaying))
+        Ok(records.iter().any(|record| record.view == *view && record.state == state))
     }
 
     /// The first generation, or the first after those that were given up; whoever comes second takes what the first one wrote.

@@ -118,11 +118,11 @@ pub fn state_text(state: GenerationState) -> Result<String, StoreError> {
 const UNTIL: &str = " until ";
 
 pub fn state_of(text: &str) -> Result<GenerationState, StoreError> {
-    use GenerationState::{Draining, Live, Promoting, Replaying, Superseded};
+    use GenerationState::{Draining, Live, Promoting, Replaying, Retired, Superseded};
     let (name, until) = text.split_once(UNTIL).map_or((text, None), |(name, until)| (name, Some(until)));
     let known = match until {
         Some(until) => vec![Draining { until_ms: time_of(until)? }],
-        None => vec![Live, Replaying, Promoting, Superseded],
+        None => vec![Live, Replaying, Promoting, Superseded, Retired],
     };
     known
         .into_iter()
@@ -293,8 +293,8 @@ mod tests {
         for bad in ["", "[]", r#"{"00/0":{"offset":0,"max_ms":null}}"#, r#"{"x":{"offset":0,"max_ms":null}}"#] {
             assert!(starts_of(bad).is_err(), "{bad}");
         }
-        use GenerationState::{Draining, Live, Promoting, Replaying, Superseded};
-        for state in [Live, Replaying, Draining { until_ms: 1_550_584_800_007 }, Promoting, Superseded] {
+        use GenerationState::{Draining, Live, Promoting, Replaying, Retired, Superseded};
+        for state in [Live, Replaying, Draining { until_ms: 1_550_584_800_007 }, Promoting, Superseded, Retired] {
             assert_eq!(state_of(&state_text(state).unwrap()).unwrap(), state);
         }
         assert!(state_of("asleep").is_err() && state_of("draining until dawn").is_err());

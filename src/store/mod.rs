@@ -146,8 +146,10 @@ pub enum GenerationState {
     Draining { until_ms: i64 },
     /// Passed the point of no return; its rows are being swept in.
     Promoting,
-    /// Replaced by a later generation, aborted or removed.
+    /// Replaced by a later generation, or aborted.
     Superseded,
+    /// Its view was removed; its rows are there still.
+    Retired,
 }
 
 impl GenerationState {
@@ -158,6 +160,7 @@ impl GenerationState {
             GenerationState::Draining { .. } => "draining",
             GenerationState::Promoting => "promoting",
             GenerationState::Superseded => "superseded",
+            GenerationState::Retired => "retired",
         }
     }
 }

@@ -199,7 +199,7 @@ impl Leader {
                 Some(GenerationState::Replaying) => stage = Stage::Replaying,
                 Some(GenerationState::Promoting) => stage = Stage::Promoting,
                 Some(GenerationState::Live | GenerationState::Draining { .. }) => {}
-                Some(GenerationState::Superseded) | None => {
+                Some(GenerationState::Superseded | GenerationState::Retired) | None => {
                     return Err(RunError::Aborted { view: view.name.to_string(), generation: view.generation });
                 }
             }

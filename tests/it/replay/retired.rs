@@ -41,11 +41,12 @@ fn a_view_is_retired_and_comes_back_by_a_replay() {
 
     let said = succeed(&mut etiage(&one, &["retire", "town"]));
     assert!(said.contains("view town is retired") && said.contains("its rows stay"), "{said}");
-    assert_eq!(generations(&one), ["1 live", "1 superseded", "2 superseded"]);
+    assert_eq!(generations(&one), ["1 live", "1 retired", "2 superseded"]);
     until_end(&one);
     // Who has it still goes on without it.
     until_end(&both);
     assert_eq!((towns(&both), rows(&one)), (before.clone(), region.clone()));
+    fails(&mut etiage(&both, &["replay", "--from", "now", "--view", "town"]), "(or now) --forget-history");
     let removed = succeed(&mut etiage(&one, &["gc"]));
     assert!(removed.contains("view town, generation 1 lost its parts of"), "{removed}");
 
@@ -53,6 +54,7 @@ fn a_view_is_retired_and_comes_back_by_a_replay() {
     assert!(said.contains("was retired before") && said.contains("its rows are removed"), "{said}");
     assert_eq!(towns(&both).lines().count(), 1, "the head is left");
     assert_eq!(rows(&one), region);
+    fails(&mut etiage(&one, &["retire", "town"]), "was retired before, and its rows are removed");
 
     succeed(&mut etiage(&both, &["replay", "--from", "earliest", "--view", "town"]));
     assert_eq!((towns(&both), rows(&both)), (before, region));

@@ -5,7 +5,13 @@ use crate::setup::meaning::{self, Meaning};
 use crate::store::GenerationRecord;
 
 /// A view of the configuration. `is_read`: the group has committed in its topics.
-pub fn configured(view: &str, here: &Meaning, records: &[GenerationRecord], is_read: bool) -> Finding {
+pub fn configured(
+    view: &str,
+    here: &Meaning,
+    records: &[GenerationRecord],
+    is_read: bool,
+    has_history: bool,
+) -> Finding {
     let mut about = About::new(format!("view {view}"));
     match live(view, records) {
         Some(record) if record.fingerprint == here.fingerprint => {
@@ -18,6 +24,9 @@ pub fn configured(view: &str, here: &Meaning, records: &[GenerationRecord], is_r
         )),
         None if is_read => about.warn(format!(
             "it was added to a running stream and waits for `etiage replay --view {view} --from earliest`; the others go on"
+        )),
+        None if has_history => about.warn(format!(
+            "not begun yet: its history is folded first, by `etiage replay --view {view} --from earliest`"
         )),
         None => about.well("not begun yet: the first `etiage run` begins it where the log begins"),
     }
@@ -71,13 +80,15 @@ mod tests {
     #[test]
     fn a_view_runs_waits_begins_or_is_refused() {
         let there = [record("v", GenerationState::Live), record("w", GenerationState::Superseded)];
-        let same = configured("v", &meaning("f", "1h"), &there, true);
+        let same = configured("v", &meaning("f", "1h"), &there, true, false);
         assert_eq!((same.level, same.text.as_str()), (Level::Well, "generation 2 is live and means the same"));
-        let other = configured("v", &meaning("g", "2h"), &there, true);
+        let other = configured("v", &meaning("g", "2h"), &there, true, false);
         assert_eq!(other.level, Level::Error);
         assert!(other.text.contains(r#"view.window was "1h" and is "2h""#) && other.text.contains("etiage replay"));
-        assert_eq!(configured("w", &meaning("f", "1h"), &there, true).level, Level::Warning);
-        assert_eq!(configured("w", &meaning("f", "1h"), &there, false).level, Level::Well);
+        assert_eq!(configured("w", &meaning("f", "1h"), &there, true, false).level, Level::Warning);
+        assert_eq!(configured("w", &meaning("f", "1h"), &there, false, false).level, Level::Well);
+        let waits = configured("w", &meaning("f", "1h"), &there, false, true);
+        assert!(waits.level == Level::Warning && waits.text.contains("etiage replay --view w"), "{}", waits.text);
     }
 
     #[test]

@@ -10,9 +10,12 @@ use etiage::decode::RANGE_MS;
 use etiage::replay::starts::{ReplayFrom, Request};
 use etiage::replay::{endings, plan};
 use etiage::run::replay::{Outcome, keep_positions};
-use etiage::run::{Engine, Stop};
+use etiage::run::{Engine, RunError, Stop, World};
 use etiage::setup::{connect, history};
+use etiage::source::SourceEvent;
 use etiage::telemetry::{self, Health};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::watch;
 
 use super::output::to_stdout;
 use super::{ConfigArg, diff, rows, run, signals};
@@ -118,28 +121,40 @@ async fn replay(
              say --from earliest, or leave --forget-history out"
         );
     }
-    let folded = tokio::select! {
-        connected = history::connect(config, views, request, health.clone()) => connected?,
+    let begun = tokio::select! {
+        begun = connect::begin_replay(config, views, request) => begun?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
-    if let Some((world, events)) = folded {
-        health.not_ready("folding the history");
-        Engine::new(world.clone())?.run(events, stop.clone()).await?;
-        if *stop.borrow() != Stop::Running {
-            tracing::info!("stopped within the history: the same command goes on with it");
-            return Ok(());
-        }
-        // A later replay reads the files in a group of its own, and finds there how far this one has come.
-        keep_positions(&world).await?;
+    let history = tokio::select! {
+        connected = history::connect(config, &begun, health.clone()) => connected?,
+        _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
+    };
+    if let Some((world, events)) = history {
+        fold_history(world, events, stop.clone()).await?;
+    }
+    if *stop.borrow() != Stop::Running {
+        tracing::info!("stopped before the topics: the same command goes on with the replay");
+        return Ok(());
     }
     let (world, events, leader) = tokio::select! {
-        connected = connect::connect_replay(config, views, request, health.clone()) => connected?,
+        connected = connect::connect_replay(config, begun, health.clone()) => connected?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
     health.not_ready("waiting for partitions");
     let leader = if args.dry_run { leader.dry() } else { leader };
     let outcome = leader.lead_beside(Engine::new(world)?, events, stop).await?;
     outcome.map_or(Ok(()), |outcome| tell(&outcome, args.dry_run))
+}
+
+async fn fold_history(world: World, events: Receiver<SourceEvent>, stop: watch::Receiver<Stop>) -> anyhow::Result<()> {
+    world.health.not_ready("folding the history");
+    match Engine::new(world.clone())?.run(events, stop).await {
+        // Another process was there before this one.
+        Err(RunError::TakenOver { .. }) => Ok(()),
+        // A later replay reads the files in a group of its own, and finds there how far this one has come.
+        Ok(_) => Ok(keep_positions(&world).await?),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn tell(outcome: &Outcome, dry_run: bool) -> anyhow::Result<()> {

@@ -61,7 +61,7 @@ fn inputs_belong_to_one_stream(config: &Config) -> Result<(), ConfigError> {
         owners.insert(topic.clone(), "rejects".into());
     }
     for (name, stream) in &config.streams {
-        let files = stream.files.iter().chain(&stream.history).map(|file| file.display().to_string());
+        let files = stream.files.iter().chain(&stream.history).map(|file| file.path.display().to_string());
         for (kind, input) in stream.topics.iter().cloned().map(|t| ("topic", t)).chain(files.map(|f| ("file", f))) {
             if let Some(owner) = owners.insert(input.clone(), format!("streams.{name}")) {
                 return wrong(format!(

@@ -170,15 +170,28 @@ pub struct StationsConfig {
     pub lon: String,
 }
 
+/// A file of records: what it is known by is its name, as configured; where this process finds it is its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFile {
+    pub name: String,
+    pub path: PathBuf,
+}
+
+impl Serialize for InputFile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.name)
+    }
+}
+
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamConfig {
     pub topics: Vec<String>,
     /// Read instead of topics; each one a partition.
     #[serde(skip)]
-    pub files: Vec<PathBuf>,
+    pub files: Vec<InputFile>,
     /// Beside topics: what they hold no longer, folded by replays.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub history: Vec<PathBuf>,
+    pub history: Vec<InputFile>,
     pub format: Format,
     /// CSV.
     pub separator: u8,

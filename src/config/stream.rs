@@ -1,7 +1,6 @@
 //! `[streams.NAME]`: the typed piece of each stream.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::error::{ConfigError, Origin};
 use super::section::{self, Section};
@@ -11,8 +10,8 @@ use super::value::{
     is_name,
 };
 use super::{
-    FilterConfig, FilterRule, Format, MetricConfig, NormalRange, PositionFields, StationsConfig, StreamConfig,
-    TenantConfig, Threshold,
+    FilterConfig, FilterRule, Format, InputFile, MetricConfig, NormalRange, PositionFields, StationsConfig,
+    StreamConfig, TenantConfig, Threshold,
 };
 use crate::config::REGION;
 
@@ -81,8 +80,8 @@ fn stream(mut section: Section<'_>, metric_defaults: &Table) -> Result<StreamCon
 #[derive(Default)]
 struct Input {
     topics: Vec<String>,
-    files: Vec<PathBuf>,
-    history: Vec<PathBuf>,
+    files: Vec<InputFile>,
+    history: Vec<InputFile>,
 }
 
 /// Topics or files. Where a higher layer gives the one, it replaces the other: so one variable turns a stream
@@ -91,8 +90,9 @@ fn input(section: &mut Section<'_>) -> Result<Input, ConfigError> {
     let (topics_at, topics) = section.list("topics", &TOPIC)?;
     let (files_at, files) = section.list("files", &FILE)?;
     let (history_at, history) = section.list("history", &FILE)?;
-    let resolved = |section: &Section<'_>, at: &Origin, files: &[String]| -> Vec<PathBuf> {
-        files.iter().map(|file| section::resolve(section.base, at, file)).collect()
+    let resolved = |section: &Section<'_>, at: &Origin, files: Vec<String>| -> Vec<InputFile> {
+        let file = |name: String| InputFile { path: section::resolve(section.base, at, &name), name };
+        files.into_iter().map(file).collect()
     };
     if topics.is_empty() && files.is_empty() {
         let message = "not given; expected a list such as [\"readings\"], or else files = [\"a.ndjson\"]";
@@ -103,7 +103,7 @@ fn input(section: &mut Section<'_>) -> Result<Input, ConfigError> {
             let message = "history is what topics hold no longer, and this stream has none: list its files under files";
             return Err(section.error(&history_at, "history", message));
         }
-        return Ok(Input { files: resolved(section, &files_at, &files), ..Input::default() });
+        return Ok(Input { files: resolved(section, &files_at, files), ..Input::default() });
     }
     if !files.is_empty() && files_at.layer() == topics_at.layer() {
         return Err(section.error(
@@ -112,7 +112,7 @@ fn input(section: &mut Section<'_>) -> Result<Input, ConfigError> {
             "a stream reads topics or files, not both; remove one of the two",
         ));
     }
-    Ok(Input { topics, history: resolved(section, &history_at, &history), ..Input::default() })
+    Ok(Input { topics, history: resolved(section, &history_at, history), ..Input::default() })
 }
 
 fn position(section: &mut Section<'_>, registry: bool) -> Result<PositionFields, ConfigError> {

@@ -108,7 +108,8 @@ fn the_example_runs_on_files_with_three_variables() {
     ];
     let config = Config::load(Some(&example("temperatures")), vars(&env)).unwrap();
     let stream = &config.streams["temperatures"];
-    assert_eq!(stream.files, [PathBuf::from("a.ndjson"), PathBuf::from("b.ndjson")], "where the process runs");
+    let paths: Vec<&PathBuf> = stream.files.iter().map(|file| &file.path).collect();
+    assert_eq!(paths, [&PathBuf::from("a.ndjson"), &PathBuf::from("b.ndjson")], "where the process runs");
     assert!(stream.topics.is_empty());
     assert!(matches!(&config.store, StoreConfig::Sqlite { path } if path == &PathBuf::from("rows.db")));
     assert_eq!(config.rejects.dir, PathBuf::from("."));

@@ -55,19 +55,37 @@ pub async fn connect(
     Ok((World { store, source, outbox, clock, health, views, streams, sent_before, settings }, events))
 }
 
-/// Connects everything for a replay of these views, and for who leads it.
-pub async fn connect_replay(
-    config: &Config,
-    views: &BTreeSet<String>,
-    request: Request,
-    health: Arc<Health>,
-) -> Result<(World, Receiver<SourceEvent>, Leader), SetupError> {
+/// A replay of some views that is under way: begun here, or by whoever was first.
+pub struct Begun {
+    pub clock: Clock,
+    pub compiled: Compiled,
+    pub store: Arc<dyn Store>,
+    pub generations: Generations,
+}
+
+/// Of each view.
+pub type Generations = BTreeMap<String, Arc<GenerationRecord>>;
+
+/// Begins a replay of these views, or finds it begun.
+pub async fn begin_replay(config: &Config, views: &BTreeSet<String>, request: Request) -> Result<Begun, SetupError> {
     let clock = Clock::start();
     let compiled = Compiled::new(config)?;
     let store = open_store(config).await?;
-    let (asked, of_history) = observe_all(config, store.clone()).await?;
-    let registry = Registry { store: &*store, source: &*of_history, clock, config, compiled: &compiled };
-    let bound = bind_replayed(registry, views, request).await?;
+    let asked = observe_all(config, views, store.clone()).await?;
+    let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
+    let generations = registry.replayed(views, request).await?;
+    Ok(Begun { clock, compiled, store, generations })
+}
+
+/// Connects everything for a replay that has begun, and for who leads it.
+pub async fn connect_replay(
+    config: &Config,
+    begun: Begun,
+    health: Arc<Health>,
+) -> Result<(World, Receiver<SourceEvent>, Leader), SetupError> {
+    let Begun { clock, compiled, store, generations } = begun;
+    let asked = observe(config, store.clone()).await?;
+    let bound = bound(config, &compiled, generations)?;
     let config = in_group_of(&bound, config);
     // A source of the leader's own: that of the loop goes with it when the generation is promoted.
     let own = observe(&config, store.clone()).await?;
@@ -152,7 +170,7 @@ pub fn bound(
 }
 
 /// Opens the store; waits for one that does not answer.
-pub(super) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     let store = answered("opening", || store::open(&config.store)).await?;
     if let StoreConfig::Sqlite { .. } = config.store {
         store.migrate(false).await?;
@@ -168,15 +186,16 @@ fn only(config: &Config, streams: &BTreeMap<Arc<str>, Arc<StreamRun>>) -> Config
     config
 }
 
-/// Answers questions about the topics (or files) of a configuration; and about those and the files of history.
-pub(super) async fn observe_all(
+/// A source that answers questions about the history of these views, too.
+async fn observe_all(
     config: &Config,
+    views: &BTreeSet<String>,
     store: Arc<dyn Store>,
-) -> Result<(Arc<dyn Source>, Arc<dyn Source>), SetupError> {
+) -> Result<Arc<dyn Source>, SetupError> {
     let topics = observe(config, store.clone()).await?;
-    let Some(history) = history::of(config) else { return Ok((topics.clone(), topics)) };
+    let Some(history) = history::of(config, views.iter()) else { return Ok(topics) };
     let files = files::observe(file_settings(&history, store)).await?;
-    Ok((topics.clone(), Arc::new(WithHistory { topics, files })))
+    Ok(Arc::new(WithHistory { topics, files }))
 }
 
 type Joined = (Arc<dyn Source>, Arc<dyn Outbox>, Receiver<SourceEvent>);

@@ -1,29 +1,28 @@
 //! What the topics hold no longer: files, each a partition of its own, which a replay folds before it joins the topics'
 //! group. Whoever runs never reads them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::Receiver;
 
-use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ViewConfig};
 use crate::reading::{Offset, TopicPartition};
-use crate::replay::starts::Request;
 use crate::run::{SentBefore, Settings, World};
 use crate::source::{CommitRequest, GroupPosition, Source, SourceError, SourceEvent, files};
-use crate::store::Store;
+use crate::store::{GenerationState, PositionKind, Store};
 use crate::telemetry::Health;
 
-use super::connect::{self, Bound};
-use super::generations::{Registry, answered};
+use super::connect::{self, Begun, Bound};
+use super::generations::answered;
 use super::{Compiled, SetupError, settings};
 
-/// The configuration that reads the history in the topics' place; `None` where there is none.
-pub fn of(config: &Config) -> Option<Config> {
+/// The configuration that reads the history of these views in the topics' place; `None` where they have none.
+pub fn of<'a>(config: &Config, views: impl Iterator<Item = &'a String>) -> Option<Config> {
     let mut history = config.clone();
-    history.streams.retain(|_, stream| !stream.history.is_empty());
+    let views: Vec<&ViewConfig> = views.map(|view| &config.views[view]).collect();
+    let feeds = |name: &str| views.iter().any(|view| view.takes(name));
+    history.streams.retain(|name, stream| !stream.history.is_empty() && feeds(name));
     for stream in history.streams.values_mut() {
         stream.topics.clear();
         stream.files = std::mem::take(&mut stream.history);
@@ -36,45 +35,52 @@ pub fn has(config: &Config, view: &str) -> bool {
     config.feeding(&config.views[view]).any(|(_, stream)| !stream.history.is_empty())
 }
 
-/// Connects what folds the history of these views, in their replay's group; `None` where they have none.
+/// Whether a partition is a file of history.
+pub fn is_of(config: &Config, position: &GroupPosition) -> bool {
+    config.streams[&*position.stream].history.iter().any(|file| *file.name == *position.partition.topic)
+}
+
+/// Connects what folds the history of a replay's views, in the replay's group; `None` where they have none.
 pub async fn connect(
     config: &Config,
-    views: &BTreeSet<String>,
-    request: Request,
+    begun: &Begun,
     health: Arc<Health>,
 ) -> Result<Option<(World, Receiver<SourceEvent>)>, SetupError> {
-    let Some(history) = of(config).filter(|_| views.iter().any(|view| has(config, view))) else {
-        return Ok(None);
-    };
-    let clock = Clock::start();
-    let compiled = Compiled::new(config)?;
-    let store = connect::open_store(config).await?;
-    let (_, asked) = connect::observe_all(config, store.clone()).await?;
-    let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
+    let Begun { clock, compiled, store, generations } = begun;
+    // What has taken over has folded it.
+    let replaying = generations.values().all(|one| one.state == GenerationState::Replaying);
+    let Some(history) = of(config, generations.keys()).filter(|_| replaying) else { return Ok(None) };
     let mut bound = Vec::new();
-    for (name, generation) in registry.replayed(views, request).await? {
-        bound.push((compiled.view(&name, config, &generation)?, generation));
+    for (name, generation) in generations {
+        bound.push((compiled.view(name, config, generation)?, generation.clone()));
     }
     let streams = Compiled::new(&history)?.streams(&history, &bound)?;
     let bound = Bound { views: bound.into_iter().map(|(view, _)| view).collect(), streams };
     let files = connect::in_group_of(&bound, &history);
-    let sent_before = sent_before(&*store, &*asked).await?;
+    let asked = connect::observe(config, store.clone()).await?;
+    let sent_before = sent_before(&**store, &*asked).await?;
     let (source, events) = files::start(connect::file_settings(&files, store.clone())).await?;
-    let Bound { views, streams } = bound;
+    let (outbox, settings) = (connect::outbox(config)?, Settings { replaying: true, ..settings(config, true) });
+    let (Bound { views, streams }, store, clock) = (bound, store.clone(), *clock);
     let number: usize = streams.values().map(|stream| stream.topics.len()).sum();
     tracing::info!(files = number, "the history is folded before the topics");
-    let (outbox, settings) = (connect::outbox(config)?, Settings { replaying: true, ..settings(config, true) });
     Ok(Some((World { store, source, outbox, clock, health, views, streams, sent_before, settings }, events)))
 }
 
 /// What was rejected or late in files that the generation which serves was computed from has been sent with them.
-async fn sent_before(store: &dyn Store, asked: &dyn Source) -> Result<SentBefore, SetupError> {
-    let mut sent = connect::sent_before(store, asked).await?;
+async fn sent_before(store: &dyn Store, topics: &dyn Source) -> Result<SentBefore, SetupError> {
+    let mut sent = connect::sent_before(store, topics).await?;
     let records = answered("generations", || store.generations()).await?;
-    let folded = records.iter().filter(|record| record.serves()).flat_map(|record| record.starts.keys());
-    // A topic's partitions the group has committed, or nobody has read them.
-    for source in folded {
-        sent.positions.entry(*source).or_insert(Offset(i64::MAX));
+    for record in records.iter().filter(|record| record.serves()) {
+        let whole = record.starts.iter().filter(|(_, start)| start.left_out.is_none());
+        for source in whole.map(|(source, _)| *source) {
+            if sent.positions.contains_key(&source) {
+                continue;
+            }
+            let kept = || store.positions(&record.group, source, PositionKind::Kept, 1);
+            let kept = answered("positions", kept).await?;
+            sent.positions.extend(kept.first().map(|kept| (source, kept.offset)));
+        }
     }
     Ok(sent)
 }

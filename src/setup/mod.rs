@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::REGION;
-use crate::config::{Config, StoreConfig, StreamConfig, ViewConfig};
+use crate::config::{Config, InputFile, StoreConfig, StreamConfig, ViewConfig};
 use crate::decode::{Decoder, Stations};
 use crate::keys::{Field, Grouping};
 use crate::locate::RegionSet;
@@ -203,7 +203,7 @@ fn feed(view: &Arc<View>, generation: &Arc<GenerationRecord>, decoder: &Decoder)
 }
 
 fn topics(stream: &StreamConfig) -> Vec<Arc<str>> {
-    let files = stream.files.iter().map(|file| Arc::from(file.to_string_lossy()));
+    let files = stream.files.iter().map(|file| Arc::from(file.name.as_str()));
     stream.topics.iter().map(|topic| Arc::from(topic.as_str())).chain(files).collect()
 }
 
@@ -248,12 +248,12 @@ fn input(name: &str, stream: &StreamConfig) -> Result<Input, SetupError> {
     }
     let decoder = Decoder::new(stream, stations).map_err(|error| failed(error.to_string()))?;
     let mut file_decoders = BTreeMap::new();
-    for file in stream.files.iter().filter(|_| stream.format == crate::config::Format::Csv) {
+    for InputFile { name, path: file } in stream.files.iter().filter(|_| stream.format == crate::config::Format::Csv) {
         let header =
             crate::source::files::csv_header(file).map_err(|error| failed(format!("{}: {error}", file.display())))?;
         let decoder =
             decoder.with_csv_header(&header).map_err(|error| failed(format!("{}: {error}", file.display())))?;
-        let topic = Arc::from(file.to_string_lossy());
+        let topic = Arc::from(name.as_str());
         file_decoders.insert(TopicPartition { topic, partition: 0 }, decoder);
     }
     Ok(Input { decoder, file_decoders, stations_digest })

@@ -14,7 +14,7 @@ use crate::view::View;
 use crate::window::{Width, Window};
 
 use super::generations::{Registry, answered};
-use super::{SetupError, meaning};
+use super::{SetupError, history, meaning};
 
 /// Before every event time.
 const NO_TIME_MS: i64 = *crate::decode::RANGE_MS.start() - 1;
@@ -125,6 +125,8 @@ impl Registry<'_> {
             let place = self.place_of(record, position).await?;
             let folded = place.map_or(starts::start_in(record, log.source).offset, |place| place.offset);
             match place.and_then(|place| place.max_ms) {
+                // A file of history goes nowhere: nothing waits for it.
+                Some(_) if history::is_of(self.config, position) => {}
                 Some(max_ms) => reached_ms.push(max_ms),
                 None if from != ReplayFrom::Earliest && folded < log.end => {
                     let (view, source_id) = (record.view.clone(), position.partition.to_string());
@@ -208,12 +210,7 @@ impl Registry<'_> {
     fn newest_ms(&self, positions: &[GroupPosition], logs: &[Log], known: &[GenerationRecord]) -> i64 {
         let newest = |(position, log): (&GroupPosition, &Log)| {
             let stream = &self.config.streams[&*position.stream];
-            if !stream
-                .files
-                .iter()
-                .chain(&stream.history)
-                .any(|file| *file.to_string_lossy() == *position.partition.topic)
-            {
+            if !stream.files.iter().chain(&stream.history).any(|file| *file.name == *position.partition.topic) {
                 return self.clock.wall_ms() + stream.max_future_ms;
             }
             let met = known.iter().filter(|record| record.serves()).filter_map(|record| {

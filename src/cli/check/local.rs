@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use etiage::config::Config;
+use etiage::config::{Config, InputFile};
 
 use super::Report;
 
@@ -14,7 +14,7 @@ pub fn reads_files(config: &Config) -> bool {
 pub fn look(config: &Config, report: &mut Report) {
     port(&config.serve.listen, report);
     for (name, stream) in &config.streams {
-        for file in &stream.history {
+        for InputFile { path: file, .. } in &stream.history {
             let what = format!("history {}", file.display());
             match std::fs::File::open(file).and_then(|file| file.metadata()) {
                 Ok(about) => report.well(what, format!("{} bytes", about.len())),
@@ -23,7 +23,7 @@ pub fn look(config: &Config, report: &mut Report) {
                 }),
             }
         }
-        for file in &stream.files {
+        for InputFile { path: file, .. } in &stream.files {
             match std::fs::File::open(file).and_then(|file| file.metadata()) {
                 Ok(about) => report.well(format!("file {}", file.display()), format!("{} bytes", about.len())),
                 Err(error) => report.wrong(

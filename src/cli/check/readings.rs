@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use etiage::check::readings::{Names, Outcome, Place, Reading, first};
-use etiage::config::{Config, Format, StreamConfig, TenantConfig};
+use etiage::config::{Config, Format, InputFile, StreamConfig, TenantConfig};
 use etiage::locate::RegionSet;
 use etiage::reading::{Batch, RawBatch, TopicPartition};
 use etiage::run::decoding::locate;
@@ -63,9 +63,9 @@ async fn of_topics(stream: &StreamConfig, inspector: &Inspector, count: usize) -
 fn of_files(stream: &StreamConfig, count: usize) -> Records {
     let longest = stream.max_record.saturating_add(1);
     // A file that cannot be opened has its own line in the report.
-    let open = |file: &std::path::PathBuf| {
-        let batch = first_records(file, stream.format == Format::Csv, longest, count).ok()?;
-        Some((TopicPartition { topic: file.to_string_lossy().into(), partition: 0 }, batch))
+    let open = |file: &InputFile| {
+        let batch = first_records(&file.path, stream.format == Format::Csv, longest, count).ok()?;
+        Some((TopicPartition { topic: file.name.as_str().into(), partition: 0 }, batch))
     };
     stream.files.iter().filter_map(open).collect()
 }

@@ -7,7 +7,7 @@ use etiage::check::views::{configured, live, strangers};
 use etiage::config::Config;
 use etiage::run::assign;
 use etiage::run::stream::StreamRun;
-use etiage::setup::{Compiled, SetupError, connect};
+use etiage::setup::{Compiled, SetupError, connect, history};
 use etiage::source::{Assignment, GroupPosition, Source};
 use etiage::store::Store;
 
@@ -27,7 +27,8 @@ async fn ask(config: &Config, store: Arc<dyn Store>, report: &mut Report) -> Res
     for name in config.views.keys() {
         let mut read = positions.iter().filter(|one| config.views[name].takes(&one.stream));
         let is_read = read.any(|one| one.committed.is_some());
-        report.extend([configured(name, &compiled.meanings[name], &records, is_read)]);
+        let has_history = history::has(config, name);
+        report.extend([configured(name, &compiled.meanings[name], &records, is_read, has_history)]);
     }
     report.extend(strangers(|view| config.views.contains_key(view), &records));
     let mut bound = Vec::new();

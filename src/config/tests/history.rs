@@ -10,8 +10,11 @@ fn with(lines: &str) -> String {
 fn history_stands_beside_topics() {
     let config = load_with(&with("history = [\"old.ndjson\", \"/x/older.ndjson\"]"), &[]).unwrap();
     let stream = &config.streams["t"];
-    assert!(stream.history[0].is_absolute() && stream.history[0].ends_with("old.ndjson"), "beside the configuration");
-    assert_eq!((stream.history[1].to_str(), stream.topics.len()), (Some("/x/older.ndjson"), 1));
+    let [old, older] = &stream.history[..] else { panic!("{:?}", stream.history) };
+    assert!(old.path.is_absolute() && old.path.ends_with("old.ndjson"), "beside the configuration");
+    assert_eq!((older.path.to_str(), stream.topics.len()), (Some("/x/older.ndjson"), 1));
+    // Wherever the configuration lies, they are known by what it says.
+    assert_eq!(serde_json::to_value(stream).unwrap()["history"], serde_json::json!(["old.ndjson", "/x/older.ndjson"]));
     // What reads files in the topics' place reads these alone.
     let files = load_with(&with("history = [\"old\"]"), &[("ETIAGE_STREAMS__T__FILES", "a")]).unwrap();
     let stream = &files.streams["t"];

@@ -5,7 +5,7 @@
 //! path as configured: files may be added to a stream and listed in another order, but not renamed.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread;
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use self::reader::Reader;
 use super::outlet::{Budget, Outlet};
 use super::{Assignment, CommitRequest, Committed, GroupPosition, Source, SourceError, SourceEvent};
+use crate::config::InputFile;
 use crate::reading::{Offset, SourceId, TopicId, TopicPartition};
 use crate::store::{PositionKind, Store, StoreError, StoredPosition};
 
@@ -32,7 +33,7 @@ pub use self::outbox::FileOutbox;
 #[derive(Clone, Debug)]
 pub struct FileStream {
     pub name: String,
-    pub files: Vec<PathBuf>,
+    pub files: Vec<InputFile>,
     /// CSV: the first line is no record.
     pub has_header: bool,
     /// A longer line is cut to one byte more than this, which the decoder rejects; bytes.
@@ -64,12 +65,11 @@ struct Site {
 }
 
 impl Site {
-    fn new(stream: &FileStream, path: &Path) -> Site {
-        let text = path.to_string_lossy();
+    fn new(stream: &FileStream, InputFile { name, path }: &InputFile) -> Site {
         Site {
-            path: path.into(),
-            partition: TopicPartition { topic: text.as_ref().into(), partition: 0 },
-            source: SourceId { topic: identity(&stream.name, &text), partition: 0 },
+            path: path.clone(),
+            partition: TopicPartition { topic: name.as_str().into(), partition: 0 },
+            source: SourceId { topic: identity(&stream.name, name), partition: 0 },
             stream: stream.name.as_str().into(),
             has_header: stream.has_header,
             longest: stream.max_record.saturating_add(1).min(1 << 30),
@@ -86,9 +86,9 @@ impl Site {
     }
 }
 
-/// A digest of the stream and the path: neither may hold a zero byte.
-fn identity(stream: &str, path: &str) -> TopicId {
-    let digest = Sha256::digest(format!("file\0{stream}\0{path}"));
+/// A digest of the stream and the file's name: neither may hold a zero byte.
+fn identity(stream: &str, name: &str) -> TopicId {
+    let digest = Sha256::digest(format!("file\0{stream}\0{name}"));
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
     TopicId(id)
@@ -161,11 +161,12 @@ async fn counted_sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceE
 
 fn sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {
     let mut seen = BTreeSet::new();
-    let all = streams.iter().flat_map(|stream| stream.files.iter().map(move |path| (stream, path)));
-    let site = |(stream, path): (&FileStream, &PathBuf)| match seen.insert(path.clone()) {
-        true => Ok(Arc::new(Site::new(stream, path))),
+    let all = streams.iter().flat_map(|stream| stream.files.iter().map(move |file| (stream, file)));
+    let site = |(stream, file): (&FileStream, &InputFile)| match seen.insert(file.path.clone()) {
+        true => Ok(Arc::new(Site::new(stream, file))),
         false => {
-            Err(SourceError::Fatal(format!("file {} is listed twice: its readings would count twice", path.display())))
+            let path = file.path.display();
+            Err(SourceError::Fatal(format!("file {path} is listed twice: its readings would count twice")))
         }
     };
     all.map(site).collect()
@@ -173,8 +174,12 @@ fn sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {
 
 fn count(site: &Site) -> Result<(), SourceError> {
     let counted = lines::count(&site.path, site.has_header);
-    let failed =
-        |error| SourceError::Fatal(format!("file {}: {error}: correct the stream's `files`", site.path.display()));
+    let failed = |error| {
+        SourceError::Fatal(format!(
+            "file {}: {error}: correct the stream's `files` (or `history`)",
+            site.path.display()
+        ))
+    };
     counted.map(|records| site.saw_end(Offset(records))).map_err(failed)
 }
 

@@ -132,7 +132,8 @@ impl Bench {
     }
 
     fn settings(&self, files: &[&str], has_header: bool, budget: usize) -> FileSettings {
-        let files = files.iter().map(|name| self.dir.path().join(name)).collect();
+        let files =
+            files.iter().map(|name| InputFile { name: (*name).to_owned(), path: self.dir.path().join(name) }).collect();
         FileSettings {
             group: "g".into(),
             streams: vec![FileStream { name: "s".into(), files, has_header, max_record: 1 << 20 }],

@@ -96,16 +96,6 @@ pub async fn connect_replay(
     Ok((world, events, leader))
 }
 
-/// Begins a replay of these views, or finds it begun, and binds the configuration to it.
-pub async fn bind_replayed(
-    registry: Registry<'_>,
-    views: &BTreeSet<String>,
-    request: Request,
-) -> Result<Bound, SetupError> {
-    let replayed = registry.replayed(views, request).await?;
-    bound(registry.config, registry.compiled, replayed)
-}
-
 /// The configuration of a replay's own group.
 pub(super) fn in_group_of(bound: &Bound, config: &Config) -> Config {
     let mut config = only(config, &bound.streams);

@@ -10,7 +10,7 @@ use etiage::replay::starts::{ReplayFrom, Request};
 use etiage::run::replay::Leader;
 use etiage::run::{Engine, RunError, SentBefore, Settings, Stop, pace::Pace};
 use etiage::setup::SetupError;
-use etiage::setup::connect::{Bound, bind, bind_replayed, bound, sent_before};
+use etiage::setup::connect::{Bound, bind, bound, sent_before};
 use etiage::setup::generations::Registry;
 use etiage::source::SourceEvent;
 use etiage::store::{GenerationRecord, GenerationState};
@@ -122,7 +122,8 @@ async fn begin(registry: Registry<'_>, doors: &Doors, setup: &Setup, role: Role)
         Role::Replay => {
             let from = doors.world.lock().members[&doors.id].replay_from;
             let request = Request { from, forget_history: false, freeze_windows: true };
-            Some(bind_replayed(registry, &BTreeSet::from([REPLAYED.to_owned()]), request).await?)
+            let replayed = registry.replayed(&BTreeSet::from([REPLAYED.to_owned()]), request).await?;
+            Some(bound(&setup.config, &setup.compiled, replayed)?)
         }
         Role::Run => {
             let to_join = registry.to_join().await?;

@@ -1,14 +1,12 @@
 //! Files first, then the topic, where the topic's history is shorter.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use super::{Files, NEW, OLD, Rules, etiage, fails, generations, readings, until_end};
+use super::{Files, NEW, OLD, Rules, etiage, fails, generations, kill_when_it_reads, readings, until_end};
 use crate::support::{Servers, scratch, succeed};
 
 /// Of three portions the topic holds the last, and files the others.
@@ -78,16 +76,7 @@ fn kafka_a_history_in_files_is_folded_before_the_topic() {
     assert_eq!(generations(&config), [""; 0]);
 
     let replay = ["replay", "--from", "earliest"];
-    let mut killed = etiage(&config, &replay).stderr(Stdio::piped()).spawn().expect("it starts");
-    let (mut heard, mut said) = (String::new(), killed.stderr.take().expect("piped"));
-    while !heard.contains("assigned") {
-        let mut piece = [0; 64];
-        let length = said.read(&mut piece).expect("it says what it does");
-        assert!(length > 0, "it ended: {heard}");
-        heard += &String::from_utf8_lossy(&piece[..length]);
-    }
-    killed.kill().expect("it runs");
-    killed.wait().expect("it can be waited for");
+    let heard = kill_when_it_reads(&mut etiage(&config, &replay));
     assert!(heard.contains("the history is folded before the topics"), "{heard}");
     assert_eq!(generations(&config), ["1 replaying"]);
 

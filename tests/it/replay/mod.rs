@@ -226,16 +226,10 @@ fn a_replay_of_less_than_there_was_must_be_asked_for() {
     assert_eq!(rows(&fewer), rows(&fresh));
 }
 
-#[test]
-fn a_replay_that_is_killed_or_given_up_leaves_the_rows_alone() {
-    let files = Files::new();
-    let (old, new) = (files.config("rows", OLD), files.config("rows", NEW));
-    until_end(&old);
-    let before = rows(&old);
-    fails(&mut etiage(&new, &["replay", "--abort"]), "no replay of region is under way");
-    let mut killed = etiage(&new, &["replay", "--from", "earliest"]).stderr(Stdio::piped()).spawn().expect("it starts");
-    let mut heard = String::new();
-    let mut said = std::io::BufReader::new(killed.stderr.take().expect("piped"));
+/// Runs it until partitions are assigned, and kills it; what it had said.
+fn kill_when_it_reads(command: &mut Command) -> String {
+    let mut killed = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let (mut heard, mut said) = (String::new(), killed.stderr.take().expect("piped"));
     while !heard.contains("assigned") {
         let mut piece = [0; 64];
         let length = said.read(&mut piece).expect("it says what it does");
@@ -244,6 +238,17 @@ fn a_replay_that_is_killed_or_given_up_leaves_the_rows_alone() {
     }
     killed.kill().expect("it runs");
     killed.wait().expect("it can be waited for");
+    heard
+}
+
+#[test]
+fn a_replay_that_is_killed_or_given_up_leaves_the_rows_alone() {
+    let files = Files::new();
+    let (old, new) = (files.config("rows", OLD), files.config("rows", NEW));
+    until_end(&old);
+    let before = rows(&old);
+    fails(&mut etiage(&new, &["replay", "--abort"]), "no replay of region is under way");
+    kill_when_it_reads(&mut etiage(&new, &["replay", "--from", "earliest"]));
     assert_eq!(generations(&new), ["1 live", "2 replaying"]);
     assert_eq!(rows(&old), before);
 

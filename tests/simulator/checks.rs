@@ -186,7 +186,12 @@ impl State {
         }
     }
 
-    /// A commit may have moved the view's watermark on. (A partition that is added takes nothing back.)
+    /// What is committed, or spilled for a commit, may have moved the watermarks on. A partition that is added takes nothing
+    /// back: this is asked for before one is.
+    pub fn prove_all(&mut self) {
+        (0..self.views.len()).for_each(|view| self.prove(view));
+    }
+
     fn prove(&mut self, view: usize) {
         let (meaning, behind_ms) = (&self.views[view], self.plan.variant.out_of_orderness_ms());
         let known = |side: &Side| side.furthest.as_ref()?.view(meaning.name, meaning.generation).cloned();
@@ -319,7 +324,7 @@ impl State {
         if of.furthest.as_ref().is_none_or(is_further) {
             of.furthest = Some(commit);
         }
-        (0..self.views.len()).for_each(|view| self.prove(view));
+        self.prove_all();
     }
 
     /// The rest of a spilled commit, from whichever replica has it.

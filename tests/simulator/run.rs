@@ -295,6 +295,7 @@ impl History {
         let now = state.now();
         match fault {
             Fault::AddPartition => {
+                state.prove_all();
                 if let Some(partition) = state.partitions.iter_mut().find(|partition| !partition.exists) {
                     partition.exists = true;
                     state.show(now);

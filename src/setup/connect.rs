@@ -22,7 +22,7 @@ use crate::view::View;
 
 use super::generations::{Registry, answered, known};
 use super::history::{self, WithHistory};
-use super::{Compiled, SetupError, settings};
+use super::{Compiled, InGeneration, SetupError, settings};
 
 /// Connects everything and binds the views to the generations that serve. The group is joined last:
 /// an instance that may not run must not take partitions from those that do. Where the configuration is that of a replay
@@ -60,6 +60,8 @@ pub struct Begun {
     pub clock: Clock,
     pub compiled: Compiled,
     pub store: Arc<dyn Store>,
+    /// Answers questions about the group that serves.
+    pub serving: Arc<dyn Source>,
     pub generations: Generations,
 }
 
@@ -71,10 +73,11 @@ pub async fn begin_replay(config: &Config, views: &BTreeSet<String>, request: Re
     let clock = Clock::start();
     let compiled = Compiled::new(config)?;
     let store = open_store(config).await?;
-    let asked = observe_all(config, views, store.clone()).await?;
+    let serving = observe(config, store.clone()).await?;
+    let asked = with_history(config, views, serving.clone(), store.clone()).await?;
     let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
     let generations = registry.replayed(views, request).await?;
-    Ok(Begun { clock, compiled, store, generations })
+    Ok(Begun { clock, compiled, store, serving, generations })
 }
 
 /// Connects everything for a replay that has begun, and for who leads it.
@@ -83,16 +86,15 @@ pub async fn connect_replay(
     begun: Begun,
     health: Arc<Health>,
 ) -> Result<(World, Receiver<SourceEvent>, Leader), SetupError> {
-    let Begun { clock, compiled, store, generations } = begun;
-    let asked = observe(config, store.clone()).await?;
+    let Begun { clock, compiled, store, serving, generations } = begun;
     let bound = bound(config, &compiled, generations)?;
     let config = in_group_of(&bound, config);
     // A source of the leader's own: that of the loop goes with it when the generation is promoted.
     let own = observe(&config, store.clone()).await?;
-    let (world, events) = replayer(&config, bound, store, clock, health, &*asked).await?;
+    let (world, events) = replayer(&config, bound, store, clock, health, &*serving).await?;
     // On one machine there is one clock, and the store answers at once.
     let patience = Duration::from_secs(if matches!(config.store, StoreConfig::Sqlite { .. }) { 6 } else { 15 });
-    let leader = Leader::new(World { source: own, ..world.clone() }, asked, patience);
+    let leader = Leader::new(World { source: own, ..world.clone() }, serving, patience);
     Ok((world, events, leader))
 }
 
@@ -146,17 +148,22 @@ pub async fn bind(registry: Registry<'_>) -> Result<Bound, SetupError> {
 }
 
 /// Binds the configuration's views to generations.
-pub fn bound(
+pub fn bound(config: &Config, compiled: &Compiled, generations: Generations) -> Result<Bound, SetupError> {
+    let views = in_generations(config, compiled, &generations)?;
+    let streams = compiled.streams(config, &views)?;
+    Ok(Bound { views: views.into_iter().map(|(view, _)| view).collect(), streams })
+}
+
+/// The views, each with its generation.
+pub(super) fn in_generations(
     config: &Config,
     compiled: &Compiled,
-    generations: BTreeMap<String, Arc<GenerationRecord>>,
-) -> Result<Bound, SetupError> {
-    let mut bound = Vec::new();
-    for (name, generation) in generations {
-        bound.push((compiled.view(&name, config, &generation)?, generation));
-    }
-    let streams = compiled.streams(config, &bound)?;
-    Ok(Bound { views: bound.into_iter().map(|(view, _)| view).collect(), streams })
+    generations: &Generations,
+) -> Result<Vec<InGeneration>, SetupError> {
+    let view = |(name, generation): (&String, &Arc<GenerationRecord>)| {
+        Ok((compiled.view(name, config, generation)?, generation.clone()))
+    };
+    generations.iter().map(view).collect()
 }
 
 /// Opens the store; waits for one that does not answer.
@@ -176,13 +183,13 @@ fn only(config: &Config, streams: &BTreeMap<Arc<str>, Arc<StreamRun>>) -> Config
     config
 }
 
-/// A source that answers questions about the history of these views, too.
-async fn observe_all(
+/// The same source, which answers questions about the history of these views, too.
+async fn with_history(
     config: &Config,
     views: &BTreeSet<String>,
+    topics: Arc<dyn Source>,
     store: Arc<dyn Store>,
 ) -> Result<Arc<dyn Source>, SetupError> {
-    let topics = observe(config, store.clone()).await?;
     let Some(history) = history::of(config, views.iter()) else { return Ok(topics) };
     let files = files::observe(file_settings(&history, store)).await?;
     Ok(Arc::new(WithHistory { topics, files }))

@@ -51,42 +51,11 @@ impl Registry<'_> {
     }
 
     async fn live_one(&self, view: &str, meaning: &Meaning) -> Result<Option<GenerationRecord>, SetupError> {
-        let found = self.find(view).await?;
-        let record = match found {
-            Some(record) => record,
-            None if self.is_replayed(view).await? => {
-                tracing::warn!(view, "this view is being replayed: it waits for that; the others go on");
-                return Ok(None);
-            }
-            // Whoever began it a moment ago may have committed already.
-            None if self.has_been_read(view).await? => match self.find(view).await? {
-                Some(record) => record,
-                None => {
-                    tracing::warn!(
-                        view,
-                        "this view was added to a running stream: it waits for \
-                     `etiage replay --view {view} --from earliest` (or now, without its past); the others go on"
-                    );
-                    return Ok(None);
-                }
-            },
-            None if self.was_retired(view).await? => {
-                tracing::warn!(
-                    view,
-                    "this view was retired: it waits for `etiage replay --view {view}`; the others go on"
-                );
-                return Ok(None);
-            }
-            None if history::has(self.config, view) => {
-                tracing::warn!(
-                    view,
-                    "this view has a history that is to be folded first: it waits for \
-                     `etiage replay --view {view} --from earliest`; the others go on"
-                );
-                return Ok(None);
-            }
-            None => self.begin(view, meaning).await?,
+        let found = match self.find(view).await? {
+            None => self.begin_or_wait(view, meaning).await?,
+            found => found,
         };
+        let Some(record) = found else { return Ok(None) };
         if record.fingerprint != meaning.fingerprint {
             let differs = meaning::differences(&record.meaning, &meaning.text);
             return Err(SetupError::OtherMeaning { view: view.to_owned(), differs });
@@ -94,22 +63,44 @@ impl Registry<'_> {
         Ok(Some(record))
     }
 
+    /// What a view begins with that nothing serves; `None`: it waits for a replay.
+    async fn begin_or_wait(&self, view: &str, meaning: &Meaning) -> Result<Option<GenerationRecord>, SetupError> {
+        let records = answered("generations", || self.store.generations()).await?;
+        let is_there = |state| records.iter().any(|record| record.view == *view && record.state == state);
+        if is_there(GenerationState::Replaying) {
+            tracing::warn!(view, "this view is being replayed: it waits for that; the others go on");
+            return Ok(None);
+        }
+        if self.has_been_read(view).await? {
+            // Whoever began it a moment ago may have committed already.
+            let found = self.find(view).await?;
+            if found.is_none() {
+                tracing::warn!(
+                    view,
+                    "this view was added to a running stream: it waits for \
+                     `etiage replay --view {view} --from earliest` (or now, without its past); the others go on"
+                );
+            }
+            return Ok(found);
+        }
+        if is_there(GenerationState::Retired) {
+            tracing::warn!(view, "this view was retired: it waits for `etiage replay --view {view}`; the others go on");
+            return Ok(None);
+        }
+        if history::has(self.config, view) {
+            tracing::warn!(
+                view,
+                "this view has a history that is to be folded first: it waits for \
+                 `etiage replay --view {view} --from earliest`; the others go on"
+            );
+            return Ok(None);
+        }
+        self.begin(view, meaning).await.map(Some)
+    }
+
     async fn find(&self, view: &str) -> Result<Option<GenerationRecord>, SetupError> {
         let records = answered("generations", || self.store.generations()).await?;
         Ok(records.into_iter().find(|record| record.view == *view && record.serves()))
-    }
-
-    async fn is_replayed(&self, view: &str) -> Result<bool, SetupError> {
-        self.is_any(view, GenerationState::Replaying).await
-    }
-
-    async fn was_retired(&self, view: &str) -> Result<bool, SetupError> {
-        self.is_any(view, GenerationState::Retired).await
-    }
-
-    async fn is_any(&self, view: &str, state: GenerationState) -> Result<bool, SetupError> {
-        let records = answered("generations", || self.store.generations()).await?;
-        Ok(records.iter().any(|record| record.view == *view && record.state == state))
     }
 
     /// The first generation, or the first after those that were given up; whoever comes second takes what the first one wrote.

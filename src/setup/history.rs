@@ -15,7 +15,7 @@ use crate::telemetry::Health;
 
 use super::connect::{self, Begun, Bound};
 use super::generations::answered;
-use super::{Compiled, SetupError, settings};
+use super::{SetupError, settings};
 
 /// The configuration that reads the history of these views in the topics' place; `None` where they have none.
 pub fn of<'a>(config: &Config, views: impl Iterator<Item = &'a String>) -> Option<Config> {
@@ -46,19 +46,16 @@ pub async fn connect(
     begun: &Begun,
     health: Arc<Health>,
 ) -> Result<Option<(World, Receiver<SourceEvent>)>, SetupError> {
-    let Begun { clock, compiled, store, generations } = begun;
+    let Begun { clock, compiled, store, serving, generations } = begun;
     // What has taken over has folded it.
     let replaying = generations.values().all(|one| one.state == GenerationState::Replaying);
     let Some(history) = of(config, generations.keys()).filter(|_| replaying) else { return Ok(None) };
-    let mut bound = Vec::new();
-    for (name, generation) in generations {
-        bound.push((compiled.view(name, config, generation)?, generation.clone()));
-    }
-    let streams = Compiled::new(&history)?.streams(&history, &bound)?;
-    let bound = Bound { views: bound.into_iter().map(|(view, _)| view).collect(), streams };
+    // The views as all of their streams make them, over those that have a history.
+    let views = connect::in_generations(config, compiled, generations)?;
+    let streams = compiled.with_streams_of(&history)?.streams(&history, &views)?;
+    let bound = Bound { views: views.into_iter().map(|(view, _)| view).collect(), streams };
     let files = connect::in_group_of(&bound, &history);
-    let asked = connect::observe(config, store.clone()).await?;
-    let sent_before = sent_before(&**store, &*asked).await?;
+    let sent_before = sent_before(&**store, &**serving).await?;
     let (source, events) = files::start(connect::file_settings(&files, store.clone())).await?;
     let (outbox, settings) = (connect::outbox(config)?, Settings { replaying: true, ..settings(config, true) });
     let (Bound { views, streams }, store, clock) = (bound, store.clone(), *clock);

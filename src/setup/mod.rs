@@ -53,7 +53,11 @@ pub enum SetupError {
     Source(#[from] SourceError),
 }
 
+/// A view, and the generation that it is folded in.
+pub type InGeneration = (Arc<View>, Arc<GenerationRecord>);
+
 /// Regions as they were read, with a digest of their text.
+#[derive(Clone)]
 pub struct Regions {
     pub places: Places,
     pub digest: String,
@@ -88,9 +92,7 @@ impl Compiled {
             region_of_view: BTreeMap::new(),
             meanings: BTreeMap::new(),
         };
-        for (name, stream) in &config.streams {
-            compiled.inputs.insert(name.clone(), input(name, stream)?);
-        }
+        compiled.inputs = inputs(config)?;
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
         for (name, view) in config.views.iter().filter(|(_, view)| view.by_region()) {
             let same = format!("{:?}", (&view.regions, &view.region_code, &view.region_name, view.nearest_within_m));
@@ -107,6 +109,16 @@ impl Compiled {
         compiled.meanings =
             config.views.keys().map(|name| (name.clone(), meaning::of(name, config, &compiled))).collect();
         Ok(compiled)
+    }
+
+    /// The same views over the streams of another configuration: their regions are not read again.
+    pub fn with_streams_of(&self, config: &Config) -> Result<Compiled, SetupError> {
+        Ok(Compiled {
+            inputs: inputs(config)?,
+            regions: self.regions.clone(),
+            region_of_view: self.region_of_view.clone(),
+            meanings: self.meanings.clone(),
+        })
     }
 
     /// The regions of a view that groups by them.
@@ -141,12 +153,12 @@ impl Compiled {
     pub fn streams(
         &self,
         config: &Config,
-        views: &[(Arc<View>, Arc<GenerationRecord>)],
+        views: &[InGeneration],
     ) -> Result<BTreeMap<Arc<str>, Arc<StreamRun>>, SetupError> {
         let mut streams = BTreeMap::new();
         for (name, input) in &self.inputs {
             let feeding = views.iter().filter(|(view, _)| config.views[&*view.name].takes(name));
-            let feeding: Vec<&(Arc<View>, Arc<GenerationRecord>)> = feeding.collect();
+            let feeding: Vec<&InGeneration> = feeding.collect();
             if feeding.is_empty() {
                 tracing::warn!(stream = name, "no view that runs takes this stream: it is not read");
                 continue;
@@ -157,13 +169,7 @@ impl Compiled {
         if streams.is_empty() { Err(SetupError::NothingToRun) } else { Ok(streams) }
     }
 
-    fn stream(
-        &self,
-        name: &str,
-        input: &Input,
-        stream: &StreamConfig,
-        feeding: &[&(Arc<View>, Arc<GenerationRecord>)],
-    ) -> StreamRun {
+    fn stream(&self, name: &str, input: &Input, stream: &StreamConfig, feeding: &[&InGeneration]) -> StreamRun {
         // Only the region sets that its own views use.
         let sets: std::collections::BTreeSet<usize> =
             feeding.iter().filter_map(|(view, _)| self.region_of_view.get(&*view.name).copied()).collect();
@@ -235,6 +241,10 @@ pub fn unit_of(view: &str, config: &Config) -> Result<i32, SetupError> {
             why: "its streams count in different units: give them the same `unit`".to_owned(),
         }),
     }
+}
+
+fn inputs(config: &Config) -> Result<BTreeMap<String, Input>, SetupError> {
+    config.streams.iter().map(|(name, stream)| Ok((name.clone(), input(name, stream)?))).collect()
 }
 
 fn input(name: &str, stream: &StreamConfig) -> Result<Input, SetupError> {

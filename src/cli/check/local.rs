@@ -16,16 +16,16 @@ pub fn look(config: &Config, report: &mut Report) {
     for (name, stream) in &config.streams {
         for InputFile { path: file, .. } in &stream.history {
             let what = format!("history {}", file.display());
-            match std::fs::File::open(file).and_then(|file| file.metadata()) {
-                Ok(about) => report.well(what, format!("{} bytes", about.len())),
+            match bytes_of(file) {
+                Ok(bytes) => report.well(what, format!("{bytes} bytes")),
                 Err(error) => report.about(what, |about| {
                     about.warn(format!("{error}: whoever runs does not read it, `etiage replay` from here could not"));
                 }),
             }
         }
         for InputFile { path: file, .. } in &stream.files {
-            match std::fs::File::open(file).and_then(|file| file.metadata()) {
-                Ok(about) => report.well(format!("file {}", file.display()), format!("{} bytes", about.len())),
+            match bytes_of(file) {
+                Ok(bytes) => report.well(format!("file {}", file.display()), format!("{bytes} bytes")),
                 Err(error) => report.wrong(
                     format!("file {}", file.display()),
                     format!("{error}: correct streams.{name}.files, or let this user read it"),
@@ -36,6 +36,11 @@ pub fn look(config: &Config, report: &mut Report) {
     if reads_files(config) {
         directory(&config.rejects.dir, report);
     }
+}
+
+/// Of a file that this user may read.
+fn bytes_of(file: &Path) -> std::io::Result<u64> {
+    Ok(std::fs::File::open(file)?.metadata()?.len())
 }
 
 fn port(address: &str, report: &mut Report) {

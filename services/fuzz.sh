@@ -31,7 +31,7 @@ run() { # target
   local tried
   tried=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   say "fuzz target=$target minutes=$minutes inputs=${tried:-?} corpus=$(ls "$corpus" | wc -l) findings=$([ $status = 0 ] && echo 0 || echo 1)"
-  [ $status = 0 ] || { grep -m1 -A3 'panicked at\|ERROR: libFuzzer' "$log"; sed -n 's/.*Test unit written to /kept: /p' "$log"; }
+  [ $status = 0 ] || { grep -a -m1 -A3 'panicked at\|ERROR: libFuzzer' "$log"; sed -n 's/.*Test unit written to /kept: /p' "$log"; }
   return $status
 }
 

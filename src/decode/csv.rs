@@ -16,10 +16,9 @@ pub struct CsvHeader {
 }
 
 impl CsvHeader {
-    /// Reads a header line; a byte-order mark is tolerated, names are trimmed.
+    /// Reads a header line; names are trimmed.
     pub fn parse(line: &str, separator: u8, fields: &Fields) -> Result<CsvHeader, Reject> {
         let mut names: Vec<String> = Vec::new();
-        let line = line.strip_prefix('\u{feff}').unwrap_or(line);
         for_cells(line, separator, |cell| names.push(cell.trim().to_owned()))?;
         names.pop_if(|name| name.is_empty());
         let mut slots = vec![None; names.len()];

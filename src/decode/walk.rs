@@ -178,17 +178,23 @@ impl<'a> Walk<'a> {
             self.csv_rows(place, payload, 0, header);
             return Ok(());
         }
-        if payload.strip_prefix("\u{feff}".as_bytes()).is_some_and(|text| text.trim_ascii().is_empty()) {
-            return Err(Reject::Empty);
+        // Before the header a byte-order mark may stand, and empty lines.
+        let mut start = if payload.starts_with("\u{feff}".as_bytes()) { "\u{feff}".len() } else { 0 };
+        let mut line: &[u8] = &[];
+        while line.is_empty() {
+            if payload[start..].trim_ascii().is_empty() {
+                return Err(Reject::Empty);
+            }
+            let (row, length) = csv::first_row(&payload[start..], self.compiled.separator);
+            (line, start) = (row, start + length);
         }
-        let (line, length) = csv::first_row(payload, self.compiled.separator);
         let line = utf8(line)?;
         // Taken out, so that the rows may borrow it beside the scratch.
         let (line, header) = match self.last_header.take() {
             Some((last, header)) if last == line => (line, header),
             _ => (line, CsvHeader::parse(line, self.compiled.separator, &self.compiled.judge.fields)?),
         };
-        self.csv_rows(place, &payload[length..], length, &header);
+        self.csv_rows(place, &payload[start..], start, &header);
         self.last_header = Some((line, header));
         Ok(())
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{NOON_MS, batch, everything, stations, synop, temperatures, twin, verdicts};
+use super::{NOON_MS, agree, batch, everything, stations, synop, temperatures, verdicts};
 use crate::config::{Format, PositionFields, StreamConfig, TimeFormat};
 use crate::decode::Decoder;
 
@@ -141,11 +141,6 @@ fn damaged(format: Format) -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|(text, kind, at, byte)| damage(text, kind, at, byte))
 }
 
-fn agree(stream: &StreamConfig, payload: &[u8], record_ms: Option<i64>) {
-    let decoder = Decoder::new(stream, stations()).expect("a valid stream");
-    twin::assert_agreement(&decoder, stream, &stations(), payload, record_ms);
-}
-
 fn cell() -> impl Strategy<Value = String> {
     let odd = vec!["mq", "", " 1 ", "NaN", "\"a\"\"b\"", "\"a;b\"", "\"a\nb\"", "é", "07005", "-9999", "true"];
     prop_oneof![5 => number(), 2 => select(odd).prop_map(str::to_owned)]
@@ -165,8 +160,10 @@ fn csv(
     place: &'static [&'static str],
 ) -> impl Strategy<Value = Vec<u8>> {
     let end = select(vec!["\n", "\r\n", "\n\n"]);
-    (prop::collection::vec(row(times, place), 0..6), end, any::<bool>()).prop_map(move |(rows, end, last)| {
-        let text = [&[header.to_owned()], &rows[..]].concat().join(end);
+    let before = select(vec!["", "\n", "\r\n\n", "\u{feff}", "\u{feff}\n", "\n\u{feff}", " \n"]);
+    let rows = prop::collection::vec(row(times, place), 0..6);
+    (before, rows, end, any::<bool>()).prop_map(move |(before, rows, end, last)| {
+        let text = before.to_owned() + &[&[header.to_owned()], &rows[..]].concat().join(end);
         if last { text + end } else { text }.into_bytes()
     })
 }
@@ -183,6 +180,14 @@ proptest! {
     #[test]
     fn json_arrays(payload in damaged(Format::JsonArray)) {
         agree(&everything(Format::JsonArray), &payload, Some(NOON_MS));
+    }
+
+    #[test]
+    fn deep_and_damaged(opened in prop::collection::vec(select(vec!["[", "{\"a\":", "{\"b\\\"[\":", "[[1,{}],"]), 58..70), rest in "[\\[\\]{}\",:0-]{0,8}") {
+        let payload = opened.concat() + &rest;
+        for format in [Format::Json, Format::JsonArray, Format::Ndjson] {
+            agree(&everything(format), payload.as_bytes(), Some(NOON_MS));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Hostile inputs, each with its reason; and what a bad reading may not do to others.
 
-use super::{NOON_MS, batch, decode, stations, synop, temperatures, text, verdicts};
+use super::{NOON_MS, agree, batch, decode, stations, synop, temperatures, text, verdicts};
 use crate::config::{Format, PositionFields, StreamConfig, TenantConfig, TimeFormat};
 use crate::decode::{Decoder, Reject};
 use crate::reading::{Offset, RawBatch};
@@ -19,9 +19,11 @@ fn reasons(stream: &StreamConfig, payload: &[u8]) -> Vec<&'static str> {
 
 fn assert_reasons(cases: &[(String, &str)]) {
     for (payload, expected) in cases {
-        let reasons = reasons(&temperatures(Format::Json), payload.as_bytes());
+        let stream = temperatures(Format::Json);
+        let reasons = reasons(&stream, payload.as_bytes());
         let shown: String = payload.chars().take(200).collect();
         assert_eq!(reasons, [*expected], "{shown}");
+        agree(&stream, payload.as_bytes(), Some(NOON_MS));
     }
 }
 
@@ -45,6 +47,10 @@ fn text_that_is_not_one_object() {
         (nested(100_000), "too_deep"),
         ("[".repeat(1 << 19), "too_deep"),
         ("{\"a\":".repeat(1 << 17), "too_deep"),
+        // What comes first in the text is the reason.
+        (format!("{}\0", "[".repeat(65)), "too_deep"),
+        (format!("{}\0", "[".repeat(64)), "malformed"),
+        (format!("{}-[", "[".repeat(64)), "malformed"),
         (String::new(), "empty"),
         (" \n".to_owned(), "empty"),
         ("[7]".to_owned(), "not_an_object"),
@@ -139,9 +145,13 @@ fn a_record_that_is_no_text_is_refused() {
 #[test]
 fn a_table_without_a_header_is_refused() {
     let stream = StreamConfig { separator: b',', ..temperatures(Format::Csv) };
-    for (payload, wanted) in
-        [("\u{feff}", vec!["empty"]), ("\u{feff} \r\n", vec!["empty"]), ("\u{feff}timestamp\n", vec![])]
-    {
+    for (payload, wanted) in [
+        ("\u{feff}", vec!["empty"]),
+        ("\u{feff} \r\n", vec!["empty"]),
+        ("\n\n", vec!["empty"]),
+        ("\ntimestamp\n", vec![]),
+        ("\u{feff}timestamp\n", vec![]),
+    ] {
         assert_eq!(reasons(&stream, payload.as_bytes()), wanted, "{payload:?}");
     }
 }

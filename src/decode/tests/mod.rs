@@ -35,6 +35,12 @@ pub fn decode(stream: &StreamConfig, payload: &[u8], timestamp_ms: Option<i64>) 
     verdicts(&decoder.decode(batch(&[payload], timestamp_ms))).remove(0)
 }
 
+/// The decoder says the same of a payload as its twin.
+fn agree(stream: &StreamConfig, payload: &[u8], record_ms: Option<i64>) {
+    let decoder = Decoder::new(stream, stations()).expect("a valid stream");
+    twin::assert_agreement(&decoder, stream, &stations(), payload, record_ms);
+}
+
 /// 2019-02-19T14:02:10Z.
 pub const NOON_MS: i64 = 1_550_584_930_000;
 

@@ -56,24 +56,44 @@ pub fn decode(stream: &StreamConfig, stations: &Stations, payload: &[u8], record
 
 fn json(payload: &[u8]) -> Result<Tree, &'static str> {
     let text = std::str::from_utf8(payload).map_err(|_| "not_utf8")?;
-    let raw: &RawValue = serde_json::from_str(text).map_err(|_| "malformed")?;
-    tree(raw, 0)
+    if let Some(before) = before_too_deep(text) {
+        return json(before.as_bytes()).and(Err("too_deep"));
+    }
+    tree(serde_json::from_str(text).map_err(|_| "malformed")?)
 }
 
-fn tree(raw: &RawValue, depth: u32) -> Result<Tree, &'static str> {
-    let text = raw.get();
-    if depth >= 64 && text.starts_with(['{', '[']) {
-        return Err("too_deep");
+/// The text up to where it is nested too deep, made whole there: a text is broken for the first reason that it gives.
+fn before_too_deep(text: &str) -> Option<String> {
+    let (mut open, mut quoted, mut escaped) = (Vec::new(), false, false);
+    for (at, char) in text.char_indices() {
+        match char {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '{' | '[' if open.len() == 64 => {
+                return Some(text[..at].chars().chain(['"', '"']).chain(open.into_iter().rev()).collect());
+            }
+            '{' => open.push('}'),
+            '[' => open.push(']'),
+            '}' | ']' => drop(open.pop()),
+            _ => {}
+        }
     }
+    None
+}
+
+fn tree(raw: &RawValue) -> Result<Tree, &'static str> {
+    let text = raw.get();
     Ok(match text.as_bytes()[0] {
         b'{' => {
             let members: Members<'_> = serde_json::from_str(text).map_err(|_| "malformed")?;
-            let members = members.0.into_iter().map(|(key, value)| Ok((key, tree(value, depth + 1)?)));
+            let members = members.0.into_iter().map(|(key, value)| Ok((key, tree(value)?)));
             Tree::Object(members.collect::<Result<_, &'static str>>()?)
         }
         b'[' => {
             let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| "malformed")?;
-            elements.into_iter().try_for_each(|element| tree(element, depth + 1).map(drop))?;
+            elements.into_iter().try_for_each(|element| tree(element).map(drop))?;
             Tree::Array
         }
         b'"' => Tree::Text(serde_json::from_str(text).map_err(|_| "malformed")?),
@@ -118,7 +138,7 @@ fn array(payload: &[u8]) -> Result<Vec<Tree>, &'static str> {
         true => serde_json::from_str(text).map_err(|_| "malformed")?,
         false => return Err("not_an_array"),
     };
-    elements.into_iter().map(|element| tree(element, 1)).collect()
+    elements.into_iter().map(tree).collect()
 }
 
 fn csv(separator: u8, payload: &[u8]) -> Result<Vec<Result<Tree, &'static str>>, &'static str> {
@@ -243,7 +263,12 @@ fn measure(
     let unit = i64::from(stream.unit_exponent);
     let fixed = |value: &Tree| {
         let (scale, offset) = (Rational::of(&metric.scale), Rational::of(&metric.offset));
-        i64::try_from((value.number()? * scale + offset).round(unit)).map_err(|_| "out_of_range")
+        let number = value.number()?;
+        // Significant digits.
+        if number.mantissa.magnitude().to_string().len() > 4096 {
+            return Err("number_too_long");
+        }
+        i64::try_from((number * scale + offset).round(unit)).map_err(|_| "out_of_range")
     };
     let value = tree.at(&metric.field, stream.format);
     if value.is_missing(&stream.missing) {

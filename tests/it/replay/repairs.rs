@@ -8,7 +8,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::{Files, OLD, fails, readings, replay, rows, until_end};
 use crate::faults::{Producer, migrate};
-use crate::support::{Scenario, Servers, scratch, succeed};
+use crate::support::{Scenario, Servers, scratch, succeed, wait_for};
 
 const REPAIR: &str = "`etiage replay --from earliest --forget-history`";
 
@@ -88,6 +88,14 @@ fn rows_of(scenario: &Scenario) -> String {
     succeed(&mut scenario.etiage("rows", &rows))
 }
 
+/// Records, of all partitions.
+fn committed(scenario: &Scenario) -> Result<i64, String> {
+    let output = scenario.etiage("status", &["--json"]).output().expect("etiage starts");
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    let partitions = status["partitions"].as_array().expect("partitions");
+    Ok(partitions.iter().filter_map(|partition| partition["committed"].as_i64()).sum())
+}
+
 fn repair(scenario: &Scenario, says: &str) {
     fails(&mut scenario.etiage("run", &["--until-end"]), says);
     fails(&mut scenario.etiage("run", &["--until-end"]), REPAIR);
@@ -102,13 +110,17 @@ fn repair(scenario: &Scenario, says: &str) {
 async fn kafka_rows_whose_readings_have_left_the_log_stay_as_they_are() {
     let servers = Servers::shared();
     let scenario = Scenario::new(&servers, "temperatures.toml", "temperatures").embedded();
-    let producer = Producer::start(&scenario, 60_000, 8_000, 6);
+    let producer = Producer::start(&scenario, 60_000, 3_000, 6);
     migrate(&scenario);
-    // Each ownership keeps a position that it has committed.
-    for _ in 0..3 {
+    // Each ownership keeps a position that it has committed: the second one soon after what is going to be lost.
+    let mut enough = 20_000;
+    for _ in 0..2 {
         let engine = scenario.start();
-        std::thread::sleep(Duration::from_secs(3));
+        let further =
+            || committed(&scenario).and_then(|now| if now >= enough { Ok(()) } else { Err(format!("{now} records")) });
+        wait_for("further commits", Duration::from_secs(60), further);
         engine.stop();
+        enough = committed(&scenario).expect("they are there") + 1;
     }
     producer.finish(Duration::from_secs(60));
     scenario.run_until_end(Duration::from_secs(60));

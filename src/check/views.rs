@@ -2,7 +2,7 @@
 
 use super::{About, Finding};
 use crate::setup::meaning::{self, Meaning};
-use crate::store::GenerationRecord;
+use crate::store::{GenerationRecord, GenerationState};
 
 /// A view of the configuration. `is_read`: the group has committed in its topics.
 pub fn configured(
@@ -22,11 +22,15 @@ pub fn configured(
              compute them again with `etiage replay --from earliest`",
             meaning::differences(&record.meaning, &here.text)
         )),
+        None if was_retired(view, records) => about.warn(format!(
+            "it was retired, and its rows are there still: it waits for `etiage replay --view {view} --from earliest \
+             --forget-history` (or now); the others go on"
+        )),
         None if is_read => about.warn(format!(
             "it was added to a running stream and waits for `etiage replay --view {view} --from earliest`; the others go on"
         )),
         None if has_history => about.warn(format!(
-            "not begun yet: its history is folded first, by `etiage replay --view {view} --from earliest`"
+            "not begun yet: it has a history in files, which only a replay folds: `etiage replay --view {view} --from earliest`"
         )),
         None => about.well("not begun yet: the first `etiage run` begins it where the log begins"),
     }
@@ -52,13 +56,16 @@ pub fn live<'a>(view: &str, records: &'a [GenerationRecord]) -> Option<&'a Gener
     records.iter().find(|record| record.view == view && record.serves())
 }
 
+fn was_retired(view: &str, records: &[GenerationRecord]) -> bool {
+    records.iter().any(|record| record.view == view && record.state == GenerationState::Retired)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::super::Level;
     use super::*;
-    use crate::store::GenerationState;
 
     fn record(view: &str, state: GenerationState) -> GenerationRecord {
         GenerationRecord {
@@ -87,6 +94,8 @@ mod tests {
         assert!(other.text.contains(r#"view.window was "1h" and is "2h""#) && other.text.contains("etiage replay"));
         assert_eq!(configured("w", &meaning("f", "1h"), &there, true, false).level, Level::Warning);
         assert_eq!(configured("w", &meaning("f", "1h"), &there, false, false).level, Level::Well);
+        let retired = configured("w", &meaning("f", "1h"), &[record("w", GenerationState::Retired)], true, false);
+        assert!(retired.level == Level::Warning && retired.text.contains("--forget-history"), "{retired:?}");
         let waits = configured("w", &meaning("f", "1h"), &there, false, true);
         assert!(waits.level == Level::Warning && waits.text.contains("etiage replay --view w"), "{}", waits.text);
     }

@@ -10,12 +10,11 @@ use etiage::decode::RANGE_MS;
 use etiage::replay::starts::{ReplayFrom, Request};
 use etiage::replay::{endings, plan};
 use etiage::run::replay::{Outcome, keep_positions};
-use etiage::run::{Engine, RunError, Stop, World};
-use etiage::setup::{connect, history};
-use etiage::source::SourceEvent;
+use etiage::run::{Engine, RunError, Stop};
+use etiage::setup::connect::{self, Begun};
+use etiage::setup::history;
 use etiage::telemetry::{self, Health};
-use tokio::sync::mpsc::Receiver;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::output::to_stdout;
 use super::{ConfigArg, diff, rows, run, signals};
@@ -125,36 +124,54 @@ async fn replay(
         begun = connect::begin_replay(config, views, request) => begun?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
-    let history = tokio::select! {
-        connected = history::connect(config, &begun, health.clone()) => connected?,
-        _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
-    };
-    if let Some((world, events)) = history {
-        fold_history(world, events, stop.clone()).await?;
-    }
-    if *stop.borrow() != Stop::Running {
-        tracing::info!("stopped before the topics: the same command goes on with the replay");
-        return Ok(());
-    }
+    let history = history::to_fold(config, &begun).map(history::halved);
+    let config = if history.is_some() { history::halved(config.clone()) } else { config.clone() };
     let (world, events, leader) = tokio::select! {
-        connected = connect::connect_replay(config, begun, health.clone()) => connected?,
+        connected = connect::connect_replay(&config, &begun, health.clone()) => connected?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
     health.not_ready("waiting for partitions");
     let leader = if args.dry_run { leader.dry() } else { leader };
-    let outcome = leader.lead_beside(Engine::new(world)?, events, stop).await?;
+    // The files beside the topics: what these shed meanwhile would be missing.
+    let (told, folded) = oneshot::channel();
+    let folding = tokio::spawn(fold_history(config, history, begun, stop.clone(), told));
+    let leading = leader.lead_beside(Engine::new(world)?, events, stop, folded);
+    let (outcome, ()) = tokio::try_join!(async { leading.await.map_err(anyhow::Error::from) }, async {
+        folding.await.context("folding the history")?
+    },)?;
     outcome.map_or(Ok(()), |outcome| tell(&outcome, args.dry_run))
 }
 
-async fn fold_history(world: World, events: Receiver<SourceEvent>, stop: watch::Receiver<Stop>) -> anyhow::Result<()> {
-    world.health.not_ready("folding the history");
-    match Engine::new(world.clone())?.run(events, stop).await {
-        // Another process was there before this one.
-        Err(RunError::TakenOver { .. }) => Ok(()),
-        // A later replay reads the files in a group of its own, and finds there how far this one has come.
-        Ok(_) => Ok(keep_positions(&world).await?),
-        Err(error) => Err(error.into()),
+/// Tells when all of it is durable.
+async fn fold_history(
+    config: Config,
+    history: Option<Config>,
+    begun: Begun,
+    mut stop: watch::Receiver<Stop>,
+    folded: oneshot::Sender<()>,
+) -> anyhow::Result<()> {
+    if let Some(history) = history {
+        let (world, events) = tokio::select! {
+            connected = history::connect(&config, &history, &begun) => connected?,
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
+        };
+        match Engine::new(world.clone())?.run(events, stop.clone()).await {
+            // Another process was there before this one.
+            Err(RunError::TakenOver { .. }) => {}
+            Ok(summary) => {
+                run::tell(&summary);
+                // A later replay reads the files in a group of its own, and finds there how far this one has come.
+                keep_positions(&world).await?;
+                if *stop.borrow() != Stop::Running {
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
+    // (Whoever led has gone.)
+    let _ = folded.send(());
+    Ok(())
 }
 
 fn tell(outcome: &Outcome, dry_run: bool) -> anyhow::Result<()> {

@@ -97,7 +97,7 @@ pub async fn listen(address: &str, health: &Arc<Health>) -> anyhow::Result<Optio
     }
 }
 
-fn tell(summary: &Summary) {
+pub fn tell(summary: &Summary) {
     let seconds = summary.elapsed_ms as f64 / 1e3;
     let rate = summary.readings as f64 / seconds.max(1e-3);
     tracing::info!(records = summary.records, readings = summary.readings, seconds, rate = rate as u64, "stopped");

@@ -61,8 +61,12 @@ fn inputs_belong_to_one_stream(config: &Config) -> Result<(), ConfigError> {
         owners.insert(topic.clone(), "rejects".into());
     }
     for (name, stream) in &config.streams {
-        let files = stream.files.iter().chain(&stream.history).map(|file| file.path.display().to_string());
-        for (kind, input) in stream.topics.iter().cloned().map(|t| ("topic", t)).chain(files.map(|f| ("file", f))) {
+        // (A file is a topic of its own, by its name; and the same file may go by two.)
+        let files = || stream.files.iter().chain(&stream.history);
+        let named = files().filter(|file| file.path.display().to_string() != file.name).map(|file| file.name.clone());
+        let paths = files().map(|file| file.path.display().to_string());
+        let topics = stream.topics.iter().cloned();
+        for (kind, input) in topics.map(|topic| ("topic", topic)).chain(paths.chain(named).map(|file| ("file", file))) {
             if let Some(owner) = owners.insert(input.clone(), format!("streams.{name}")) {
                 return wrong(format!(
                     "streams.{name}: the {kind} {input:?} already belongs to {owner}; remove it from one of the two"

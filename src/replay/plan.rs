@@ -30,8 +30,8 @@ pub enum Refusal {
     #[error("view {view} is being replayed together with {others}: name them all, or give those up with `--abort`")]
     Together { view: String, others: String },
     #[error(
-        "the replays of views {view} and {other} were begun apart and have groups of their own: go on with each by its \
-         own `etiage replay --view`, or give one up with `--abort --view`"
+        "views {view} and {other} cannot be replayed together, for a replay of one of them has begun without the other, in a \
+         group of its own: go on with each by its own `etiage replay --view`, or give those up that have begun with `--abort --view`"
     )]
     Apart { view: String, other: String },
     #[error(
@@ -144,6 +144,17 @@ pub fn begun(wanted: Wanted<'_>, known: &[GenerationRecord]) -> Result<Option<Ge
         return Err(Refusal::Apart { view, other: other.view.clone() });
     }
     Ok(Some(begun.clone()))
+}
+
+/// The views of a replay share a group.
+pub fn in_one_group(records: &[GenerationRecord]) -> Result<(), Refusal> {
+    match records.split_first() {
+        Some((first, rest)) => match rest.iter().find(|record| record.group != first.group) {
+            Some(other) => Err(Refusal::Apart { view: first.view.clone(), other: other.view.clone() }),
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
 }
 
 /// The generation under which the replay of a view begins.
@@ -323,6 +334,12 @@ mod tests {
         assert!(alone("v", &apart).is_ok() && alone("w", &apart).is_ok());
         let at_once = begin("v", "new", &apart, &[log(0, 5, 10)], 400);
         assert!(matches!(at_once, Err(Refusal::Apart { .. })), "they read in two groups: {at_once:?}");
+        // Nor is one begun beside another's, whichever is named first.
+        let third = alone("w", &known).unwrap();
+        for records in [[begun.clone(), third.clone()], [third, begun.clone()]] {
+            assert!(matches!(in_one_group(&records), Err(Refusal::Apart { .. })));
+        }
+        assert_eq!((in_one_group(&[begun.clone(), second.clone()]), in_one_group(&[])), (Ok(()), Ok(())));
         let both = [known.as_slice(), &[second]].concat();
         assert!(matches!(alone("v", &both), Err(Refusal::Together { .. })));
         let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };

@@ -142,7 +142,8 @@ pub enum RunError {
     CorruptPart { slot: String, source_id: String, error: DecodeError },
     #[error(
         "a part says that {partition} was folded up to offset {next}, but its log ends at {end}: the log was truncated \
-         or the store belongs to another cluster. Compute what is left with `etiage replay --from earliest`"
+         or the store belongs to another cluster. Compute what is left with `etiage replay --from earliest` (where that is \
+         under way: `--abort` first)"
     )]
     PartBeyondLog { partition: TopicPartition, next: Offset, end: Offset },
     #[error(
@@ -208,7 +209,7 @@ pub struct Engine {
 impl Engine {
     pub fn new(world: World) -> Result<Engine, RunError> {
         let (pool, decoded) = DecodePool::start(world.settings.decode_threads)?;
-        let progress = progress::Progress::new(world.clock);
+        let progress = progress::Progress::new(world.clock, &world.settings);
         let until_end = world.settings.until_end.then(until_end::UntilEnd::default);
         Ok(Engine {
             world: Arc::new(world),

@@ -42,11 +42,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(clock: Clock) -> Progress {
+    pub fn new(clock: Clock, settings: &Settings) -> Progress {
+        // Whoever leads a replay tells how far the topics are.
+        let told = settings.replaying && !settings.until_end;
         Progress {
             clock,
             summary: Summary::default(),
-            terminal: std::io::stderr().is_terminal(),
+            terminal: std::io::stderr().is_terminal() && !told,
             line_at: 0,
             log_at: LOG_EVERY_MS,
             readings_then: 0,

@@ -45,7 +45,7 @@ pub async fn connect(
             ?views,
             "replayed under this configuration: this instance takes part until `etiage replay` takes over"
         );
-        let bound = bound(config, &compiled, to_join)?;
+        let bound = bound(config, &compiled, &to_join)?;
         return replayer(&in_group_of(&bound, config), bound, store, clock, health, &*asked).await;
     }
     let Bound { views, streams } = bind(registry).await?;
@@ -74,27 +74,32 @@ pub async fn begin_replay(config: &Config, views: &BTreeSet<String>, request: Re
     let compiled = Compiled::new(config)?;
     let store = open_store(config).await?;
     let serving = observe(config, store.clone()).await?;
-    let asked = with_history(config, views, serving.clone(), store.clone()).await?;
-    let registry = Registry { store: &*store, source: &*asked, clock, config, compiled: &compiled };
-    let generations = registry.replayed(views, request).await?;
+    let registry = Registry { store: &*store, source: &*serving, clock, config, compiled: &compiled };
+    let generations = match registry.replays(views, request).await? {
+        Some(begun) => begun,
+        None => {
+            let asked = with_history(config, views, serving.clone(), store.clone()).await?;
+            Registry { source: &*asked, ..registry }.replayed(views, request).await?
+        }
+    };
     Ok(Begun { clock, compiled, store, serving, generations })
 }
 
 /// Connects everything for a replay that has begun, and for who leads it.
 pub async fn connect_replay(
     config: &Config,
-    begun: Begun,
+    begun: &Begun,
     health: Arc<Health>,
 ) -> Result<(World, Receiver<SourceEvent>, Leader), SetupError> {
     let Begun { clock, compiled, store, serving, generations } = begun;
-    let bound = bound(config, &compiled, generations)?;
+    let bound = bound(config, compiled, generations)?;
     let config = in_group_of(&bound, config);
     // A source of the leader's own: that of the loop goes with it when the generation is promoted.
     let own = observe(&config, store.clone()).await?;
-    let (world, events) = replayer(&config, bound, store, clock, health, &*serving).await?;
+    let (world, events) = replayer(&config, bound, store.clone(), *clock, health, &**serving).await?;
     // On one machine there is one clock, and the store answers at once.
     let patience = Duration::from_secs(if matches!(config.store, StoreConfig::Sqlite { .. }) { 6 } else { 15 });
-    let leader = Leader::new(World { source: own, ..world.clone() }, serving, patience);
+    let leader = Leader::new(World { source: own, ..world.clone() }, serving.clone(), patience);
     Ok((world, events, leader))
 }
 
@@ -144,12 +149,12 @@ pub struct Bound {
 /// Asks for the generations that serve and binds the configuration's views to them.
 pub async fn bind(registry: Registry<'_>) -> Result<Bound, SetupError> {
     let live = registry.live().await?;
-    bound(registry.config, registry.compiled, live)
+    bound(registry.config, registry.compiled, &live)
 }
 
 /// Binds the configuration's views to generations.
-pub fn bound(config: &Config, compiled: &Compiled, generations: Generations) -> Result<Bound, SetupError> {
-    let views = in_generations(config, compiled, &generations)?;
+pub fn bound(config: &Config, compiled: &Compiled, generations: &Generations) -> Result<Bound, SetupError> {
+    let views = in_generations(config, compiled, generations)?;
     let streams = compiled.streams(config, &views)?;
     Ok(Bound { views: views.into_iter().map(|(view, _)| view).collect(), streams })
 }

@@ -71,6 +71,14 @@ impl Registry<'_> {
             tracing::warn!(view, "this view is being replayed: it waits for that; the others go on");
             return Ok(None);
         }
+        if is_there(GenerationState::Retired) {
+            tracing::warn!(
+                view,
+                "this view was retired, and its rows are there still: it waits for \
+                 `etiage replay --view {view} --from earliest --forget-history` (or now); the others go on"
+            );
+            return Ok(None);
+        }
         if self.has_been_read(view).await? {
             // Whoever began it a moment ago may have committed already.
             let found = self.find(view).await?;
@@ -83,14 +91,10 @@ impl Registry<'_> {
             }
             return Ok(found);
         }
-        if is_there(GenerationState::Retired) {
-            tracing::warn!(view, "this view was retired: it waits for `etiage replay --view {view}`; the others go on");
-            return Ok(None);
-        }
         if history::has(self.config, view) {
             tracing::warn!(
                 view,
-                "this view has a history that is to be folded first: it waits for \
+                "this view has a history in files, which only a replay folds: it waits for \
                  `etiage replay --view {view} --from earliest`; the others go on"
             );
             return Ok(None);

@@ -1,6 +1,7 @@
-//! What the topics hold no longer: files, each a partition of its own, which a replay folds before it joins the topics'
-//! group. Whoever runs never reads them.
+//! What the topics hold no longer: files, each a partition of its own, which a replay folds beside the topics. Whoever runs
+//! never reads them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -40,45 +41,68 @@ pub fn is_of(config: &Config, position: &GroupPosition) -> bool {
     config.streams[&*position.stream].history.iter().any(|file| *file.name == *position.partition.topic)
 }
 
-/// Connects what folds the history of a replay's views, in the replay's group; `None` where they have none.
-pub async fn connect(
-    config: &Config,
-    begun: &Begun,
-    health: Arc<Health>,
-) -> Result<Option<(World, Receiver<SourceEvent>)>, SetupError> {
-    let Begun { clock, compiled, store, serving, generations } = begun;
+/// The configuration that folds the history of a replay; `None` where there is none, or where it is folded.
+pub fn to_fold(config: &Config, begun: &Begun) -> Option<Config> {
     // What has taken over has folded it.
-    let replaying = generations.values().all(|one| one.state == GenerationState::Replaying);
-    let Some(history) = of(config, generations.keys()).filter(|_| replaying) else { return Ok(None) };
-    // The views as all of their streams make them, over those that have a history.
-    let views = connect::in_generations(config, compiled, generations)?;
-    let streams = compiled.with_streams_of(&history)?.streams(&history, &views)?;
-    let bound = Bound { views: views.into_iter().map(|(view, _)| view).collect(), streams };
-    let files = connect::in_group_of(&bound, &history);
-    let sent_before = sent_before(&**store, &**serving).await?;
-    let (source, events) = files::start(connect::file_settings(&files, store.clone())).await?;
-    let (outbox, settings) = (connect::outbox(config)?, Settings { replaying: true, ..settings(config, true) });
-    let (Bound { views, streams }, store, clock) = (bound, store.clone(), *clock);
-    let number: usize = streams.values().map(|stream| stream.topics.len()).sum();
-    tracing::info!(files = number, "the history is folded before the topics");
-    Ok(Some((World { store, source, outbox, clock, health, views, streams, sent_before, settings }, events)))
+    let replaying = begun.generations.values().all(|one| one.state == GenerationState::Replaying);
+    of(config, begun.generations.keys()).filter(|_| replaying)
 }
 
-/// What was rejected or late in files that the generation which serves was computed from has been sent with them.
+/// Of two loops in one process each has half of the memory.
+pub fn halved(mut config: Config) -> Config {
+    let longest = config.streams.values().map(|stream| stream.max_record).max().unwrap_or(0);
+    config.engine.parts_bytes /= 2;
+    config.engine.queue_bytes = longest.max(config.engine.queue_bytes / 2);
+    config
+}
+
+/// Connects what folds a history, in the replay's group.
+pub async fn connect(
+    config: &Config,
+    history: &Config,
+    begun: &Begun,
+) -> Result<(World, Receiver<SourceEvent>), SetupError> {
+    let Begun { clock, compiled, store, serving, generations } = begun;
+    // The views as all of their streams make them, over those that have a history.
+    let views = connect::in_generations(config, compiled, generations)?;
+    let streams = compiled.with_streams_of(history)?.streams(history, &views)?;
+    let bound = Bound { views: views.into_iter().map(|(view, _)| view).collect(), streams };
+    let files = connect::in_group_of(&bound, history);
+    let (source, events) = files::start(connect::file_settings(&files, store.clone())).await?;
+    let number: usize = bound.streams.values().map(|stream| stream.topics.len()).sum();
+    tracing::info!(files = number, "the history is folded beside the topics");
+    let world = World {
+        store: store.clone(),
+        source,
+        outbox: connect::outbox(config)?,
+        clock: *clock,
+        // That of the process is the topics' affair.
+        health: Arc::new(Health::starting("folding the history")),
+        views: bound.views,
+        streams: bound.streams,
+        sent_before: sent_before(&**store, &**serving).await?,
+        settings: Settings { replaying: true, ..settings(config, true) },
+    };
+    Ok((world, events))
+}
+
+/// What was rejected or late in files that the generations which serve were computed from has been sent with them, by them or
+/// before they began.
 async fn sent_before(store: &dyn Store, topics: &dyn Source) -> Result<SentBefore, SetupError> {
     let mut sent = connect::sent_before(store, topics).await?;
     let records = answered("generations", || store.generations()).await?;
+    let mut files = BTreeMap::new();
     for record in records.iter().filter(|record| record.serves()) {
         let whole = record.starts.iter().filter(|(_, start)| start.left_out.is_none());
-        for source in whole.map(|(source, _)| *source) {
-            if sent.positions.contains_key(&source) {
-                continue;
-            }
-            let kept = || store.positions(&record.group, source, PositionKind::Kept, 1);
-            let kept = answered("positions", kept).await?;
-            sent.positions.extend(kept.first().map(|kept| (source, kept.offset)));
+        for (source, start) in whole.filter(|(source, _)| !sent.positions.contains_key(*source)) {
+            let kept = || store.positions(&record.group, *source, PositionKind::Kept, 1);
+            let kept = answered("positions", kept).await?.first().map(|kept| kept.offset);
+            let here = kept.unwrap_or_default().max(start.offset);
+            // Where two differ, what one of them may not have sent is sent again.
+            files.entry(*source).and_modify(|least: &mut Offset| *least = here.min(*least)).or_insert(here);
         }
     }
+    sent.positions.extend(files);
     Ok(sent)
 }
 

@@ -1,6 +1,6 @@
 //! The generations of a replay: begun here, or by whoever was first, with what the store knows of what lies before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::commit::Commit;
@@ -13,6 +13,7 @@ use crate::store::{GenerationRecord, PositionKind};
 use crate::view::View;
 use crate::window::{Width, Window};
 
+use super::connect::Generations;
 use super::generations::{Registry, answered};
 use super::{SetupError, history, meaning};
 
@@ -20,36 +21,47 @@ use super::{SetupError, history, meaning};
 const NO_TIME_MS: i64 = *crate::decode::RANGE_MS.start() - 1;
 
 impl Registry<'_> {
+    /// The generations of a replay of all of these views that has begun; `None` where one of them is to be begun.
+    pub async fn replays(&self, views: &BTreeSet<String>, request: Request) -> Result<Option<Generations>, SetupError> {
+        let known = answered("generations", || self.store.generations()).await?;
+        let mut replays = Generations::new();
+        for view in views {
+            let Some(begun) = plan::begun(self.wanted(view, views, request), &known)? else { return Ok(None) };
+            tracing::info!(view, generation = begun.generation, "a replay that was begun goes on");
+            replays.insert(view.clone(), Arc::new(begun));
+        }
+        Ok(Some(replays))
+    }
+
     /// The generations under which these views are replayed: begun here, or by whoever was first.
-    pub async fn replayed(
-        &self,
-        views: &BTreeSet<String>,
-        request: Request,
-    ) -> Result<BTreeMap<String, Arc<GenerationRecord>>, SetupError> {
+    pub async fn replayed(&self, views: &BTreeSet<String>, request: Request) -> Result<Generations, SetupError> {
         loop {
-            let mut known = answered("generations", || self.store.generations()).await?;
-            let (mut replayed, mut new) = (BTreeMap::new(), Vec::new());
-            for view in views {
-                let wanted = Wanted { view, together: views, meaning: &self.compiled.meanings[view], request };
-                let record = match plan::begun(wanted, &known)? {
-                    Some(begun) => {
-                        tracing::info!(view, generation = begun.generation, "a replay that was begun goes on");
-                        begun
-                    }
-                    None => {
-                        let record = self.begins(wanted, &known).await?;
-                        known.push(record.clone());
-                        new.push(record.clone());
-                        record
-                    }
-                };
-                replayed.insert(view.clone(), Arc::new(record));
+            if let Some(begun) = self.replays(views, request).await? {
+                return Ok(begun);
             }
+            let mut known = answered("generations", || self.store.generations()).await?;
+            let (mut all, mut new) = (Vec::new(), Vec::new());
+            for view in views {
+                let wanted = self.wanted(view, views, request);
+                if let Some(begun) = plan::begun(wanted, &known)? {
+                    all.push(begun);
+                    continue;
+                }
+                let record = self.begins(wanted, &known).await?;
+                known.push(record.clone());
+                new.push(record.clone());
+                all.push(record);
+            }
+            plan::in_one_group(&all)?;
             // None is begun before all of them may be. Where somebody was first, his are taken.
             if self.create(&new).await? {
-                return Ok(replayed);
+                return Ok(all.into_iter().map(|record| (record.view.clone(), Arc::new(record))).collect());
             }
         }
+    }
+
+    fn wanted<'a>(&'a self, view: &'a str, together: &'a BTreeSet<String>, request: Request) -> Wanted<'a> {
+        Wanted { view, together, meaning: &self.compiled.meanings[view], request }
     }
 
     /// Whether nobody was first.
@@ -83,7 +95,7 @@ impl Registry<'_> {
         // Without its past, and without the rows that it has.
         let anew = request.forget_history && request.from == ReplayFrom::Now;
         let Some(record) = known.iter().find(|record| record.view == view && record.serves() && !anew) else {
-            let beginning = starts::alone(request.from, self.newest_ms(&positions, &logs, known));
+            let beginning = starts::alone(request.from, self.newest_ms(&positions, &logs, known).await?);
             let begun = begin(beginning, &logs)?;
             let computed = self.compiled.view(view, self.config, &begun)?;
             let divided = |horizon_ms| starts::divided((&computed.widths, computed.zone), horizon_ms);
@@ -207,25 +219,50 @@ impl Registry<'_> {
 
     /// No reading that the logs hold is later. One of a topic is rejected where it is further ahead of its record; one of a
     /// file may say anything, so what another view has met there is asked.
-    fn newest_ms(&self, positions: &[GroupPosition], logs: &[Log], known: &[GenerationRecord]) -> i64 {
-        let newest = |(position, log): (&GroupPosition, &Log)| {
+    async fn newest_ms(
+        &self,
+        positions: &[GroupPosition],
+        logs: &[Log],
+        known: &[GenerationRecord],
+    ) -> Result<i64, SetupError> {
+        let mut newest_ms = NO_TIME_MS;
+        for (position, log) in positions.iter().zip(logs) {
             let stream = &self.config.streams[&*position.stream];
-            if !stream.files.iter().chain(&stream.history).any(|file| *file.name == *position.partition.topic) {
-                return self.clock.wall_ms() + stream.max_future_ms;
-            }
-            let met = known.iter().filter(|record| record.serves()).filter_map(|record| {
-                let here = self.compiled.meanings.get(&record.view)?;
-                let metadata = &position.committed.as_ref()?.metadata;
-                let reached = reached(record, metadata).filter(|reached| reached.offset >= log.end)?;
-                // What it has not folded itself is known as far as it says.
-                let before = starts::start_in(record, log.source);
-                let before_ms = before.gone_ms.max(before.left_out.map(|left_out| left_out.until_ms));
-                let met_ms = reached.max_ms.max(before_ms).unwrap_or(NO_TIME_MS);
-                meaning::reads_alike(&record.meaning, &here.text).then_some(met_ms)
+            let is_file =
+                stream.files.iter().chain(&stream.history).any(|file| *file.name == *position.partition.topic);
+            newest_ms = newest_ms.max(match is_file {
+                false => self.clock.wall_ms() + stream.max_future_ms,
+                true => self.newest_met_ms(position, log, known).await?.unwrap_or(stream.files_before_ms - 1),
             });
-            met.min().unwrap_or(stream.files_before_ms - 1)
-        };
-        positions.iter().zip(logs).map(newest).max().unwrap_or(NO_TIME_MS)
+        }
+        Ok(newest_ms)
+    }
+
+    /// As a generation says that has met all of a log.
+    async fn newest_met_ms(
+        &self,
+        position: &GroupPosition,
+        log: &Log,
+        known: &[GenerationRecord],
+    ) -> Result<Option<i64>, SetupError> {
+        let mut met: Option<i64> = None;
+        for record in known.iter().filter(|record| record.serves()) {
+            let here = self.compiled.meanings.get(&record.view);
+            if !here.is_some_and(|here| meaning::reads_alike(&record.meaning, &here.text)) {
+                continue;
+            }
+            let start = starts::start_in(record, log.source);
+            let place = self.place_of(record, position).await?;
+            let place = place.unwrap_or(Reached { offset: start.offset, max_ms: start.max_ms });
+            if place.offset < log.end {
+                continue;
+            }
+            // What it has not folded itself is known as far as it says.
+            let before_ms = start.gone_ms.max(start.left_out.map(|left_out| left_out.until_ms));
+            let met_ms = place.max_ms.max(before_ms).unwrap_or(NO_TIME_MS);
+            met = Some(met.map_or(met_ms, |known_ms| known_ms.min(met_ms)));
+        }
+        Ok(met)
     }
 
     /// What is known of records that the serving generation folded and the logs have lost: their event times are at most

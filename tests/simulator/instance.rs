@@ -15,7 +15,7 @@ use etiage::setup::generations::Registry;
 use etiage::source::SourceEvent;
 use etiage::store::{GenerationRecord, GenerationState};
 use etiage::telemetry::Health;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::doors::Doors;
 use crate::meaning::Setup;
@@ -100,13 +100,20 @@ pub async fn live(
     let leader = (role == Role::Replay).then(|| Leader::new(engines.clone(), doors, PATIENCE));
     let engine = Engine::new(engines).expect("no thread is needed");
     let outcome = match leader {
-        Some(leader) => leader.lead_beside(engine, inbox, stop).await.map(drop),
+        Some(leader) => leader.lead_beside(engine, inbox, stop, no_history()).await.map(drop),
         None => engine.run(inbox, stop).await.map(drop),
     };
     match outcome {
         Ok(()) => Ended::Well,
         Err(error) => Ended::Run(error),
     }
+}
+
+/// All of it is folded.
+fn no_history() -> oneshot::Receiver<()> {
+    let (told, folded) = oneshot::channel();
+    told.send(()).expect("it is received");
+    folded
 }
 
 /// What an instance begins with.
@@ -123,11 +130,11 @@ async fn begin(registry: Registry<'_>, doors: &Doors, setup: &Setup, role: Role)
             let from = doors.world.lock().members[&doors.id].replay_from;
             let request = Request { from, forget_history: false, freeze_windows: true };
             let replayed = registry.replayed(&BTreeSet::from([REPLAYED.to_owned()]), request).await?;
-            Some(bound(&setup.config, &setup.compiled, replayed)?)
+            Some(bound(&setup.config, &setup.compiled, &replayed)?)
         }
         Role::Run => {
             let to_join = registry.to_join().await?;
-            if to_join.is_empty() { None } else { Some(bound(&setup.config, &setup.compiled, to_join)?) }
+            if to_join.is_empty() { None } else { Some(bound(&setup.config, &setup.compiled, &to_join)?) }
         }
         Role::UntilEnd | Role::Rogue => None,
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metrics::gauge;
 use tokio::sync::mpsc::Receiver;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::commit::Commit;
 use crate::heartbeat::Heartbeat;
@@ -109,15 +109,36 @@ impl Leader {
         }
     }
 
+    /// Tells how far the topics are until the history is folded, and leads then.
+    async fn lead_after(mut self, mut folded: oneshot::Receiver<()>) -> Result<Outcome, RunError> {
+        loop {
+            tokio::select! {
+                biased;
+                told = &mut folded => match told {
+                    Ok(()) => return self.lead().await,
+                    // Whoever folds it has stopped, and this is about to.
+                    Err(_) => std::future::pending().await,
+                },
+                () = tokio::time::sleep(self.world.settings.pace.lead_every) => {}
+            }
+            match self.progress().await {
+                Ok(progress) => self.tell(&progress),
+                Err(error) => tracing::warn!(%error, "how far the replay is cannot be told"),
+            }
+        }
+    }
+
     /// The same while an engine folds: it goes on until the replay is over, or has been asked to stop (`None`).
     pub async fn lead_beside(
         self,
         engine: Engine,
         events: Receiver<SourceEvent>,
         mut stop: watch::Receiver<Stop>,
+        history: oneshot::Receiver<()>,
     ) -> Result<Option<Outcome>, RunError> {
         let (end, ended) = watch::channel(Stop::Running);
-        let (mut engine, mut leader) = (std::pin::pin!(engine.run(events, ended)), std::pin::pin!(self.lead()));
+        let (mut engine, mut leader) =
+            (std::pin::pin!(engine.run(events, ended)), std::pin::pin!(self.lead_after(history)));
         let mut folding = true;
         let outcome = loop {
             tokio::select! {
@@ -169,17 +190,22 @@ impl Leader {
         if !caught_up(&progress) {
             return Ok(false);
         }
-        let mut required = BTreeMap::new();
-        for (source, progress) in progress {
-            let end = progress.map(|progress| *self.ends.entry(source).or_insert(progress.log_end));
-            required.insert(source, end);
-        }
+        let required = self.ends_of(progress);
         let committed = self.positions(&closer::committed(&self.world).await?);
         if !may_promote(&required, &committed, &self.starts()) {
             return Ok(false);
         }
         self.compare().await?;
         Ok(true)
+    }
+
+    /// What was there of each partition when it was first asked.
+    fn ends_of(&mut self, progress: BTreeMap<SourceId, Option<Progress>>) -> BTreeMap<SourceId, Option<Offset>> {
+        let mut end = |source, progress: Progress| *self.ends.entry(source).or_insert(progress.log_end);
+        progress
+            .into_iter()
+            .map(|(source, progress)| (source, progress.map(|progress| end(source, progress))))
+            .collect()
     }
 
     async fn compare(&mut self) -> Result<(), RunError> {
@@ -210,9 +236,9 @@ impl Leader {
     async fn come_closer(&mut self, records: &[GenerationRecord]) -> Result<(), RunError> {
         let progress = self.progress().await?;
         self.tell(&progress);
-        let is_ours = |record: &GenerationRecord| self.world.views.iter().any(|view| *view.name == *record.view);
-        let is_old =
-            |record: &&GenerationRecord| record.serves() && is_ours(record) && self.world.view_of(record).is_none();
+        let is_old = |record: &&GenerationRecord| {
+            record.serves() && self.is_ours(record) && self.world.view_of(record).is_none()
+        };
         let old: Vec<&GenerationRecord> = records.iter().filter(is_old).collect();
         if old.iter().any(|record| record.state == GenerationState::Promoting) {
             // An earlier replay is still publishing.
@@ -226,10 +252,14 @@ impl Leader {
         match until_ms {
             Some(until_ms) if until_ms < self.world.clock.wall_ms() => self.give_way(&old).await,
             Some(until_ms) if old.iter().all(|record| deadline(record) == Some(until_ms)) => {
-                self.promote(&old, until_ms).await
+                let required = self.required(&old, until_ms).await?;
+                self.promote(records, &old, required).await
             }
             _ if !caught_up(&progress) => Ok(()),
-            None if old.is_empty() => self.promote(&old, 0).await,
+            None if old.is_empty() => {
+                let required = self.ends_of(progress);
+                self.promote(records, &old, required).await
+            }
             _ => self.drain(&old).await,
         }
     }
@@ -266,9 +296,14 @@ impl Leader {
         Ok(())
     }
 
-    /// The point of no return, once the replay has committed all that the old generations may have published.
-    async fn promote(&mut self, old: &[&GenerationRecord], until_ms: i64) -> Result<(), RunError> {
-        let required = if old.is_empty() { BTreeMap::new() } else { self.required(old, until_ms).await? };
+    /// The point of no return, once the replay has committed what is required: all that the old generations may have
+    /// published, or where there are none, all that was there.
+    async fn promote(
+        &mut self,
+        records: &[GenerationRecord],
+        old: &[&GenerationRecord],
+        required: BTreeMap<SourceId, Option<Offset>>,
+    ) -> Result<(), RunError> {
         let commits = closer::committed(&self.world).await?;
         let committed = self.positions(&commits);
         if !may_promote(&required, &committed, &self.starts()) {
@@ -280,11 +315,17 @@ impl Leader {
         // Whatever comes of it: where nobody hears of the outcome, this process publishes.
         self.sweep_from = 0;
         let ours = self.steps_of_ours(GenerationState::Promoting);
-        let old = old.iter().map(|record| record.step(GenerationState::Superseded));
+        // The rows of what was retired go, too.
+        let retired = records.iter().filter(|record| record.state == GenerationState::Retired && self.is_ours(record));
+        let old = retired.chain(old.iter().copied()).map(|record| record.step(GenerationState::Superseded));
         if self.world.store.change_generations(&old.chain(ours).collect::<Vec<_>>()).await? {
             tracing::info!("promoted: the new generation serves, its rows are being published");
         }
         Ok(())
+    }
+
+    fn is_ours(&self, record: &GenerationRecord) -> bool {
+        self.world.views.iter().any(|view| *view.name == *record.view)
     }
 
     fn steps_of_ours(&self, to: GenerationState) -> impl Iterator<Item = GenerationChange> {
@@ -420,9 +461,18 @@ impl Leader {
     }
 }
 
-/// Keeps in the store how far the group has committed.
+/// Keeps in the store how far the group has committed; tries again until it is done or useless.
 pub async fn keep_positions(world: &World) -> Result<(), RunError> {
-    keep(world, &closer::committed(world).await?).await
+    let once = || async { keep(world, &closer::committed(world).await?).await };
+    loop {
+        match once().await {
+            Err(error) if passes(&error) => {
+                tracing::warn!(%error, "how far the files are folded is kept a moment later")
+            }
+            outcome => return outcome,
+        }
+        tokio::time::sleep(world.settings.pace.lead_every).await;
+    }
 }
 
 async fn keep(world: &World, commits: &Commits) -> Result<(), RunError> {

@@ -182,7 +182,7 @@ fn open_at(site: &Arc<Site>, from: &ReadFrom) -> Result<Open, String> {
 fn changed(path: &Path, offset: Offset, how: &str) -> String {
     format!(
         "file {}: the {offset} lines that have been read are not what they were ({how}): put the file back as it was, \
-         or compute anew with `etiage replay --from earliest`",
+         or compute anew with `etiage replay --from earliest` (where that is under way: `--abort` first)",
         path.display()
     )
 }

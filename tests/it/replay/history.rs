@@ -1,4 +1,4 @@
-//! Files first, then the topic, where the topic's history is shorter.
+//! Files beside the topic, where the topic's history is shorter.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +6,8 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use super::{Files, NEW, OLD, Rules, etiage, fails, generations, kill_when_it_reads, readings, until_end};
+use super::retired::{LABELLED, with_towns};
+use super::{Files, NEW, Rules, etiage, fails, generations, kill_when_it_reads, readings, until_end};
 use crate::support::{Servers, scratch, succeed};
 
 /// Of three portions the topic holds the last, and files the others.
@@ -65,10 +66,10 @@ fn counts(config: &Path) -> Vec<String> {
 const HISTORY: &str = r#""0.ndjson", "1.ndjson""#;
 
 #[test]
-fn kafka_a_history_in_files_is_folded_before_the_topic() {
+fn kafka_a_history_in_files_is_folded_beside_the_topic() {
     let servers = Servers::shared();
     let shorter = Shorter::new(&servers);
-    let config = shorter.config(HISTORY, OLD);
+    let config = shorter.config(HISTORY, LABELLED);
     succeed(&mut etiage(&config, &["migrate", "--partitions", "1"]));
     shorter.produce(&readings(2));
     // Nobody begins without it.
@@ -77,7 +78,7 @@ fn kafka_a_history_in_files_is_folded_before_the_topic() {
 
     let replay = ["replay", "--from", "earliest"];
     let heard = kill_when_it_reads(&mut etiage(&config, &replay));
-    assert!(heard.contains("the history is folded before the topics"), "{heard}");
+    assert!(heard.contains("the history is folded beside the topics"), "{heard}");
     assert_eq!(generations(&config), ["1 replaying"]);
 
     succeed(&mut etiage(&config, &replay));
@@ -87,7 +88,7 @@ fn kafka_a_history_in_files_is_folded_before_the_topic() {
     std::fs::rename(&archived, &away).expect("moved");
     until_end(&config);
     std::fs::rename(&away, &archived).expect("moved back");
-    shorter.are_those_of_files(&config, OLD);
+    shorter.are_those_of_files(&config, LABELLED);
     assert!(counts(&config).len() > 100);
     std::fs::rename(&archived, &away).expect("moved");
     shorter.produce(&readings(2));
@@ -96,10 +97,11 @@ fn kafka_a_history_in_files_is_folded_before_the_topic() {
     succeed(etiage(Path::new("topic-30.toml"), &["run", "--until-end"]).current_dir(dir));
     std::fs::rename(&away, &archived).expect("moved back");
     std::fs::write(shorter.files.0.path().join("2.ndjson"), readings(2) + &readings(2)).expect("written");
-    shorter.are_those_of_files(&config, OLD);
+    shorter.are_those_of_files(&config, LABELLED);
     let status = succeed(&mut etiage(&config, &["status", "--json"]));
     let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
     assert_eq!(status["adds_up"], true);
+    the_past_of_files_is_known(&config);
 
     // Other rules want all of it again, and a history that has changed does, too.
     let new = shorter.config(HISTORY, NEW);
@@ -110,4 +112,17 @@ fn kafka_a_history_in_files_is_folded_before_the_topic() {
     let less = shorter.config(r#""1.ndjson""#, NEW);
     fails(&mut etiage(&less, &["run", "--until-end"]), "history");
     fails(&mut etiage(&less, &replay), "--forget-history");
+}
+
+/// Of a view without its past no row is marked to lack readings that are later than what the files hold.
+fn the_past_of_files_is_known(config: &Path) {
+    let both = with_towns(config, "");
+    succeed(&mut etiage(&both, &["replay", "--from", "now", "--view", "town"]));
+    let shown = succeed(&mut etiage(&both, &["generations"]));
+    assert!(!shown.contains("2049"), "{shown}");
+    let again = succeed(&mut etiage(&both, &["replay", "--from", "now", "--view", "town", "--forget-history"]));
+    assert!(again.contains("The replayed views serve"), "{again}");
+    let shown = succeed(&mut etiage(&both, &["generations"]));
+    assert!(!shown.contains("2049"), "{shown}");
+    succeed(&mut etiage(config, &["retire", "town"]));
 }

@@ -72,7 +72,7 @@ fn quotes_are_regular(text: &[u8], separator: u8) -> bool {
         Return,
     }
     let mut at = At::Start;
-    for &byte in text {
+    for &byte in text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text) {
         at = match (at, byte) {
             (At::Quoted, b'"') => At::Quote,
             (At::Quoted, _) | (At::Quote | At::Start, b'"') => At::Quoted,

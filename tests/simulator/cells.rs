@@ -140,6 +140,9 @@ impl<T: Clone> Register<T> {
 
 type RowRegister = BTreeMap<RowPlace, RowState>;
 
+/// What can be seen of a table.
+pub type Rows = BTreeMap<RowPlace, RowView>;
+
 /// A row's cells in one table of one replica.
 #[derive(Clone, Debug, Default)]
 pub struct RowState {
@@ -228,6 +231,8 @@ pub struct Replica {
     removals: Vec<(u64, Arc<str>, i64, Option<i64>)>,
     /// Power cuts happen: what was overwritten may come back.
     forgets: bool,
+    /// How often a row has changed.
+    pub row_changes: u64,
 }
 
 impl Replica {
@@ -237,6 +242,7 @@ impl Replica {
 
     pub fn apply(&mut self, write: &Write, now: u64, names: &Names) {
         let forgets = self.forgets;
+        self.row_changes += u64::from(matches!(write, Write::Row { .. } | Write::Remove { .. }));
         match write {
             Write::Part { slot, source, stamp, blob } => {
                 self.parts.entry((*slot, *source)).or_default().put(now, *stamp, blob.clone(), forgets);
@@ -283,6 +289,7 @@ impl Replica {
 
     /// The power fails: what was applied at or after `since` is gone.
     pub fn cut(&mut self, since: u64) {
+        self.row_changes += 1;
         self.parts.values_mut().for_each(|register| register.cut(since));
         for state in self.rows.iter_mut().flat_map(|table| table.values_mut()) {
             state.writes.retain(|written| written.at < since);
@@ -309,10 +316,22 @@ impl Replica {
         self.rows[table].get(&place).map(RowView::of)
     }
 
-    /// Of every row that something was ever written of; whether it can be seen (`count` is there).
-    pub fn rows(&self, table: usize) -> impl Iterator<Item = (RowPlace, bool)> + '_ {
-        let seen = |state: &RowState| state.there().any(|written| written.value.0 & 1 == 1);
-        self.rows[table].iter().map(move |(place, state)| (*place, seen(state)))
+    /// Every row that something was ever written of.
+    pub fn views(&self, table: usize) -> Rows {
+        self.rows[table].iter().map(|(place, state)| (*place, RowView::of(state))).collect()
+    }
+
+    /// Of every row the newest count that was ever written, with its timestamp, and up to which timestamp it has been removed.
+    pub fn counts(&self, table: usize) -> impl Iterator<Item = (RowPlace, Option<(i64, i64)>, i64)> + '_ {
+        let with_count = |written: &&Written<(u16, Arc<RowCells>)>| written.value.0 & 1 == 1;
+        let count = |written: &Written<(u16, Arc<RowCells>)>| (written.stamp, written.value.1.0[0]);
+        let newest = move |state: &RowState| state.writes.iter().filter(with_count).map(count).max();
+        self.rows[table].iter().map(move |(place, state)| (*place, newest(state), state.gone()))
+    }
+
+    /// Where rows lie that something was ever written of.
+    pub fn places(&self, table: usize) -> impl Iterator<Item = RowPlace> + '_ {
+        self.rows[table].keys().copied()
     }
 
     /// The timestamp of one cell of a row.

@@ -277,8 +277,7 @@ impl Store for Doors {
                     && from_ms.is_none_or(|from_ms| slot.start_ms >= from_ms)
                     && slot.start_ms < before_ms
             };
-            let rows = replica.rows(0).map(|(place, _)| place);
-            rows.filter(|(slot, _)| inside(state.names.slot_of(*slot))).collect::<Vec<_>>()
+            replica.places(0).filter(|(slot, _)| inside(state.names.slot_of(*slot))).collect::<Vec<_>>()
         };
         let [one, two] = self.read(list).await?;
         let all: BTreeSet<(u32, u32)> = one.into_iter().chain(two).collect();

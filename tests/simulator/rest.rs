@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use etiage::store::{GenerationState, Slot};
 
-use crate::cells::{RowCells, RowPlace, RowView, TABLES};
+use crate::cells::{RowCells, RowPlace, RowView, Rows, TABLES};
 use crate::checks::{UNIT, deviation, mean, near};
 use crate::meaning::{HOUR_MS, MINUTE_MS};
 use crate::oracle::{Place, Sum, Sums, window};
@@ -30,12 +30,14 @@ impl State {
         if serving.len() != 2 {
             self.fail(format!("at rest not every view serves: {:?}", self.generations));
         }
+        let tables =
+            [0, 1].map(|table| self.replicas.iter().map(|replica| replica.views(table)).collect::<Vec<Rows>>());
         for view in serving {
             let mut merged: BTreeMap<Place, (i64, Sums)> = BTreeMap::new();
             for partition in 0..self.partitions.len() {
                 self.check_parts(partition, view, &mut merged);
             }
-            if let Err(why) = self.rows_are_right(view, &merged) {
+            if let Err(why) = self.rows_are_right(view, &merged, &tables) {
                 self.fail(why);
             }
         }
@@ -66,29 +68,32 @@ impl State {
         }
     }
 
-    fn rows_are_right(&self, view: usize, merged: &BTreeMap<Place, (i64, Sums)>) -> Result<(), String> {
+    /// `tables`: of each what every replica has.
+    fn rows_are_right(
+        &self,
+        view: usize,
+        merged: &BTreeMap<Place, (i64, Sums)>,
+        tables: &[Vec<Rows>; TABLES],
+    ) -> Result<(), String> {
         let over_ms = self.surely_over(view);
         let slots: Vec<Slot> = merged.keys().map(|place| self.slot(view, place)).collect();
         // Mostly all quorums and both tables have the same row.
-        let mut right: BTreeMap<RowPlace, RowView> = BTreeMap::new();
+        let mut right: Rows = BTreeMap::new();
         for quorum in self.quorums() {
-            for table in 0..TABLES {
-                let all = quorum.iter().flat_map(|replica| self.replicas[*replica].rows(table));
-                let ours = all.filter(|((slot, _), _)| self.is_ours(view, self.names.slot_of(*slot)));
-                let mut there: BTreeSet<RowPlace> = ours.filter(|(_, seen)| *seen).map(|(place, _)| place).collect();
-                if self.plan.replay.is_some() {
-                    // What one of them has removed is gone.
-                    there.retain(|place| self.row_at(quorum, table, *place).is_some_and(|row| row.cell(0).is_some()));
-                }
+            for table in tables {
+                let rows = joined(quorum.map(|replica| &table[replica]));
+                let ours = rows.iter().filter(|((slot, _), _)| self.is_ours(view, self.names.slot_of(*slot)));
+                let ours = ours.filter(|(_, row)| row.cell(0).is_some());
+                let mut there: BTreeSet<RowPlace> = ours.map(|(place, _)| *place).collect();
                 for ((place, (revision, sums)), slot) in merged.iter().zip(&slots) {
                     let number = self.names.known_row(slot);
                     for (metric, sum) in sums {
                         let known = number.zip(self.names.known_metric(metric));
-                        let row = known.and_then(|known| self.row_at(quorum, table, known));
+                        let row = known.and_then(|known| rows.get(&known));
                         let row = row.ok_or_else(|| format!("at rest there is no row {slot:?} {metric}"))?;
-                        if known.and_then(|known| right.get(&known)) != Some(&row) {
-                            let left = self.left_before(quorum, table, slot, metric);
-                            self.row_is_right(view, place, &row, *revision, metric, (sum, left), merged)
+                        if known.and_then(|known| right.get(&known)) != Some(row) {
+                            let left = self.left_before(&rows, slot, metric);
+                            self.row_is_right(view, place, row, *revision, metric, (sum, left), merged)
                                 .map_err(|why| format!("at rest row {slot:?} {metric}: {why}"))?;
                         }
                         let (_, end_ms) = window(self.views[view].widths[place.width], place.start_ms);
@@ -97,7 +102,7 @@ impl State {
                         }
                         if let Some(place) = known {
                             there.remove(&place);
-                            right.insert(place, row);
+                            right.insert(place, row.clone());
                         }
                     }
                 }
@@ -153,11 +158,11 @@ impl State {
     }
 
     /// The mean of the row that begins three hours before, whoever wrote it; where nothing is replayed, nobody asks.
-    fn left_before(&self, quorum: [usize; 2], table: usize, slot: &Slot, metric: &str) -> Option<f64> {
+    fn left_before(&self, rows: &Rows, slot: &Slot, metric: &str) -> Option<f64> {
         self.plan.replay?;
         let earlier = Slot { start_ms: slot.start_ms - 3 * HOUR_MS, ..slot.clone() };
         let place = (self.names.known_row(&earlier)?, self.names.known_metric(metric)?);
-        let mean = self.row_at(quorum, table, place)?.cell(1)?;
+        let mean = rows.get(&place)?.cell(1)?;
         Some(f64::from_bits(mean as u64))
     }
 
@@ -181,15 +186,11 @@ impl State {
         // A sweep closes whole windows, and moves by the widest step that holds the watermark.
         Some(over_ms - over_ms.rem_euclid(MINUTE_MS))
     }
+}
 
-    fn row_at(&self, quorum: [usize; 2], table: usize, place: RowPlace) -> Option<RowView> {
-        let [one, other] = quorum.map(|replica| self.replicas[replica].row(table, place));
-        match (one, other) {
-            (Some(mut one), Some(other)) => {
-                one.join(&other);
-                Some(one)
-            }
-            (one, other) => one.or(other),
-        }
-    }
+/// As who asks two replicas sees them.
+fn joined([one, other]: [&Rows; 2]) -> Rows {
+    let mut rows = one.clone();
+    other.iter().for_each(|(place, row)| rows.entry(*place).or_default().join(row));
+    rows
 }

@@ -148,6 +148,8 @@ pub struct State {
     pub left: Vec<(usize, RowPlace, RowView)>,
     /// The counts that readers of the second view have seen, by table.
     pub shown: FxHashMap<(usize, RowPlace), i64>,
+    /// After how many changes of rows.
+    pub watched: u64,
     pub partitions: Vec<Partition>,
     pub sources: Vec<SourceId>,
     pub members: BTreeMap<u64, Member>,
@@ -230,6 +232,7 @@ impl State {
             takeovers: Takeovers::default(),
             left: Vec::new(),
             shown: FxHashMap::default(),
+            watched: 0,
             partitions,
             sources,
             members: BTreeMap::new(),

@@ -1,16 +1,14 @@
 //! Position → region: nanoseconds a position over the shipped sets, beside the exact index and the
 //! slow twin; time to build; memory.
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
-
 use etiage::locate::{Outlines, RegionIdx, RegionSet, SHIPPED_PROPERTIES};
+
+use crate::measure::{Random, best, each};
 
 /// Positions of one workload.
 type Column = (Vec<f64>, Vec<f64>);
 
 const POSITIONS: usize = 1 << 18;
-const ROUNDS: usize = 15;
 
 pub fn run() {
     ["regions", "departements"].into_iter().for_each(bench_set);
@@ -20,8 +18,8 @@ fn bench_set(name: &str) {
     let text = RegionSet::shipped(name).expect("a shipped set");
     let (code, label) = SHIPPED_PROPERTIES;
     let outlines = || Outlines::from_geojson(text, code, label).expect("a shipped set is valid");
-    let parse = best(outlines);
-    let build = best(|| RegionSet::from(outlines()));
+    let parse = best(|| (), |()| outlines());
+    let build = best(|| (), |()| RegionSet::from(outlines()));
     let (outlines, set) = (outlines(), RegionSet::from_geojson(text, code, label).expect("a shipped set is valid"));
     let memory = set.memory_bytes() as f64 / f64::from(1 << 20);
     println!("locate/{name}: parse and validate {parse:.0?}, with the tables {build:.0?}, {memory:.1} MiB");
@@ -53,9 +51,9 @@ fn bench_workload(name: &str, kind: &str, (lat, lon): &Column, set: &RegionSet, 
         assert_eq!(answer, set.locate_by_index(lat[i], lon[i]), "{}, {}", lat[i], lon[i]);
     }
     let mut out: Vec<Option<RegionIdx>> = Vec::with_capacity(POSITIONS);
-    let column = best(|| set.locate_column(lat, lon, &mut out));
+    let column = best(|| (), |()| set.locate_column(lat, lon, &mut out));
     let one_by_one = |count: usize, locate: &dyn Fn(f64, f64) -> Option<RegionIdx>| {
-        let time = best(|| (0..count).filter_map(|i| locate(lat[i], lon[i])).count());
+        let time = best(|| (), |()| (0..count).filter_map(|i| locate(lat[i], lon[i])).count());
         each(time, count)
     };
     println!(
@@ -65,34 +63,4 @@ fn bench_workload(name: &str, kind: &str, (lat, lon): &Column, set: &RegionSet, 
         one_by_one(64, &|lat, lon| outlines.locate(lat, lon)),
         100.0 * out.iter().flatten().count() as f64 / POSITIONS as f64,
     );
-}
-
-fn each(time: Duration, count: usize) -> f64 {
-    time.as_nanos() as f64 / count as f64
-}
-
-fn best<T>(mut work: impl FnMut() -> T) -> Duration {
-    let timed = |_| {
-        let start = Instant::now();
-        black_box(work());
-        start.elapsed()
-    };
-    (0..ROUNDS).map(timed).min().unwrap_or_default()
-}
-
-/// SplitMix64: the same positions on every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
 }

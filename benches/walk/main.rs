@@ -2,8 +2,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "benches read the clock")]
 
+mod decode;
 mod locate;
+mod measure;
+mod readings;
 
+/// All of them, or those that are named (`cargo bench -- decode`).
 fn main() {
-    locate::run();
+    let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let steps: [(&str, fn()); 2] = [("decode", decode::run), ("locate", locate::run)];
+    steps
+        .into_iter()
+        .filter(|(name, _)| asked.is_empty() || asked.iter().any(|word| word == name))
+        .for_each(|(_, run)| run());
 }

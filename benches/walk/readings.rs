@@ -1,0 +1,81 @@
+//! The readings that are decoded and folded: those of a temperatures API, about 140 bytes each.
+
+use std::path::Path;
+
+use etiage::config::{Config, StreamConfig};
+use etiage::reading::{Offset, RawBatch};
+
+use crate::measure::Random;
+
+/// 2026-03-01T00:00:00Z.
+pub const START_MS: i64 = 1_772_323_200_000;
+
+pub struct Reading {
+    pub time_ms: i64,
+    pub lat: f64,
+    pub lon: f64,
+    /// Billionths of a degree.
+    pub value: i64,
+    pub text: String,
+}
+
+/// Of 20,000 sensors somewhere in a box around the mainland, ten minutes of event time.
+pub fn readings(count: usize) -> Vec<Reading> {
+    let mut random = Random(1);
+    (0..count).map(|number| reading(&mut random, number, count)).collect()
+}
+
+fn reading(random: &mut Random, number: usize, count: usize) -> Reading {
+    let sensor = random.below(20_000);
+    let second = (number * 600 / count) as i64;
+    let (lat, lon) = (random.between(42.3, 51.1), random.between(-4.8, 8.2));
+    let tenth_mill = random.below(400_000) as i64 - 50_000;
+    let text = format!(
+        concat!(
+            r#"{{"id":"{:08x}-27c5-4e7f-9d5a-{:012x}","timestamp":"2026-03-01 00:{:02}:{:02}","#,
+            r#""lat":{:.7},"lon":{:.7},"temperature":{}{}.{:04},"country":"France"}}"#
+        ),
+        sensor,
+        sensor * 77_777,
+        second / 60,
+        second % 60,
+        lat,
+        lon,
+        if tenth_mill < 0 { "-" } else { "" },
+        tenth_mill.abs() / 10_000,
+        tenth_mill.abs() % 10_000,
+    );
+    let written = |degrees: f64| format!("{degrees:.7}").parse().unwrap_or_default();
+    let (lat, lon) = (written(lat), written(lon));
+    Reading { time_ms: START_MS + second * 1000, lat, lon, value: tenth_mill * 100_000, text }
+}
+
+/// One record for so many readings, as an array where there are several.
+pub fn batch(readings: &[Reading], each: usize) -> RawBatch {
+    let mut batch = RawBatch::default();
+    for (offset, readings) in readings.chunks(each).enumerate() {
+        let texts: Vec<&str> = readings.iter().map(|reading| reading.text.as_str()).collect();
+        let payload = if each == 1 { texts.concat() } else { format!("[{}]", texts.join(",")) };
+        batch.push(Offset(offset as i64), Some(START_MS + 600_000), None, Some(payload.as_bytes()));
+    }
+    batch
+}
+
+pub fn stream() -> StreamConfig {
+    let text = r#"
+        [streams.temperatures]
+        format = "json"
+        topics = ["temperatures"]
+        time = "timestamp"
+        lat = "lat"
+        lon = "lon"
+        zone = "UTC"
+        filters = [{ field = "country", equals = "France" }]
+        [streams.temperatures.metrics.temperature]
+        threshold = 30
+        [views.region]
+        group_by = ["region"]
+    "#;
+    let config = Config::of_text(Some((Path::new("bench.toml"), text)), std::iter::empty());
+    config.expect("a valid configuration").streams.remove("temperatures").expect("its stream")
+}

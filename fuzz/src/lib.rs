@@ -44,10 +44,12 @@ impl Reader {
         Reader { stream, decoder, stations }
     }
 
-    /// The decoder takes any bytes, alone and after others, and gives every reading one verdict.
+    /// The decoder takes any bytes, alone and after others that look like them, and gives every reading one verdict.
     pub fn decode(&self, payload: &[u8]) {
-        let split = twin::verdicts(&self.decoder.decode(twin::batch(&[b"{", payload, payload], None)));
-        assert_eq!(split[1], split[2]);
+        let after = b"what lies behind a record may be looked at";
+        let batch = twin::batch(&[b"{", payload, payload, payload, payload, after], None);
+        let split = twin::verdicts(&self.decoder.decode(batch));
+        assert!(split[2..5].iter().all(|verdicts| *verdicts == split[1]));
     }
 
     /// And the verdict is that of its twin, which forgives quotes that nobody should write.

@@ -6,7 +6,7 @@ use super::columns::ColumnsBuilder;
 use super::csv::CsvHeader;
 use super::decimal::{Constant, Linear, Number, UNIT_EXPONENTS, normal_range};
 use super::fields::{Fields, Node, SlotId};
-use super::judge::{Filter, Judge, Metric, Position, Tenant, Threshold, Unset};
+use super::judge::{Filter, Judge, Metric, Missing, Position, Tenant, Threshold, Unset};
 use super::stations::Stations;
 use super::time::TimeReader;
 use crate::config::{
@@ -131,7 +131,7 @@ impl Compiler {
             tenant,
             plain: Linear::new(one("1")?, one("0")?, self.unit),
             fields: std::mem::take(&mut self.fields),
-            missing: stream.missing.iter().map(|token| token.as_str().into()).collect(),
+            missing: Missing::new(stream.missing.iter().map(|token| token.as_str().into())),
             time,
             clock: TimeReader::new(stream.time_format.clone(), stream.zone),
             max_future_ms: stream.max_future_ms,

@@ -6,7 +6,7 @@ use num_bigint::{BigInt, Sign};
 pub const MAX_DIGITS: usize = 4096;
 
 /// Significant digits that a 64-bit mantissa always holds.
-const SMALL_DIGITS: i64 = 19;
+pub const SMALL_DIGITS: u32 = 19;
 
 /// Bounds of the decimals in the configuration. They let [`Linear`] tell from a number's magnitude
 /// alone that it is out of range or next to nothing, and keep its powers of ten small.
@@ -19,16 +19,16 @@ pub const UNIT_EXPONENTS: std::ops::RangeInclusive<i32> = -18..=18;
 const MAGNITUDE: i64 = 100;
 
 /// A decimal number taken apart: ± digits · 10^exponent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number<'a> {
+    /// As it is written.
+    pub text: &'a str,
     negative: bool,
-    /// The digits as an integer; meaningful where there are at most [`SMALL_DIGITS`].
+    /// From the first digit that is not zero to the last one written, where they are more than [`SMALL_DIGITS`]; else 0.
+    many_digits: u32,
+    /// The digits as an integer, where they are not so many.
     mantissa: u64,
-    /// From the first digit that is not zero to the last one written.
-    digits: i64,
     exponent: i64,
-    whole: &'a [u8],
-    fraction: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,28 +55,49 @@ impl<'a> Number<'a> {
             return None;
         }
         let power = parse_exponent(rest)?;
-        Some(Number::of(negative, whole, fraction, power))
-    }
-
-    fn of(negative: bool, whole: &'a [u8], fraction: &'a [u8], power: i64) -> Number<'a> {
         let (mut mantissa, mut digits) = (0u64, 0);
         for &digit in whole.iter().chain(fraction) {
-            digits += i64::from(digits > 0 || digit != b'0');
+            digits += u32::from(digits > 0 || digit != b'0');
             mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
         }
         // Zero has no magnitude: 0e999 is 0.
         let exponent = if digits == 0 { 0 } else { power - fraction.len() as i64 };
-        Number { negative, mantissa, digits, exponent, whole, fraction }
+        let many_digits = if digits > SMALL_DIGITS { digits } else { 0 };
+        Some(Number { text, negative, many_digits, mantissa, exponent })
+    }
+
+    /// One that is written without an exponent and whose digits, at most [`SMALL_DIGITS`] of them, are known.
+    pub fn plain(text: &'a str, negative: bool, mantissa: u64, decimals: usize) -> Number<'a> {
+        let exponent = if mantissa == 0 { 0 } else { -(decimals as i64) };
+        Number { text, negative, many_digits: 0, mantissa, exponent }
+    }
+
+    /// The nearest double, ties to even.
+    pub fn to_f64(self) -> Option<f64> {
+        // Both are exact, so that their quotient is rounded once.
+        if self.many_digits == 0 && self.mantissa <= 1 << 53 && (-22..=0).contains(&self.exponent) {
+            let magnitude = self.mantissa as f64 / F64_POWERS[-self.exponent as usize];
+            return Some(f64::from_bits(magnitude.to_bits() | u64::from(self.negative) << 63));
+        }
+        self.text.parse().ok()
     }
 
     pub fn is_zero(&self) -> bool {
-        self.digits == 0
+        self.many_digits == 0 && self.mantissa == 0
+    }
+
+    /// From the first one that is not zero to the last one written.
+    fn digits(&self) -> u32 {
+        match self.many_digits {
+            0 => self.mantissa.checked_ilog10().map_or(0, |tens| tens + 1),
+            many => many,
+        }
     }
 
     /// ⌊value · 10^shift⌋, if it has at most 18 digits.
     pub fn floor(&self, shift: i64) -> Option<i64> {
         // Digits that stand left of the point after the shift.
-        let kept = self.digits + self.exponent + shift;
+        let kept = self.magnitude() + shift;
         if kept > 18 {
             return None;
         }
@@ -94,18 +115,24 @@ impl<'a> Number<'a> {
     }
 
     fn significant(&self) -> impl Iterator<Item = u8> {
-        self.whole.iter().chain(self.fraction).copied().skip_while(|&digit| digit == b'0')
+        let before_exponent = self.text.bytes().take_while(|byte| !matches!(byte, b'e' | b'E'));
+        before_exponent.filter(u8::is_ascii_digit).skip_while(|&digit| digit == b'0')
+    }
+
+    /// Digits before the point: the value is below 10 to this power.
+    fn magnitude(&self) -> i64 {
+        i64::from(self.digits()) + self.exponent
     }
 
     fn small(&self) -> Option<i128> {
         let mantissa = i128::from(self.mantissa);
-        (self.digits <= SMALL_DIGITS).then_some(if self.negative { -mantissa } else { mantissa })
+        (self.many_digits == 0).then_some(if self.negative { -mantissa } else { mantissa })
     }
 
     /// The digits and their exponent, for a number whose magnitude is known to be tame.
     fn large(&self) -> (BigInt, i64) {
         let sign = if self.negative { Sign::Minus } else { Sign::Plus };
-        if self.digits + self.exponent < -MAGNITUDE {
+        if self.magnitude() < -MAGNITUDE {
             return (BigInt::from_slice(sign, &[1]), -MAGNITUDE - 1);
         }
         let digits: Vec<u8> = self.significant().map(|digit| digit - b'0').collect();
@@ -113,6 +140,21 @@ impl<'a> Number<'a> {
         (mantissa, self.exponent)
     }
 }
+
+const F64_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+const I64_POWERS: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut i = 1;
+    while i < 19 {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
 
 fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len()))
@@ -145,9 +187,9 @@ pub struct Constant {
 impl Constant {
     pub fn parse(text: &str) -> Option<Constant> {
         let number = Number::parse(text)?;
-        let tame = number.digits <= CONFIG_DIGITS
+        let tame = i64::from(number.digits()) <= CONFIG_DIGITS
             && number.exponent >= CONFIG_LEAST_EXPONENT
-            && number.digits + number.exponent <= CONFIG_DIGITS;
+            && number.magnitude() <= CONFIG_DIGITS;
         tame.then_some(Constant { mantissa: number.small()? as i64, exponent: number.exponent })
     }
 
@@ -195,10 +237,25 @@ impl Linear {
     }
 
     pub fn apply(&self, number: &Number<'_>) -> Result<i64, NumberFault> {
+        if let Some(value) = self.plain(number) {
+            return Ok(value);
+        }
         match self.quick(number) {
             Some(value) => i64::try_from(value).map_err(|_| NumberFault::OutOfRange),
             None => self.exact(number),
         }
+    }
+
+    /// Most have no offset and no digits below the unit.
+    #[inline]
+    fn plain(&self, number: &Number<'_>) -> Option<i64> {
+        if number.many_digits != 0 || !self.offset.is_zero() {
+            return None;
+        }
+        let power = I64_POWERS.get(usize::try_from(number.exponent + self.scale.exponent).ok()?)?;
+        let mantissa = i64::try_from(number.mantissa).ok()?;
+        let magnitude = mantissa.checked_mul(self.scale.mantissa)?.checked_mul(*power)?;
+        Some(if number.negative { -magnitude } else { magnitude })
     }
 
     /// In 128 bits; `None` where they do not suffice.
@@ -220,10 +277,10 @@ impl Linear {
     }
 
     fn exact(&self, number: &Number<'_>) -> Result<i64, NumberFault> {
-        if number.digits > MAX_DIGITS as i64 {
+        if number.digits() > MAX_DIGITS as u32 {
             return Err(NumberFault::TooLong);
         }
-        if number.digits + number.exponent > MAGNITUDE {
+        if number.magnitude() > MAGNITUDE {
             return Err(NumberFault::OutOfRange);
         }
         let (mantissa, exponent) = number.large();

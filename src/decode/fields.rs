@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::decimal::Number;
+
 /// What a reading holds at a path, as it is written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Slot<'a> {
@@ -9,7 +11,7 @@ pub enum Slot<'a> {
     Absent,
     Null,
     Bool(bool),
-    Number(&'a str),
+    Number(Number<'a>),
     /// A JSON string, unescaped.
     Text(Cow<'a, str>),
     /// A CSV cell: number or text, whatever is asked of it.
@@ -25,7 +27,7 @@ impl Slot<'_> {
             Slot::Absent | Slot::Null | Slot::Nested(_) => None,
             Slot::Bool(true) => Some("true"),
             Slot::Bool(false) => Some("false"),
-            Slot::Number(text) => Some(text),
+            Slot::Number(number) => Some(number.text),
             Slot::Text(text) | Slot::Cell(text) => Some(text),
         }
     }

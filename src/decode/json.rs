@@ -3,22 +3,46 @@
 
 use std::borrow::Cow;
 
+use super::decimal::Number;
 use super::fields::{Node, Slot};
 use super::reject::Reject;
+use super::swar::end_of_plain;
 
 /// Objects and arrays within one another, at most.
 pub const MAX_DEPTH: u32 = 64;
 
 pub struct Scanner<'a> {
     text: &'a str,
+    /// The text, and what lies behind it: shapes may look at it.
+    ahead: &'a [u8],
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Scanner<'a> {
-        let mut scanner = Scanner { text, at: 0 };
+        Scanner::within(text, text.as_bytes())
+    }
+
+    /// The same where the text is the beginning of a longer buffer.
+    pub fn within(text: &'a str, ahead: &'a [u8]) -> Scanner<'a> {
+        debug_assert!(ahead.starts_with(text.as_bytes()));
+        let mut scanner = Scanner { text, ahead, at: 0 };
         scanner.blanks();
         scanner
+    }
+
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    pub fn ahead(&self) -> &'a [u8] {
+        self.ahead
+    }
+
+    /// What lies before is known to be in order.
+    pub fn go_to(&mut self, at: usize) {
+        debug_assert!(self.text.is_char_boundary(at));
+        self.at = at;
     }
 
     /// Bytes scanned so far.
@@ -60,31 +84,50 @@ impl<'a> Scanner<'a> {
     /// Scans an object, which must come next. Of a key that occurs twice the last value counts
     /// (also for everything below the first one). Slots of fields that do not occur are left alone.
     pub fn object(&mut self, node: Option<&Node>, slots: &mut [Slot<'a>], depth: u32) -> Result<(), Reject> {
-        self.open(depth)?;
-        if self.close(b'}') {
-            return Ok(());
-        }
-        loop {
-            if self.peek() != b'"' {
-                return self.fault("a key");
-            }
-            let child = self.key(node)?;
-            self.blanks();
-            if !self.take(b':') {
-                return self.fault("':'");
-            }
-            match child {
+        let mut more = self.open_object(depth)?;
+        while more {
+            match self.member(node)? {
                 Some(child) => self.field(child, slots, depth)?,
                 None => self.skip(depth)?,
             }
-            self.blanks();
-            if self.close(b'}') {
-                return Ok(());
-            }
-            if !self.take(b',') {
-                return self.fault("',' or '}'");
-            }
+            more = self.another_member()?;
         }
+        Ok(())
+    }
+
+    /// Steps into the object that must come next; false where nothing is in it.
+    pub fn open_object(&mut self, depth: u32) -> Result<bool, Reject> {
+        self.open(depth)?;
+        Ok(!self.close(b'}'))
+    }
+
+    /// Steps over a key and its colon; where it leads to from here.
+    pub fn member<'n>(&mut self, node: Option<&'n Node>) -> Result<Option<&'n Node>, Reject> {
+        if self.peek() != b'"' {
+            return self.fault("a key");
+        }
+        let (key, escaped) = self.string()?;
+        self.blanks();
+        if !self.take(b':') {
+            return self.fault("':'");
+        }
+        let Some(node) = node else { return Ok(None) };
+        Ok(if escaped { node.child(&unescape(key)) } else { node.child(key) })
+    }
+
+    /// Steps over what follows a member: whether that is another one.
+    pub fn another_member(&mut self) -> Result<bool, Reject> {
+        self.blanks();
+        if self.close(b'}') {
+            return Ok(false);
+        }
+        if self.take(b',') { Ok(true) } else { self.fault("',' or '}'") }
+    }
+
+    /// Where the value at `at` ends; `None` where it is broken.
+    pub fn end_of_value(&self, at: usize, depth: u32) -> Option<usize> {
+        let mut scanner = Scanner { at, ..*self };
+        scanner.skip(depth).ok().map(|()| scanner.at)
     }
 
     /// Scans any value, keeping nothing.
@@ -173,12 +216,6 @@ impl<'a> Scanner<'a> {
         found
     }
 
-    fn key<'n>(&mut self, node: Option<&'n Node>) -> Result<Option<&'n Node>, Reject> {
-        let (inside, escaped) = self.string()?;
-        let Some(node) = node else { return Ok(None) };
-        Ok(if escaped { node.child(&unescape(inside)) } else { node.child(inside) })
-    }
-
     fn field(&mut self, node: &Node, slots: &mut [Slot<'a>], depth: u32) -> Result<(), Reject> {
         node.below.iter().for_each(|&slot| slots[slot] = Slot::Absent);
         let start = self.at;
@@ -209,14 +246,14 @@ impl<'a> Scanner<'a> {
         let (start, mut escaped) = (self.at, false);
         let bytes = self.text.as_bytes();
         loop {
+            self.at = end_of_plain(bytes, self.at);
             match bytes.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(0..0x20) => return self.fault("no control character in a string"),
-                Some(_) => self.at += 1,
+                Some(_) => return self.fault("no control character in a string"),
                 None => return self.fault("the end of the string"),
             }
         }
@@ -276,7 +313,8 @@ impl<'a> Scanner<'a> {
             self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
             self.digits()?;
         }
-        Ok(Slot::Number(&self.text[start..self.at]))
+        let number = Number::parse(&self.text[start..self.at]);
+        number.map_or_else(|| self.fault("a number"), |number| Ok(Slot::Number(number)))
     }
 
     fn digits(&mut self) -> Result<(), Reject> {

@@ -1,18 +1,18 @@
 //! A reading's fields → a row, or a reason why not. Everything here is judged from the reading
 //! alone (and its record's timestamp): no other reading, no clock.
 
-use super::decimal::{self, Linear, MAX_DIGITS, Number, NumberFault};
+use super::decimal::{Linear, MAX_DIGITS, Number, NumberFault};
 use super::fields::{Fields, Slot, SlotId};
 use super::reject::{MAX_TEXT, Reject, clip};
 use super::stations::Stations;
-use super::time::{TimeFault, TimeReader};
+use super::time::{Minutes, TimeFault, TimeReader};
 use crate::reading::flags;
 
 /// The compiled configuration, in the order of judgement.
 #[derive(Clone, Debug)]
 pub struct Judge {
     pub fields: Fields,
-    pub missing: Vec<Box<str>>,
+    pub missing: Missing,
     pub time: SlotId,
     pub clock: TimeReader,
     pub max_future_ms: i64,
@@ -26,6 +26,26 @@ pub struct Judge {
     pub tenant: Tenant,
     /// Of numbers that the stream does not name: as they are given.
     pub plain: Linear,
+}
+
+/// Texts that stand for no value.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    tokens: Vec<Box<str>>,
+    /// Some of them are numbers.
+    numbers: bool,
+}
+
+impl Missing {
+    pub fn new(tokens: impl Iterator<Item = Box<str>>) -> Missing {
+        let tokens: Vec<Box<str>> = tokens.collect();
+        let numbers = tokens.iter().any(|token| Number::parse(token).is_some());
+        Missing { tokens, numbers }
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.tokens.iter().any(|token| **token == *text)
+    }
 }
 
 /// Where a reading's tenant stands.
@@ -96,8 +116,14 @@ pub struct Measured {
 
 impl Judge {
     /// `measured` has one place for every metric; what it holds after a reject means nothing.
-    pub fn judge(&self, slots: &[Slot<'_>], record_ms: Option<i64>, measured: &mut [Measured]) -> Result<Row, Reject> {
-        let time_ms = self.time(slots, record_ms)?;
+    pub fn judge(
+        &self,
+        slots: &[Slot<'_>],
+        record_ms: Option<i64>,
+        minutes: &mut Minutes,
+        measured: &mut [Measured],
+    ) -> Result<Row, Reject> {
+        let time_ms = self.time(slots, record_ms, minutes)?;
         if !self.filters.iter().all(|filter| filter.keeps(&slots[filter.field.0])) {
             measured.fill(Measured::default());
             return Ok(Row { time_ms, filtered: true, position: None });
@@ -110,9 +136,9 @@ impl Judge {
         Ok(Row { time_ms, filtered: false, position })
     }
 
-    fn time(&self, slots: &[Slot<'_>], record_ms: Option<i64>) -> Result<i64, Reject> {
+    fn time(&self, slots: &[Slot<'_>], record_ms: Option<i64>, minutes: &mut Minutes) -> Result<i64, Reject> {
         let slot = self.required(self.time, slots)?;
-        let time_ms = self.clock.read(slot).map_err(|fault| {
+        let time_ms = self.clock.read(slot, minutes).map_err(|fault| {
             let value = clip(&slot.shown());
             match fault {
                 TimeFault::NotATime => Reject::BadTime { field: self.name(self.time), value },
@@ -130,26 +156,31 @@ impl Judge {
     /// region take it all the same.
     fn position(&self, slots: &[Slot<'_>]) -> Result<Option<(f64, f64)>, Reject> {
         match &self.position {
-            Position::LatLon { lat, lon } if [lat, lon].iter().all(|field| self.is_missing(&slots[field.0])) => {
-                Ok(None)
-            }
-            Position::LatLon { lat, lon } => {
-                Ok(Some((self.degrees(*lat, slots, 90.0)?, self.degrees(*lon, slots, 180.0)?)))
-            }
+            Position::LatLon { lat, lon } => match [lat, lon].map(|field| self.is_missing(&slots[field.0])) {
+                [true, true] => Ok(None),
+                [true, false] => Err(Reject::MissingField { field: self.name(*lat) }),
+                [false, missing] => {
+                    let lat = self.degrees(*lat, slots, 90.0)?;
+                    if missing {
+                        return Err(Reject::MissingField { field: self.name(*lon) });
+                    }
+                    Ok(Some((lat, self.degrees(*lon, slots, 180.0)?)))
+                }
+            },
             Position::Station { field, stations } => Ok(slots[field.0].text().and_then(|id| stations.get(id.trim()))),
             Position::None => Ok(None),
         }
     }
 
     fn degrees(&self, field: SlotId, slots: &[Slot<'_>], limit: f64) -> Result<f64, Reject> {
-        let slot = self.required(field, slots)?;
-        let (_, text) = self.number(field, slot)?;
-        let degrees: f64 = text.parse().map_err(|_| self.bad_number(field, slot))?;
+        let slot = &slots[field.0];
+        let number = self.number(field, slot)?;
+        let degrees = number.to_f64().ok_or_else(|| self.bad_number(field, slot))?;
         if degrees.abs() <= limit {
             // Adding zero turns −0 into 0: one place, one bit pattern.
             return Ok(degrees + 0.0);
         }
-        Err(Reject::BadPosition { field: self.name(field), value: clip(text) })
+        Err(Reject::BadPosition { field: self.name(field), value: clip(number.text) })
     }
 
     fn measure(&self, metric: &Metric, slots: &[Slot<'_>], active: bool) -> Result<Measured, Reject> {
@@ -188,8 +219,8 @@ impl Judge {
     }
 
     fn fixed(&self, metric: &Metric, field: SlotId, slot: &Slot<'_>) -> Result<i64, Reject> {
-        let (number, text) = self.number(field, slot)?;
-        metric.linear.apply(&number).map_err(|fault| does_not_fit(fault, self.name(field), text))
+        let number = self.number(field, slot)?;
+        metric.linear.apply(&number).map_err(|fault| does_not_fit(fault, self.name(field), number.text))
     }
 
     /// The value of a number that the stream does not name; `None` where it does not fit the unit.
@@ -230,14 +261,13 @@ impl Judge {
 
     /// A JSON number, or a CSV cell that holds one. (A number in a JSON string is somebody's
     /// mistake: taken as it stands, nobody would ever hear of it.)
-    fn number<'s>(&self, field: SlotId, slot: &'s Slot<'_>) -> Result<(Number<'s>, &'s str), Reject> {
-        let text = match slot {
-            Slot::Number(text) => text,
-            Slot::Cell(text) => text.trim_ascii(),
-            _ => return Err(self.bad_number(field, slot)),
+    fn number<'s>(&self, field: SlotId, slot: &'s Slot<'_>) -> Result<Number<'s>, Reject> {
+        let number = match slot {
+            Slot::Number(number) => Some(*number),
+            Slot::Cell(text) => Number::parse(text.trim_ascii()),
+            _ => None,
         };
-        let number = decimal::Number::parse(text).ok_or_else(|| self.bad_number(field, slot))?;
-        Ok((number, text))
+        number.ok_or_else(|| self.bad_number(field, slot))
     }
 
     fn required<'s, 'a>(&self, field: SlotId, slots: &'s [Slot<'a>]) -> Result<&'s Slot<'a>, Reject> {
@@ -245,15 +275,15 @@ impl Judge {
         if self.is_missing(slot) { Err(Reject::MissingField { field: self.name(field) }) } else { Ok(slot) }
     }
 
+    #[inline]
     pub fn is_missing(&self, slot: &Slot<'_>) -> bool {
-        let text = match slot {
-            Slot::Absent | Slot::Null => return true,
-            Slot::Cell(text) => text.trim_ascii(),
-            Slot::Text(text) => text,
-            Slot::Number(text) => text,
-            Slot::Bool(_) | Slot::Nested(_) => return false,
-        };
-        self.missing.iter().any(|token| **token == *text)
+        match slot {
+            Slot::Absent | Slot::Null => true,
+            Slot::Cell(text) => self.missing.has(text.trim_ascii()),
+            Slot::Text(text) => self.missing.has(text),
+            Slot::Number(number) => self.missing.numbers && self.missing.has(number.text),
+            Slot::Bool(_) | Slot::Nested(_) => false,
+        }
     }
 
     fn name(&self, field: SlotId) -> Box<str> {
@@ -285,7 +315,7 @@ fn is_active(slot: &Slot<'_>) -> bool {
     let non_zero = |text: &str| Number::parse(text).is_some_and(|number| !number.is_zero());
     match slot {
         Slot::Bool(active) => *active,
-        Slot::Number(text) => non_zero(text),
+        Slot::Number(number) => !number.is_zero(),
         Slot::Text(text) => text.eq_ignore_ascii_case("true") || text == "1",
         Slot::Cell(text) => text.trim_ascii().eq_ignore_ascii_case("true") || non_zero(text.trim_ascii()),
         Slot::Absent | Slot::Null | Slot::Nested(_) => false,

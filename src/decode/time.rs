@@ -12,6 +12,37 @@ use crate::config::TimeFormat;
 /// a year later, can still be stored: stores keep the years 1 to 9999.
 pub const RANGE_MS: std::ops::RangeInclusive<i64> = -30_610_224_000_000..=253_339_228_799_999;
 
+/// 1973: since then every zone's clock is whole minutes off UTC, and is set at whole minutes. (Liberia was the last one.)
+pub const WHOLE_MINUTES_SINCE_S: i64 = 94_694_400;
+
+/// Readings come from the same few minutes mostly: what the text up to the minute means is remembered.
+#[derive(Default)]
+pub struct Minutes {
+    /// By the minute's last digit.
+    known: [Minute; 16],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Minute {
+    /// No text is zeros.
+    written: u128,
+    /// Its beginning on a clock that shows UTC, seconds since the epoch.
+    civil_s: i64,
+    /// The same on the clock of the stream's zone; `None` where its seconds may differ.
+    local: Option<Result<i64, TimeFault>>,
+}
+
+impl Minutes {
+    #[inline]
+    fn of(&mut self, text: &[u8; 16], read: impl FnOnce(&[u8; 16]) -> Option<Minute>) -> Option<Minute> {
+        let known = &mut self.known[usize::from(text[15] & 15)];
+        if known.written != u128::from_le_bytes(*text) {
+            *known = read(text)?;
+        }
+        Some(*known)
+    }
+}
+
 /// How a stream's times are read.
 #[derive(Clone, Debug)]
 pub struct TimeReader {
@@ -35,16 +66,17 @@ impl TimeReader {
         self.zone.name()
     }
 
-    pub fn read(&self, slot: &Slot<'_>) -> Result<i64, TimeFault> {
+    /// `minutes`: what is remembered from one call to the next.
+    pub fn read(&self, slot: &Slot<'_>, minutes: &mut Minutes) -> Result<i64, TimeFault> {
         let text = match (&self.format, slot) {
             (_, Slot::Cell(text)) => text.trim_ascii(),
             (_, Slot::Text(text)) => text,
             (TimeFormat::Auto, _) => return Err(TimeFault::NotATime),
-            (_, Slot::Number(text)) => text,
+            (_, Slot::Number(number)) => number.text,
             _ => return Err(TimeFault::NotATime),
         };
         let time_ms = match self.format {
-            TimeFormat::Auto => self.auto(text.as_bytes())?,
+            TimeFormat::Auto => self.auto(text.as_bytes(), minutes)?,
             TimeFormat::Compact => self.compact(text.as_bytes())?,
             TimeFormat::EpochS => epoch(text, 3)?,
             TimeFormat::EpochMs => epoch(text, 0)?,
@@ -54,16 +86,36 @@ impl TimeReader {
         RANGE_MS.contains(&time_ms).then_some(time_ms).ok_or(TimeFault::NotATime)
     }
 
-    fn auto(&self, text: &[u8]) -> Result<i64, TimeFault> {
-        let (written, rest) = text.split_first_chunk::<19>().ok_or(TimeFault::NotATime)?;
-        let civil_s = separated(written).ok_or(TimeFault::NotATime)?;
+    /// `YYYY-MM-DD hh:mm:ss`, `T` allowed between date and time; what follows says in which zone.
+    fn auto(&self, text: &[u8], minutes: &mut Minutes) -> Result<i64, TimeFault> {
+        let (written, rest) = text.split_first_chunk::<16>().ok_or(TimeFault::NotATime)?;
+        let ([b':', tens, units], rest) = rest.split_first_chunk::<3>().ok_or(TimeFault::NotATime)? else {
+            return Err(TimeFault::NotATime);
+        };
+        let second = two(*tens, *units).filter(|second| *second <= 59).ok_or(TimeFault::NotATime)?;
         let (fraction_ms, suffix) = fraction(rest).ok_or(TimeFault::NotATime)?;
+        let minute = minutes.of(written, |written| self.minute(written)).ok_or(TimeFault::NotATime)?;
         let seconds = match suffix {
-            b"" => self.since_epoch(civil_s)?,
-            b"Z" | b"z" | b" UTC" => civil_s,
-            offset => civil_s - numeric_offset(offset).ok_or(TimeFault::NotATime)?,
+            b"" => match minute.local {
+                Some(local) => local? + i64::from(second),
+                None => self.since_epoch(minute.civil_s + i64::from(second))?,
+            },
+            b"Z" | b"z" | b" UTC" => minute.civil_s + i64::from(second),
+            offset => minute.civil_s + i64::from(second) - numeric_offset(offset).ok_or(TimeFault::NotATime)?,
         };
         Ok(seconds * 1000 + fraction_ms)
+    }
+
+    /// `YYYY-MM-DD hh:mm`.
+    fn minute(&self, text: &[u8; 16]) -> Option<Minute> {
+        let marks = [text[4], text[7], text[13]] == *b"--:" && matches!(text[10], b' ' | b'T' | b't');
+        let pair = |at: usize| two(text[at], text[at + 1]);
+        if !marks {
+            return None;
+        }
+        let civil_s = civil([pair(0)? * 100 + pair(2)?, pair(5)?, pair(8)?, pair(11)?, pair(14)?, 0])?;
+        let local = (civil_s >= WHOLE_MINUTES_SINCE_S).then(|| self.since_epoch(civil_s));
+        Some(Minute { written: u128::from_le_bytes(*text), civil_s, local })
     }
 
     fn compact(&self, text: &[u8]) -> Result<i64, TimeFault> {
@@ -91,16 +143,6 @@ impl TimeReader {
 
 fn epoch(text: &str, shift: i64) -> Result<i64, TimeFault> {
     Number::parse(text).and_then(|number| number.floor(shift)).ok_or(TimeFault::NotATime)
-}
-
-/// `YYYY-MM-DD hh:mm:ss`, `T` allowed between date and time.
-fn separated(text: &[u8; 19]) -> Option<i64> {
-    let marks = [text[4], text[7], text[13], text[16]] == *b"--::" && matches!(text[10], b' ' | b'T' | b't');
-    let pair = |at: usize| two(text[at], text[at + 1]);
-    if !marks {
-        return None;
-    }
-    civil([pair(0)? * 100 + pair(2)?, pair(5)?, pair(8)?, pair(11)?, pair(14)?, pair(17)?])
 }
 
 fn two(tens: u8, units: u8) -> Option<u32> {

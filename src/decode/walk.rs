@@ -12,6 +12,8 @@ use super::json::Scanner;
 use super::judge::{Judge, Measured};
 use super::others::OthersBuilder;
 use super::reject::{Reject, clip};
+use super::shape::Shapes;
+use super::time::Minutes;
 use crate::config::Format;
 use crate::reading::{Columns, RawBatch, RawRecord, Record, Rejection};
 
@@ -26,8 +28,11 @@ pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -
         compiled,
         header,
         bytes: &raw.bytes,
+        text: str::from_utf8(&raw.bytes).ok(),
         slots: vec![Slot::Absent; compiled.judge.fields.len()],
         measured: vec![Measured::default(); compiled.judge.metrics.len()],
+        minutes: Minutes::default(),
+        shapes: Shapes::default(),
         columns: compiled.columns(raw.records.len()),
         others: compiled.every_numeric.then(|| OthersBuilder::new(compiled.taken())),
         rest: Vec::new(),
@@ -43,9 +48,13 @@ struct Walk<'a> {
     compiled: &'a Compiled,
     header: Option<&'a CsvHeader>,
     bytes: &'a [u8],
+    /// The same, where all of it is text: then no record needs to be looked at for that.
+    text: Option<&'a str>,
     /// Scratch: the fields and the metrics of the reading at hand.
     slots: Vec<Slot<'a>>,
     measured: Vec<Measured>,
+    minutes: Minutes,
+    shapes: Shapes,
     columns: ColumnsBuilder,
     /// Where the stream takes numbers that it does not name; and scratch for cells without a slot.
     others: Option<OthersBuilder<'a>>,
@@ -94,9 +103,9 @@ impl<'a> Walk<'a> {
         }
         let mut place = Place { record, start: range.start as usize, index: 0 };
         match self.compiled.format {
-            Format::Json if payload.trim_ascii_start().starts_with(b"[") => self.json_array(&mut place, utf8(payload)?),
+            Format::Json if payload.trim_ascii_start().starts_with(b"[") => self.json_array(&mut place, payload),
             Format::Json => self.json_object(&mut place, payload, 0),
-            Format::JsonArray => self.json_array(&mut place, utf8(payload)?),
+            Format::JsonArray => self.json_array(&mut place, payload),
             Format::Ndjson => {
                 self.json_lines(&mut place, payload);
                 Ok(())
@@ -107,16 +116,15 @@ impl<'a> Walk<'a> {
 
     /// One object, at `start` of the payload. Fails where the text is not exactly that.
     fn json_object(&mut self, place: &mut Place<'_>, text: &'a [u8], start: usize) -> Result<(), Reject> {
-        let text = utf8(text)?;
-        let mut scanner = Scanner::new(text);
+        let text = self.utf8(place.start + start, text)?;
+        let mut scanner = Scanner::within(text, &self.bytes[place.start + start..]);
         let from = scanner.at();
         if scanner.peek() != b'{' {
             scanner.skip(0)?;
             scanner.end()?;
             return Err(Reject::NotAnObject { value: clip(text.trim_ascii()) });
         }
-        self.forget_fields();
-        scanner.object(Some(&self.compiled.tree), &mut self.slots, 1)?;
+        self.fields(&mut scanner, 1)?;
         let to = scanner.at();
         scanner.end()?;
         self.numbers(&text[from..to]);
@@ -124,8 +132,9 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn json_array(&mut self, place: &mut Place<'_>, text: &'a str) -> Result<(), Reject> {
-        let mut scanner = Scanner::new(text);
+    fn json_array(&mut self, place: &mut Place<'_>, payload: &'a [u8]) -> Result<(), Reject> {
+        let text = self.utf8(place.start, payload)?;
+        let mut scanner = Scanner::within(text, &self.bytes[place.start..]);
         if !scanner.take(b'[') {
             scanner.skip(0)?;
             scanner.end()?;
@@ -149,8 +158,7 @@ impl<'a> Walk<'a> {
     fn json_element(&mut self, place: &mut Place<'_>, scanner: &mut Scanner<'a>, text: &'a str) -> Result<(), Reject> {
         let from = scanner.at();
         if scanner.peek() == b'{' {
-            self.forget_fields();
-            scanner.object(Some(&self.compiled.tree), &mut self.slots, 2)?;
+            self.fields(scanner, 2)?;
             self.numbers(&text[from..scanner.at()]);
             self.reading(place, from..scanner.at());
         } else {
@@ -158,6 +166,18 @@ impl<'a> Walk<'a> {
             let value = clip(&text[from..scanner.at()]);
             self.refuse(place, Reject::NotAnObject { value }, from..scanner.at());
         }
+        Ok(())
+    }
+
+    /// Takes the object that comes next into the slots.
+    fn fields(&mut self, scanner: &mut Scanner<'a>, depth: u32) -> Result<(), Reject> {
+        if self.shapes.read(scanner, &mut self.slots, depth) {
+            return Ok(());
+        }
+        self.forget_fields();
+        let from = scanner.at();
+        scanner.object(Some(&self.compiled.tree), &mut self.slots, depth)?;
+        self.shapes.missed(&scanner.text()[from..scanner.at()], &self.compiled.tree, self.slots.len());
         Ok(())
     }
 
@@ -208,8 +228,9 @@ impl<'a> Walk<'a> {
             if !row.is_empty() {
                 self.forget_fields();
                 self.rest.clear();
+                let row = self.utf8(place.start + start, row);
                 let rest = self.others.is_some().then_some(&mut self.rest);
-                match utf8(row).and_then(|row| header.row(row, separator, &mut self.slots, rest)) {
+                match row.and_then(|row| header.row(row, separator, &mut self.slots, rest)) {
                     Ok(()) => {
                         self.others.iter_mut().for_each(|others| others.find_csv(&header.names, &mut self.rest));
                         self.reading(place, text);
@@ -219,6 +240,14 @@ impl<'a> Walk<'a> {
             }
             rows = &rows[length..];
             start += length;
+        }
+    }
+
+    /// `bytes`, which lie at `at` of the batch's, as text.
+    fn utf8(&self, at: usize, bytes: &'a [u8]) -> Result<&'a str, Reject> {
+        match self.text.and_then(|text| text.get(at..at + bytes.len())) {
+            Some(text) => Ok(text),
+            None => utf8(bytes),
         }
     }
 
@@ -234,7 +263,7 @@ impl<'a> Walk<'a> {
     /// Judges the reading whose fields are in the slots. Of a filtered one nothing but its time counts.
     fn reading(&mut self, place: &mut Place<'_>, text: Range<usize>) {
         let judge = &self.compiled.judge;
-        let row = match judge.judge(&self.slots, place.record.timestamp_ms, &mut self.measured) {
+        let row = match judge.judge(&self.slots, place.record.timestamp_ms, &mut self.minutes, &mut self.measured) {
             Ok(row) => row,
             Err(reject) => return self.refuse(place, reject, text),
         };

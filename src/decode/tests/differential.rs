@@ -122,6 +122,56 @@ fn payload(format: Format) -> BoxedStrategy<Vec<u8>> {
     }
 }
 
+/// Members as they stand in every reading of a stream, but for their values.
+const MEMBERS: &[(&str, &[&str])] = &[
+    ("\"timestamp\":?", TIMES),
+    ("\"lat\": ?", NUMBERS),
+    ("\"lon\":?", NUMBERS),
+    ("\"temperature\" :?", NUMBERS),
+    ("\"limit\":?", NUMBERS),
+    ("\"country\":?", &["\"France\"", "\"Spain\"", "\"é\"", "1.0"]),
+    ("\"active\":?", &["true", "false", "null", "1"]),
+    ("\"a\":{\"b\": ?,\"c\":true}", NUMBERS),
+    ("\"l\\u0061t\":?", NUMBERS),
+    ("\"a\":{\"c\":{\"d\":?}}", ODD),
+    ("\"a\":?", ODD),
+    ("\"other\":{\"with a long name\":[?,{}],\"y\":?}", ODD),
+    ("\"id\":?", &["\"1b16b092-e8e8-490b-a9be-0db1580fb164\"", "\"s1\"", "\"\"", "\"a quote \\\" within\""]),
+];
+
+/// Lines of two shapes, with values of their kinds mostly.
+fn look_alike() -> impl Strategy<Value = Vec<String>> {
+    let members = || (0..MEMBERS.len()).collect::<Vec<_>>();
+    let shape = prop::sample::subsequence(members(), 3..=MEMBERS.len()).prop_shuffle();
+    let value = (any::<prop::sample::Index>(), 0..30u8, "-?(0|[1-9][0-9]?)(\\.[0-9]{1,12})?");
+    let values = prop::collection::vec(value, 2 * MEMBERS.len());
+    let lines = prop::collection::vec((0..5usize, values), 1..9);
+    (prop::collection::vec(shape, 2), lines).prop_map(|(shapes, lines)| {
+        let line = |(which, values): (usize, Vec<(prop::sample::Index, u8, String)>)| {
+            let mut values = values.into_iter();
+            let mut member = |number: &usize| {
+                let (text, pool) = MEMBERS[*number];
+                text.split_inclusive('?').fold(String::new(), |all, piece| match piece.strip_suffix('?') {
+                    None => all + piece,
+                    Some(piece) => all + piece + &fill(values.next(), pool),
+                })
+            };
+            format!("{{{}}}", shapes[which / 4].iter().map(&mut member).collect::<Vec<_>>().join(","))
+        };
+        lines.into_iter().map(line).collect()
+    })
+}
+
+/// Mostly what makes a good reading, so that what is in it shows.
+fn fill(value: Option<(prop::sample::Index, u8, String)>, pool: &[&str]) -> String {
+    match value {
+        Some((at, 0, _)) => (*at.get(ODD)).to_owned(),
+        Some((at, 1, _)) => (*at.get(pool)).to_owned(),
+        Some((_, _, number)) if pool == NUMBERS || pool == ODD => number,
+        _ => pool[0].to_owned(),
+    }
+}
+
 /// Cuts the payload, overwrites or inserts a byte.
 fn damage(mut payload: Vec<u8>, kind: u8, at: prop::sample::Index, byte: u8) -> Vec<u8> {
     let at = at.index(payload.len() + 1);
@@ -168,6 +218,26 @@ fn csv(
     })
 }
 
+/// Objects in which more is meant than scalars, each in one place: their shapes are none.
+#[test]
+fn what_no_shape_can_say() {
+    for members in [
+        r#""a":{"b":1,"c":1.0},"a":3"#,
+        r#""a":{"b":1},"a":{"c":1.0}"#,
+        r#""a":3,"a":{"b":1,"c":true}"#,
+        r#""a":{"b":{"x":1},"c":1.0}"#,
+        r#""a":{"b":[1],"c":1.0}"#,
+        r#""a":{"b":1e3,"c":"\u00e9"}"#,
+        r#""temperature":1,"temperatur\u0065":2"#,
+    ] {
+        let line = format!(r#"{{"timestamp":"2019-02-19 14:02:10","lat":45.5,"lon":0,"country":"France",{members}}}"#);
+        for last in [members, r#""a":{"b":5,"c":"é"}"#, r#""a":null"#] {
+            let lines = [&line, &line, &line, &line.replace(members, last)].map(String::as_str).join("\n");
+            agree(&everything(Format::Ndjson), lines.as_bytes(), Some(NOON_MS));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(super::cases(1500))]
 
@@ -193,6 +263,19 @@ proptest! {
     #[test]
     fn json_lines(payload in damaged(Format::Ndjson)) {
         agree(&everything(Format::Ndjson), &payload, Some(NOON_MS));
+    }
+
+    /// What is remembered of a reading's shape changes nothing about the next ones.
+    #[test]
+    fn readings_that_look_alike(lines in look_alike(), kind in 0u8..5, at: prop::sample::Index, byte in any::<u8>()) {
+        let stream = everything(Format::Ndjson);
+        agree(&stream, &damage(lines.join("\n").into_bytes(), kind, at, byte), Some(NOON_MS));
+        agree(&everything(Format::JsonArray), format!("[{}]", lines.join(", ")).as_bytes(), Some(NOON_MS));
+        let payloads: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+        let decoder = Decoder::new(&everything(Format::Json), stations()).expect("a valid stream");
+        for (payload, expected) in payloads.iter().zip(verdicts(&decoder.decode(batch(&payloads, Some(NOON_MS))))) {
+            prop_assert_eq!(verdicts(&decoder.decode(batch(&[payload], Some(NOON_MS)))), [expected]);
+        }
     }
 
     #[test]

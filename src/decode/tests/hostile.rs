@@ -27,6 +27,20 @@ fn assert_reasons(cases: &[(String, &str)]) {
     }
 }
 
+/// The shape of the first two fits what the third and the fourth make together, their keys included.
+#[test]
+fn a_record_does_not_go_on_in_the_next_one() {
+    let stream = StreamConfig { position: PositionFields::None, filters: Vec::new(), ..temperatures(Format::Json) };
+    let whole: &[u8] = br#"{"timestamp":"2019-02-19 14:02:10","x":"1","note":"a long enough text"}"#;
+    let cut: &[u8] = br#"{"timestamp":"2019-02-19 14:02:10","x":"1","note":"#;
+    let payloads = [whole, whole, whole, &[cut, b"\""].concat(), b"\"}                 ", whole];
+    let decoder = Decoder::new(&stream, stations()).expect("a valid stream");
+    let found = verdicts(&decoder.decode(batch(&payloads, Some(NOON_MS))));
+    let labels: Vec<&str> =
+        found.iter().map(|verdicts| verdicts[0].as_ref().err().copied().unwrap_or("well")).collect();
+    assert_eq!(labels, ["well", "well", "well", "malformed", "malformed", "well"]);
+}
+
 #[test]
 fn text_that_is_not_one_object() {
     let nested = |depth: usize| with("29.4", &format!("29.4,\"x\":{}{}", "[".repeat(depth), "]".repeat(depth)));

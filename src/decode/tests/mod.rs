@@ -15,7 +15,7 @@ mod differential;
 mod hostile;
 mod labels;
 mod shapes;
-mod speed;
+mod swar;
 mod time;
 
 /// The text of a row.

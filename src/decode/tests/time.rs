@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate};
+use chrono::{DateTime, Datelike, Duration, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::{NOON_MS, temperatures, twin};
 use crate::config::{Format, StreamConfig, TimeFormat};
+use crate::decode::decimal::Number;
 use crate::decode::fields::Slot;
-use crate::decode::time::{TimeFault, TimeReader};
+use crate::decode::time::{Minutes, TimeFault, TimeReader, WHOLE_MINUTES_SINCE_S};
 
 fn read(format: TimeFormat, zone: Tz, text: &str) -> Result<i64, TimeFault> {
-    TimeReader::new(format, zone).read(&Slot::Text(Cow::Borrowed(text)))
+    TimeReader::new(format, zone).read(&Slot::Text(Cow::Borrowed(text)), &mut Minutes::default())
 }
 
 #[test]
@@ -33,7 +34,8 @@ fn the_forms_of_one_instant() {
     }
     assert_eq!(read(TimeFormat::Auto, paris, "2019-02-19T14:02:10.9Z"), Ok(NOON_MS + 900));
     assert_eq!(read(TimeFormat::Compact, paris, "20190219150210"), Ok(NOON_MS));
-    let number = |format| TimeReader::new(format, paris).read(&Slot::Number("1550584930000999.9e-3"));
+    let number = Slot::Number(Number::parse("1550584930000999.9e-3").unwrap());
+    let number = |format| TimeReader::new(format, paris).read(&number, &mut Minutes::default());
     assert_eq!(number(TimeFormat::EpochMs), Ok(NOON_MS));
     for (format, text) in [
         (TimeFormat::EpochS, "1550584930.0009"),
@@ -96,6 +98,53 @@ fn local_times_are_the_earlier_or_do_not_exist() {
                 let text = local.format("%Y-%m-%d %H:%M:%S").to_string();
                 let expected = twin::earliest(zone, local).ok_or(TimeFault::NoSuchLocalTime);
                 assert_eq!(read(TimeFormat::Auto, zone, &text), expected, "{text} {zone}");
+            }
+        }
+    }
+}
+
+/// What [`Minutes`] remembers of a local time rests on this.
+#[test]
+fn clocks_are_set_at_whole_minutes_since_1973() {
+    const DAY_S: i64 = 86_400;
+    let east_s = |zone: Tz, at_s: i64| {
+        let utc = DateTime::from_timestamp(at_s, 0).unwrap().naive_utc();
+        i64::from(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc())
+    };
+    let mut changes = 0;
+    for zone in chrono_tz::TZ_VARIANTS {
+        let mut from_s = WHOLE_MINUTES_SINCE_S - DAY_S;
+        // (Until 2100 no zone has announced anything else than summer times that repeat.)
+        while from_s < 4_102_444_800 {
+            let before = east_s(zone, from_s);
+            let (mut same_s, mut other_s) = (from_s, from_s + 5 * DAY_S);
+            from_s = other_s;
+            if east_s(zone, other_s) == before {
+                continue;
+            }
+            while other_s - same_s > 1 {
+                let middle_s = (same_s + other_s) / 2;
+                if east_s(zone, middle_s) == before { same_s = middle_s } else { other_s = middle_s }
+            }
+            changes += 1;
+            assert_eq!((other_s % 60, east_s(zone, other_s) % 60), (0, 0), "{zone} at {other_s}");
+        }
+        assert_eq!(east_s(zone, WHOLE_MINUTES_SINCE_S) % 60, 0, "{zone}");
+    }
+    assert!(changes > 10_000, "{changes}");
+}
+
+/// One reader for all of them: what it remembers changes nothing.
+#[test]
+fn what_is_remembered_of_minutes_changes_nothing() {
+    let reader = TimeReader::new(TimeFormat::Auto, chrono_tz::Europe::Paris);
+    let mut minutes = Minutes::default();
+    for day in ["1911-03-10", "1968-05-01", "2018-03-25", "2018-10-28", "2019-02-29", "2024-02-29"] {
+        for (hour, minute) in [(1, 59), (2, 0), (2, 9), (2, 29), (3, 0), (23, 59), (23, 60), (0, 0), (0, 9), (24, 0)] {
+            for rest in [":00", ":59", ":60", ":30.5", ":30Z", ":30+02:00", ":3", "", ":30x", " 30"] {
+                let text = format!("{day} {hour:02}:{minute:02}{rest}");
+                let slot = Slot::Text(Cow::Borrowed(&text));
+                assert_eq!(reader.read(&slot, &mut minutes), reader.read(&slot, &mut Minutes::default()), "{text}");
             }
         }
     }

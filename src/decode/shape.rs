@@ -1,0 +1,213 @@
+//! Readings of one stream look alike: between their values stands the same text, reading after reading. Of a reading
+//! that has been scanned, this text is remembered, its *shape*. Where another one has the same text in the same
+//! places, and one complete value in each place between, it is the same object with other values, and where they belong is known.
+//!
+//! ```text
+//! {"id":"s1","lat":48.85,"p":{"t":20.5}}        read:    {"id":"s2","lat":-3.1,"p":{"t":null}}
+//! ──────    ───────     ─────────      ──       by                ▲           ▲          ▲
+//!       id         lat            p.t           shape
+//! ```
+//! What fits no shape (escapes, exponents, another order, anything broken) is scanned byte by byte in [`super::json`],
+//! which knows all of the rules and says what is wrong; that is also the twin that holds this file to account.
+
+use std::borrow::Cow;
+
+use super::decimal::Number;
+use super::fields::{Node, Slot};
+use super::json::Scanner;
+use super::reject::Reject;
+use super::swar::{end_of_plain, plain_number};
+
+/// Shapes that are tried; beyond, the oldest is forgotten.
+const MOST: usize = 4;
+
+/// The shapes of the readings of a batch.
+#[derive(Default)]
+pub struct Shapes {
+    known: Vec<Shape>,
+    /// The one that fitted last.
+    last: usize,
+    /// Where the next one goes.
+    next: usize,
+    /// Readings that fitted none.
+    misses: u64,
+}
+
+impl Shapes {
+    /// Takes the object that comes next into the slots, if it fits; they may hold anything where it does not.
+    pub fn read<'a>(&mut self, scanner: &mut Scanner<'a>, slots: &mut [Slot<'a>], depth: u32) -> bool {
+        for turn in 0..self.known.len() {
+            let number = (self.last + turn) % self.known.len();
+            if let Some(end) = self.known[number].read(scanner, slots, depth) {
+                scanner.go_to(end);
+                self.last = number;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A valid object that fitted none. Its shape is learned, if it is the 2nd such, the 4th, the 8th: so that learning
+    /// costs next to nothing where no reading is like another.
+    pub fn missed(&mut self, object: &str, tree: &Node, slots: usize) {
+        self.misses += 1;
+        if self.misses == 1 || !self.misses.is_power_of_two() {
+            return;
+        }
+        if let Some(shape) = Shape::of(object, tree, slots) {
+            self.last = self.next;
+            self.known.truncate(MOST);
+            match self.known.get_mut(self.next) {
+                Some(oldest) => *oldest = shape,
+                None => self.known.push(shape),
+            }
+            self.next = (self.next + 1) % MOST;
+        }
+    }
+}
+
+/// What stands before each value, and before the end of the object.
+struct Shape {
+    values: Vec<(Literal, Place)>,
+    end: Literal,
+    /// Slots that take none of them.
+    absent: Vec<usize>,
+}
+
+/// What is known of a value.
+#[derive(Clone, Copy)]
+struct Place {
+    slot: Option<usize>,
+    /// Nothing at or below it is asked for: it may be an object or an array.
+    any: bool,
+    /// Objects around its own, within the reading.
+    depth: u32,
+}
+
+impl Shape {
+    /// `None` where the object is more than its scalars, each in one place: of a key that occurs twice, for instance,
+    /// the later value counts.
+    fn of(object: &str, tree: &Node, slots: usize) -> Option<Shape> {
+        let mut learner = Learner { object, from: 0, values: Vec::new(), seen: Vec::new() };
+        let mut scanner = Scanner::new(object);
+        learner.object(&mut scanner, Some(tree), 0).ok().filter(|learned| *learned)?;
+        let taken: Vec<usize> = learner.values.iter().filter_map(|(_, place)| place.slot).collect();
+        let absent = (0..slots).filter(|slot| !taken.contains(slot)).collect();
+        Some(Shape { values: learner.values, end: Literal::new(&object[learner.from..]), absent })
+    }
+
+    /// Where the object ends.
+    fn read<'a>(&self, scanner: &Scanner<'a>, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
+        let mut at = scanner.at();
+        self.absent.iter().for_each(|slot| slots[*slot] = Slot::Absent);
+        for (before, place) in &self.values {
+            at = before.after(scanner.ahead(), at)?;
+            at = place.read(scanner, at, slots, depth)?;
+        }
+        // What lies ahead goes on after the text.
+        self.end.after(scanner.ahead(), at).filter(|end| *end <= scanner.text().len())
+    }
+}
+
+impl Place {
+    /// Where the value at `at` ends.
+    #[inline]
+    fn read<'a>(&self, scanner: &Scanner<'a>, at: usize, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
+        let (bytes, text) = (scanner.ahead(), scanner.text());
+        let (slot, end) = match bytes.get(at)? {
+            b'"' => {
+                let end = end_of_plain(bytes, at + 1);
+                if *bytes.get(end)? != b'"' {
+                    return None;
+                }
+                if self.slot.is_none() {
+                    return Some(end + 1);
+                }
+                (Slot::Text(Cow::Borrowed(text.get(at + 1..end)?)), end + 1)
+            }
+            b'-' | b'0'..=b'9' => {
+                let plain = plain_number(bytes, at)?;
+                let number = Number::plain(text.get(at..plain.end)?, plain.negative, plain.mantissa, plain.decimals);
+                (Slot::Number(number), plain.end)
+            }
+            b't' if bytes[at..].starts_with(b"true") => (Slot::Bool(true), at + 4),
+            b'f' if bytes[at..].starts_with(b"false") => (Slot::Bool(false), at + 5),
+            b'n' if bytes[at..].starts_with(b"null") => (Slot::Null, at + 4),
+            b'{' | b'[' if self.any => return scanner.end_of_value(at, depth + self.depth),
+            _ => return None,
+        };
+        if let Some(place) = self.slot {
+            slots[place] = slot;
+        }
+        Some(end)
+    }
+}
+
+/// Text that must come next.
+struct Literal {
+    /// Its first 16 bytes, and which bits of them count.
+    head: u128,
+    mask: u128,
+    tail: Box<[u8]>,
+    length: usize,
+}
+
+impl Literal {
+    fn new(text: &str) -> Literal {
+        let (head, tail) = text.as_bytes().split_at(text.len().min(16));
+        let mut bytes = [0; 16];
+        bytes[..head.len()].copy_from_slice(head);
+        let mask = if head.len() == 16 { u128::MAX } else { (1 << (8 * head.len())) - 1 };
+        Literal { head: u128::from_le_bytes(bytes), mask, tail: tail.into(), length: text.len() }
+    }
+
+    /// Where it ends. `None` where something else comes, and near the end of the bytes.
+    #[inline]
+    fn after(&self, bytes: &[u8], at: usize) -> Option<usize> {
+        let head = u128::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+        let fits =
+            (head ^ self.head) & self.mask == 0 && (self.tail.is_empty() || bytes[at + 16..].starts_with(&self.tail));
+        fits.then_some(at + self.length)
+    }
+}
+
+/// Takes a scanned object apart.
+struct Learner<'o> {
+    object: &'o str,
+    /// Where the last value ended.
+    from: usize,
+    values: Vec<(Literal, Place)>,
+    /// Nodes of the tree whose keys have occurred.
+    seen: Vec<*const Node>,
+}
+
+impl Learner<'_> {
+    /// Whether it has a shape. (The scanner finds nothing wrong: the object has been scanned before.)
+    fn object(&mut self, scanner: &mut Scanner<'_>, node: Option<&Node>, depth: u32) -> Result<bool, Reject> {
+        let mut more = scanner.open_object(depth)?;
+        while more {
+            let child = scanner.member(node)?;
+            if let Some(child) = child {
+                if self.seen.contains(&std::ptr::from_ref(child)) {
+                    return Ok(false);
+                }
+                self.seen.push(child);
+            }
+            let slot = child.and_then(|child| child.slot);
+            if scanner.peek() == b'{' {
+                if slot.is_some() || !self.object(scanner, child, depth + 1)? {
+                    return Ok(false);
+                }
+            } else {
+                self.values.push((
+                    Literal::new(&self.object[self.from..scanner.at()]),
+                    Place { slot, any: child.is_none(), depth },
+                ));
+                scanner.skip(depth)?;
+                self.from = scanner.at();
+            }
+            more = scanner.another_member()?;
+        }
+        Ok(true)
+    }
+}

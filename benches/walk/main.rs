@@ -6,11 +6,12 @@ mod decode;
 mod locate;
 mod measure;
 mod readings;
+mod whole;
 
 /// All of them, or those that are named (`cargo bench -- decode`).
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let steps: [(&str, fn()); 2] = [("decode", decode::run), ("locate", locate::run)];
+    let steps: [(&str, fn()); 3] = [("decode", decode::run), ("locate", locate::run), ("whole", whole::run)];
     steps
         .into_iter()
         .filter(|(name, _)| asked.is_empty() || asked.iter().any(|word| word == name))

@@ -50,13 +50,14 @@ fn reading(random: &mut Random, number: usize, count: usize) -> Reading {
     Reading { time_ms: START_MS + second * 1000, lat, lon, value: tenth_mill * 100_000, text }
 }
 
-/// One record for so many readings, as an array where there are several.
+/// One record for so many readings, as an array where there are several; its key is one of 200 tenants.
 pub fn batch(readings: &[Reading], each: usize) -> RawBatch {
     let mut batch = RawBatch::default();
     for (offset, readings) in readings.chunks(each).enumerate() {
         let texts: Vec<&str> = readings.iter().map(|reading| reading.text.as_str()).collect();
         let payload = if each == 1 { texts.concat() } else { format!("[{}]", texts.join(",")) };
-        batch.push(Offset(offset as i64), Some(START_MS + 600_000), None, Some(payload.as_bytes()));
+        let tenant = format!("tenant-{}", offset * 7919 % 200);
+        batch.push(Offset(offset as i64), Some(START_MS + 600_000), Some(tenant.as_bytes()), Some(payload.as_bytes()));
     }
     batch
 }

@@ -1,28 +1,38 @@
 //! Builds a column of texts: each distinct one is kept once.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
 
 use crate::reading::TextColumn;
 
-#[derive(Default)]
 pub struct TextBuilder {
     /// A tree: texts from outside can be chosen to collide in a hash without a secret.
     known: BTreeMap<Arc<str>, u32>,
+    /// The last text of each hash, so that most need not be looked up. (Those that collide do.)
+    recent: Box<[u32]>,
     column: TextColumn,
-    /// The last text: neighbouring readings often have the same.
-    last: Option<u32>,
 }
 
 impl TextBuilder {
+    /// For about so many rows.
+    pub fn new(rows: usize) -> TextBuilder {
+        let recent = vec![u32::MAX; rows.next_power_of_two().clamp(16, 4096)];
+        TextBuilder { known: BTreeMap::new(), recent: recent.into(), column: TextColumn::default() }
+    }
+
     pub fn push(&mut self, text: Option<&str>) {
         let number = text.map(|text| self.number(text));
         self.column.of.push(number);
     }
 
     fn number(&mut self, text: &str) -> u32 {
-        if let Some(last) = self.last.filter(|last| *self.column.texts[*last as usize] == *text) {
-            return last;
+        let place = FxBuildHasher.hash_one(text) as usize & (self.recent.len() - 1);
+        let recent = self.recent[place];
+        if self.column.texts.get(recent as usize).is_some_and(|known| **known == *text) {
+            return recent;
         }
         let number = match self.known.get(text) {
             Some(number) => *number,
@@ -33,7 +43,7 @@ impl TextBuilder {
                 number
             }
         };
-        self.last = Some(number);
+        self.recent[place] = number;
         number
     }
 

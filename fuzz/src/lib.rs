@@ -44,12 +44,16 @@ impl Reader {
         Reader { stream, decoder, stations }
     }
 
-    /// The decoder takes any bytes, alone and after others that look like them, and gives every reading one verdict.
+    /// The decoder takes any bytes, and gives every reading one verdict: the same alone and after others. (What a record
+    /// separator, 0x1e, divides is several records that may look alike.)
     pub fn decode(&self, payload: &[u8]) {
-        let after = b"what lies behind a record may be looked at";
-        let batch = twin::batch(&[b"{", payload, payload, payload, payload, after], None);
-        let split = twin::verdicts(&self.decoder.decode(batch));
-        assert!(split[2..5].iter().all(|verdicts| *verdicts == split[1]));
+        let pieces: Vec<&[u8]> = payload.split(|byte| *byte == 0x1e).collect();
+        let after = b"what lies behind a record may be looked at".as_slice();
+        let records: Vec<&[u8]> = pieces.iter().flat_map(|piece| [*piece; 3]).chain([after]).collect();
+        let together = twin::verdicts(&self.decoder.decode(twin::batch(&records, None)));
+        for (record, together) in records.iter().zip(together) {
+            assert_eq!(twin::verdicts(&self.decoder.decode(twin::batch(&[record], None))), [together]);
+        }
     }
 
     /// And the verdict is that of its twin, which forgives quotes that nobody should write.

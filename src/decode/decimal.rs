@@ -237,7 +237,7 @@ impl Linear {
     }
 
     pub fn apply(&self, number: &Number<'_>) -> Result<i64, NumberFault> {
-        if let Some(value) = self.plain(number) {
+        if let Some(value) = self.in_64_bits(number) {
             return Ok(value);
         }
         match self.quick(number) {
@@ -248,14 +248,14 @@ impl Linear {
 
     /// Most have no offset and no digits below the unit.
     #[inline]
-    fn plain(&self, number: &Number<'_>) -> Option<i64> {
+    fn in_64_bits(&self, number: &Number<'_>) -> Option<i64> {
         if number.many_digits != 0 || !self.offset.is_zero() {
             return None;
         }
         let power = I64_POWERS.get(usize::try_from(number.exponent + self.scale.exponent).ok()?)?;
         let mantissa = i64::try_from(number.mantissa).ok()?;
         let magnitude = mantissa.checked_mul(self.scale.mantissa)?.checked_mul(*power)?;
-        Some(if number.negative { -magnitude } else { magnitude })
+        if number.negative { magnitude.checked_neg() } else { Some(magnitude) }
     }
 
     /// In 128 bits; `None` where they do not suffice.

@@ -124,10 +124,9 @@ impl<'a> Scanner<'a> {
         if self.take(b',') { Ok(true) } else { self.fault("',' or '}'") }
     }
 
-    /// Where the value at `at` ends; `None` where it is broken.
-    pub fn end_of_value(&self, at: usize, depth: u32) -> Option<usize> {
-        let mut scanner = Scanner { at, ..*self };
-        scanner.skip(depth).ok().map(|()| scanner.at)
+    /// Another scanner of the same text, further on.
+    pub fn from(&self, at: usize) -> Scanner<'a> {
+        Scanner { at, ..*self }
     }
 
     /// Scans any value, keeping nothing.
@@ -228,16 +227,21 @@ impl<'a> Scanner<'a> {
                 self.array(depth + 1)?;
                 Slot::Nested(&self.text[start..self.at])
             }
-            b'"' => match self.string()? {
-                (inside, false) => Slot::Text(Cow::Borrowed(inside)),
-                (inside, true) => Slot::Text(Cow::Owned(unescape(inside))),
-            },
-            _ => self.scalar()?,
+            _ => self.leaf()?,
         };
         if let Some(at) = node.slot {
             slots[at] = slot;
         }
         Ok(())
+    }
+
+    /// A value without anything within it.
+    pub fn leaf(&mut self) -> Result<Slot<'a>, Reject> {
+        if self.peek() != b'"' {
+            return self.scalar();
+        }
+        let (inside, escaped) = self.string()?;
+        Ok(Slot::Text(if escaped { Cow::Owned(unescape(inside)) } else { Cow::Borrowed(inside) }))
     }
 
     /// The text between the quotes, and whether it holds escapes.

@@ -1,25 +1,30 @@
 //! Readings of one stream look alike: between their values stands the same text, reading after reading. Of a reading
 //! that has been scanned, this text is remembered, its *shape*. Where another one has the same text in the same
 //! places, and one complete value in each place between, it is the same object with other values, and where they belong is known.
+//! Plain strings and numbers are looked at eight bytes at once ([`super::swar`]), other values by the scanner.
 //!
 //! ```text
 //! {"id":"s1","lat":48.85,"p":{"t":20.5}}        read:    {"id":"s2","lat":-3.1,"p":{"t":null}}
 //! ──────    ───────     ─────────      ──       by                ▲           ▲          ▲
 //!       id         lat            p.t           shape
 //! ```
-//! What fits no shape (escapes, exponents, another order, anything broken) is scanned byte by byte in [`super::json`],
-//! which knows all of the rules and says what is wrong; that is also the twin that holds this file to account.
+//! What fits no shape (another order or spacing, anything broken) is scanned in [`super::json`], which knows all of the
+//! rules and says what is wrong; that is also the twin that holds this file to account.
 
 use std::borrow::Cow;
 
 use super::decimal::Number;
 use super::fields::{Node, Slot};
-use super::json::Scanner;
+use super::json::{MAX_DEPTH, Scanner};
 use super::reject::Reject;
 use super::swar::{end_of_plain, plain_number};
 
 /// Shapes that are tried; beyond, the oldest is forgotten.
 const MOST: usize = 4;
+
+/// Bytes of an object whose shape is learned, at most: a shape takes some twenty times as many where an object is nothing
+/// but the shortest members.
+const MAX_OBJECT: usize = 8192;
 
 /// The shapes of the readings of a batch.
 #[derive(Default)]
@@ -51,12 +56,13 @@ impl Shapes {
     /// costs next to nothing where no reading is like another.
     pub fn missed(&mut self, object: &str, tree: &Node, slots: usize) {
         self.misses += 1;
-        if self.misses == 1 || !self.misses.is_power_of_two() {
+        if self.misses == 1 || !self.misses.is_power_of_two() || object.len() > MAX_OBJECT {
             return;
         }
-        if let Some(shape) = Shape::of(object, tree, slots) {
+        if let Some(shape) = Shape::of(object, tree, slots)
+            && !self.known.contains(&shape)
+        {
             self.last = self.next;
-            self.known.truncate(MOST);
             match self.known.get_mut(self.next) {
                 Some(oldest) => *oldest = shape,
                 None => self.known.push(shape),
@@ -67,15 +73,18 @@ impl Shapes {
 }
 
 /// What stands before each value, and before the end of the object.
+#[derive(PartialEq)]
 struct Shape {
     values: Vec<(Literal, Place)>,
     end: Literal,
     /// Slots that take none of them.
     absent: Vec<usize>,
+    /// Objects within one another, at most, beside the outermost.
+    depth: u32,
 }
 
 /// What is known of a value.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Place {
     slot: Option<usize>,
     /// Nothing at or below it is asked for: it may be an object or an array.
@@ -88,24 +97,28 @@ impl Shape {
     /// `None` where the object is more than its scalars, each in one place: of a key that occurs twice, for instance,
     /// the later value counts.
     fn of(object: &str, tree: &Node, slots: usize) -> Option<Shape> {
-        let mut learner = Learner { object, from: 0, values: Vec::new(), seen: Vec::new() };
+        let mut learner = Learner { object, from: 0, depth: 0, values: Vec::new(), seen: Vec::new() };
         let mut scanner = Scanner::new(object);
         learner.object(&mut scanner, Some(tree), 0).ok().filter(|learned| *learned)?;
         let taken: Vec<usize> = learner.values.iter().filter_map(|(_, place)| place.slot).collect();
         let absent = (0..slots).filter(|slot| !taken.contains(slot)).collect();
-        Some(Shape { values: learner.values, end: Literal::new(&object[learner.from..]), absent })
+        let end = Literal::new(&object[learner.from..]);
+        Some(Shape { values: learner.values, end, absent, depth: learner.depth })
     }
 
     /// Where the object ends.
     fn read<'a>(&self, scanner: &Scanner<'a>, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
+        if depth + self.depth > MAX_DEPTH {
+            return None;
+        }
         let mut at = scanner.at();
         self.absent.iter().for_each(|slot| slots[*slot] = Slot::Absent);
         for (before, place) in &self.values {
-            at = before.after(scanner.ahead(), at)?;
+            at = before.after(scanner, at)?;
             at = place.read(scanner, at, slots, depth)?;
         }
         // What lies ahead goes on after the text.
-        self.end.after(scanner.ahead(), at).filter(|end| *end <= scanner.text().len())
+        self.end.after(scanner, at).filter(|end| *end <= scanner.text().len())
     }
 }
 
@@ -114,27 +127,24 @@ impl Place {
     #[inline]
     fn read<'a>(&self, scanner: &Scanner<'a>, at: usize, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
         let (bytes, text) = (scanner.ahead(), scanner.text());
-        let (slot, end) = match bytes.get(at)? {
-            b'"' => {
-                let end = end_of_plain(bytes, at + 1);
-                if *bytes.get(end)? != b'"' {
-                    return None;
-                }
-                if self.slot.is_none() {
-                    return Some(end + 1);
-                }
-                (Slot::Text(Cow::Borrowed(text.get(at + 1..end)?)), end + 1)
+        let first = *bytes.get(at)?;
+        let end = if first == b'"' { end_of_plain(bytes, at + 1) } else { 0 };
+        let (slot, end) = if first == b'"' && bytes.get(end) == Some(&b'"') {
+            if self.slot.is_none() {
+                return Some(end + 1);
             }
-            b'-' | b'0'..=b'9' => {
-                let plain = plain_number(bytes, at)?;
-                let number = Number::plain(text.get(at..plain.end)?, plain.negative, plain.mantissa, plain.decimals);
-                (Slot::Number(number), plain.end)
+            (Slot::Text(Cow::Borrowed(text.get(at + 1..end)?)), end + 1)
+        } else if let Some(plain) = plain_number(bytes, at)
+            && !matches!(bytes.get(plain.end), Some(b'e' | b'E'))
+        {
+            let number = Number::plain(text.get(at..plain.end)?, plain.negative, plain.mantissa, plain.decimals);
+            (Slot::Number(number), plain.end)
+        } else {
+            let mut scanner = scanner.from(at);
+            if matches!(first, b'{' | b'[') {
+                return if self.any { scanner.skip(depth + self.depth).ok().map(|()| scanner.at()) } else { None };
             }
-            b't' if bytes[at..].starts_with(b"true") => (Slot::Bool(true), at + 4),
-            b'f' if bytes[at..].starts_with(b"false") => (Slot::Bool(false), at + 5),
-            b'n' if bytes[at..].starts_with(b"null") => (Slot::Null, at + 4),
-            b'{' | b'[' if self.any => return scanner.end_of_value(at, depth + self.depth),
-            _ => return None,
+            (scanner.leaf().ok()?, scanner.at())
         };
         if let Some(place) = self.slot {
             slots[place] = slot;
@@ -144,6 +154,7 @@ impl Place {
 }
 
 /// Text that must come next.
+#[derive(PartialEq)]
 struct Literal {
     /// Its first 16 bytes, and which bits of them count.
     head: u128,
@@ -161,12 +172,12 @@ impl Literal {
         Literal { head: u128::from_le_bytes(bytes), mask, tail: tail.into(), length: text.len() }
     }
 
-    /// Where it ends. `None` where something else comes, and near the end of the bytes.
+    /// Where it ends. `None` where something else comes, and near the end of the buffer.
     #[inline]
-    fn after(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        let head = u128::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
-        let fits =
-            (head ^ self.head) & self.mask == 0 && (self.tail.is_empty() || bytes[at + 16..].starts_with(&self.tail));
+    fn after(&self, scanner: &Scanner<'_>, at: usize) -> Option<usize> {
+        let head = u128::from_le_bytes(*scanner.ahead().get(at..)?.first_chunk()?);
+        let rest = || scanner.text().as_bytes().get(at + 16..).is_some_and(|rest| rest.starts_with(&self.tail));
+        let fits = (head ^ self.head) & self.mask == 0 && (self.tail.is_empty() || rest());
         fits.then_some(at + self.length)
     }
 }
@@ -176,6 +187,7 @@ struct Learner<'o> {
     object: &'o str,
     /// Where the last value ended.
     from: usize,
+    depth: u32,
     values: Vec<(Literal, Place)>,
     /// Nodes of the tree whose keys have occurred.
     seen: Vec<*const Node>,
@@ -184,6 +196,7 @@ struct Learner<'o> {
 impl Learner<'_> {
     /// Whether it has a shape. (The scanner finds nothing wrong: the object has been scanned before.)
     fn object(&mut self, scanner: &mut Scanner<'_>, node: Option<&Node>, depth: u32) -> Result<bool, Reject> {
+        self.depth = self.depth.max(depth);
         let mut more = scanner.open_object(depth)?;
         while more {
             let child = scanner.member(node)?;

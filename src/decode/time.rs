@@ -19,13 +19,12 @@ pub const WHOLE_MINUTES_SINCE_S: i64 = 94_694_400;
 #[derive(Default)]
 pub struct Minutes {
     /// By the minute's last digit.
-    known: [Minute; 16],
+    known: [Option<Minute>; 16],
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Minute {
-    /// No text is zeros.
-    written: u128,
+    written: [u8; 16],
     /// Its beginning on a clock that shows UTC, seconds since the epoch.
     civil_s: i64,
     /// The same on the clock of the stream's zone; `None` where its seconds may differ.
@@ -36,10 +35,11 @@ impl Minutes {
     #[inline]
     fn of(&mut self, text: &[u8; 16], read: impl FnOnce(&[u8; 16]) -> Option<Minute>) -> Option<Minute> {
         let known = &mut self.known[usize::from(text[15] & 15)];
-        if known.written != u128::from_le_bytes(*text) {
-            *known = read(text)?;
+        match known {
+            Some(minute) if minute.written == *text => {}
+            _ => *known = Some(read(text)?),
         }
-        Some(*known)
+        *known
     }
 }
 
@@ -115,7 +115,7 @@ impl TimeReader {
         }
         let civil_s = civil([pair(0)? * 100 + pair(2)?, pair(5)?, pair(8)?, pair(11)?, pair(14)?, 0])?;
         let local = (civil_s >= WHOLE_MINUTES_SINCE_S).then(|| self.since_epoch(civil_s));
-        Some(Minute { written: u128::from_le_bytes(*text), civil_s, local })
+        Some(Minute { written: *text, civil_s, local })
     }
 
     fn compact(&self, text: &[u8]) -> Result<i64, TimeFault> {

@@ -51,6 +51,21 @@ fn rounds_half_to_even_on_every_digit() {
 }
 
 #[test]
+fn scales_may_turn_the_sign_at_the_ends_of_the_range() {
+    for (text, scale, unit, value) in [
+        ("-4611686018.427387904", "-2", -9, Err(NumberFault::OutOfRange)),
+        ("4611686018.427387904", "-2", -9, Ok(i64::MIN)),
+        ("-4611686018427387904", "-2", 0, Err(NumberFault::OutOfRange)),
+        ("-1152921504606846976", "-8", 0, Err(NumberFault::OutOfRange)),
+        ("-4611686018427387904", "2", 0, Ok(i64::MIN)),
+        ("4611686018427387904", "2", 0, Err(NumberFault::OutOfRange)),
+        ("-4611686018427387903", "-2", 0, Ok(i64::MAX - 1)),
+    ] {
+        assert_eq!(fixed(text, scale, "0", unit), value, "{text} * {scale}");
+    }
+}
+
+#[test]
 fn knows_what_is_a_number() {
     for text in
         ["", "+", "-", ".", "e5", "1e", "1e+", "1.e", "0x1", "1_0", "NaN", "inf", " 1", "1 ", "--1", "1.2.3", "é"]

@@ -10,6 +10,7 @@ use crate::config::{
 };
 use crate::reading::Batch;
 
+mod alone;
 mod decimal;
 mod differential;
 mod hostile;

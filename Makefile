@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test simulate mutations chaos soak fuzz up down demo clean-services bench bench-kafka bench-replay bench-wide build docs fmt fmt-check lint
+.PHONY: help run test simulate mutations chaos soak fuzz asan up down demo clean-services bench bench-kafka bench-replay bench-wide build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ soak: build ## half of the greatest rate for long, faults now and then: memory, 
 fuzz: ## everything that reads what others wrote, under libFuzzer: MINUTES=n each (5), NAME=target… (all)
 	@services/need.sh build
 	@services/fuzz.sh $(MINUTES) $(NAME)
+
+asan: ## the Kafka source, where our unsafe code is, and the binary under faults, with the address sanitizer on
+	@services/need.sh build servers python
+	@services/asan.sh
 
 docs: ## docs/configuration.md anew from src/defaults.toml
 	@services/need.sh build

@@ -4,6 +4,7 @@
 # an input that breaks something is kept beside it, and its path is the last thing that is printed of its target.
 . "$(dirname "$0")/common.sh"
 minutes=$1; shift
+[[ $minutes =~ ^[1-9][0-9]*$ ]] || die "MINUTES=$minutes: say how many whole minutes each target runs, 1 at least"
 cd "$HERE/../fuzz"
 all=$(sed -n 's/^name = "\([a-z_]*\)"$/\1/p' Cargo.toml)
 targets=${*:-$all}

@@ -1,30 +1,13 @@
 #!/usr/bin/env bash
 # `make test`: everything, with a Kafka and a Cassandra of its own on free ports, which always stop.
 # Arguments go to the test binaries (a filter, for instance).
-. "$(dirname "$0")/common.sh"
-venv=$("$HERE/python.sh")
-dir=$(mktemp -d "${TMPDIR:-/tmp}/etiage-test.XXXXXX")
-
-# Tests may start servers of their own below $dir; whatever is found there is stopped.
-clean() {
-  trap - EXIT INT TERM HUP
-  find "$dir" -name pid -printf '%h\n' 2>/dev/null | while read -r server; do halt "$server" KILL 5; done
-  if [ "${ETIAGE_TEST_KEEP:-0}" = 1 ]; then say "kept: $dir"; else rm -rf "$dir"; fi
-}
-trap clean EXIT
-trap 'exit 130' INT TERM HUP
+. "$(dirname "$0")/own.sh"
 
 say "== building"
 cargo build --release --features tls --bin etiage     # for the test of `make run`
 cargo test --features tls --no-run
 
-say "== starting Kafka and Cassandra on free ports, in $dir"
-KAFKA_PORT=free CASSANDRA_PORT=free "$HERE/servers.sh" start "$dir" || die "make test needs real servers, and they did not start"
-export ETIAGE_TEST_SERVICES=$dir ETIAGE_TEST_VENV=$venv ETIAGE_TEST_NOTES=$dir/notes
-ETIAGE_TEST_KAFKA=$("$HERE/kafka.sh" address "$dir/kafka")
-ETIAGE_TEST_CASSANDRA=$("$HERE/cassandra.sh" address "$dir/cassandra")
-export ETIAGE_TEST_KAFKA ETIAGE_TEST_CASSANDRA
-: >"$ETIAGE_TEST_NOTES"
+own_servers
 
 say "== testing"
 status=0

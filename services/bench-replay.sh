@@ -13,7 +13,7 @@ trap 'exit 130' INT TERM
 
 KAFKA_PORT=free CASSANDRA_PORT=free "$HERE/servers.sh" start "$dir"
 port=$(free_port 127.0.0.1)
-export ETIAGE_KAFKA__BOOTSTRAP_SERVERS ETIAGE_SERVE__LISTEN=127.0.0.1:$port ETIAGE_STORE__COMMIT_LAG=2s
+export ETIAGE_KAFKA__BOOTSTRAP_SERVERS ETIAGE_SERVE__LISTEN=127.0.0.1:$port
 ETIAGE_KAFKA__BOOTSTRAP_SERVERS=$("$HERE/kafka.sh" address "$dir/kafka")
 config=examples/temperatures/etiage.toml
 
@@ -43,7 +43,7 @@ for store in embedded cassandra; do
   if [ $store = embedded ]; then
     export ETIAGE_STORE__KIND=sqlite ETIAGE_STORE__PATH=$dir/rows.db
   else
-    export ETIAGE_STORE__KIND=cassandra ETIAGE_STORE__NODES="[\"$("$HERE/cassandra.sh" address "$dir/cassandra")\"]"
+    export ETIAGE_STORE__KIND=cassandra ETIAGE_STORE__COMMIT_LAG=2s ETIAGE_STORE__NODES="[\"$("$HERE/cassandra.sh" address "$dir/cassandra")\"]"
     unset ETIAGE_STORE__PATH
   fi
   "$etiage" migrate --config $config --partitions "$partitions" >/dev/null

@@ -1,4 +1,4 @@
-//! The readings that are decoded and folded: those of a temperatures API, about 140 bytes each.
+//! The readings that are decoded and folded: those of a temperatures API, about 153 bytes each.
 
 use std::path::Path;
 

@@ -30,15 +30,15 @@ pub enum Refusal {
     #[error("view {view} is being replayed together with {others}: name them all, or give those up with `--abort`")]
     Together { view: String, others: String },
     #[error(
-        "views {view} and {other} cannot be replayed together, for a replay of one of them has begun without the other, in a \
-         group of its own: go on with each by its own `etiage replay --view`, or give those up that have begun with `--abort --view`"
+        "views {view} and {other} cannot be replayed together, for a replay of one of them has begun, or taken over, without the \
+         other: go on with each by its own `etiage replay --view`, or give those up that have begun with `--abort --view`"
     )]
     Apart { view: String, other: String },
     #[error(
         "the log of {source_id} begins at offset {log_start}, view {view} was computed from offset {start}, and it cannot \
          be told which rows hold what is gone (the store keeps no position past it, or this configuration takes other \
          readings from a record, or at other times, than the one that serves): a replay of what is left removes them. If \
-         that is what you want, say --from earliest --forget-history"
+         that is what you want, say --view {view} --from earliest --forget-history"
     )]
     HistoryGone { view: String, source_id: String, start: Offset, log_start: Offset },
     #[error(
@@ -76,7 +76,7 @@ pub enum Refusal {
     #[error(
         "view {view} was also computed from {source_id}, which is not there any more (the topic was deleted or created \
          again, or a topic or file was taken out): a replay removes the rows of its readings. If that is what you want, \
-         say --from earliest --forget-history"
+         say --view {view} --from earliest --forget-history"
     )]
     SourceGone { view: String, source_id: String },
     #[error(
@@ -96,7 +96,7 @@ pub enum Refusal {
     NotAlone { view: String, generation: u32 },
     #[error(
         "view {view} was retired, and its rows are there still: a replay removes those that it does not compute again. If that is \
-         what you want, say --from earliest (or now) --forget-history"
+         what you want, say --view {view} --from earliest (or now) --forget-history"
     )]
     RowsOfRetired { view: String },
     #[error("the store knows no view {view}; it knows {known}")]
@@ -132,14 +132,15 @@ pub fn begun(wanted: Wanted<'_>, known: &[GenerationRecord]) -> Result<Option<Ge
     if begun.state == GenerationState::Replaying && !begins_so(begun, serving, request) {
         return Err(Refusal::BeginsElsewhere { view, generation });
     }
-    // They share a group, and so the partitions: each must fold all of them.
-    let in_group = known.iter().filter(|one| one.state == GenerationState::Replaying && one.group == begun.group);
+    // They share a group, and so the partitions: each must fold all of them. (Where one has taken over, nothing is left to fold.)
+    let is_in_group = |one: &&GenerationRecord| one.group == begun.group && one.state == GenerationState::Replaying;
+    let in_group = known.iter().filter(|one| begun.state == GenerationState::Replaying && is_in_group(one));
     let others: Vec<&str> = in_group.map(|one| one.view.as_str()).filter(|one| !together.contains(*one)).collect();
     if !others.is_empty() {
         return Err(Refusal::Together { view, others: others.join(", ") });
     }
-    let apart =
-        |one: &&GenerationRecord| under_way(one.state) && one.group != begun.group && together.contains(&one.view);
+    let is_with = |one: &GenerationRecord| one.group == begun.group && one.state == begun.state;
+    let apart = |one: &&GenerationRecord| under_way(one.state) && !is_with(one) && together.contains(&one.view);
     if let Some(other) = known.iter().find(apart) {
         return Err(Refusal::Apart { view, other: other.view.clone() });
     }
@@ -340,8 +341,14 @@ mod tests {
             assert!(matches!(in_one_group(&records), Err(Refusal::Apart { .. })));
         }
         assert_eq!((in_one_group(&[begun.clone(), second.clone()]), in_one_group(&[])), (Ok(()), Ok(())));
-        let both = [known.as_slice(), &[second]].concat();
+        let both = [known.as_slice(), std::slice::from_ref(&second)].concat();
         assert!(matches!(alone("v", &both), Err(Refusal::Together { .. })));
+        // One that has taken over without the other is published by itself.
+        let first_over = GenerationRecord { state: GenerationState::Promoting, ..begun.clone() };
+        let one_over = [live("w", 1, 100), first_over, second];
+        let at_once = begin("v", "new", &one_over, &[log(0, 5, 10)], 400);
+        assert!(matches!(at_once, Err(Refusal::Apart { .. })), "{at_once:?}");
+        assert!(alone("v", &one_over).is_ok() && alone("w", &one_over).is_ok());
         let promoting = GenerationRecord { state: GenerationState::Promoting, ..live("v", 2, 300) };
         let other = begin("v", "third", &[promoting], &[log(0, 5, 10)], 400);
         assert!(matches!(other, Err(Refusal::StillPublishing { generation: 2, .. })), "{other:?}");

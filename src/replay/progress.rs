@@ -18,6 +18,18 @@ pub struct Progress {
 const BEHIND: i64 = 10_000;
 const BEHIND_S: i64 = 5;
 
+/// Where the views of a stream began to be replayed, given where each did: in a partition in which they did not begin
+/// together, at the first of their places. (A partition that a view does not name has begun at 0.)
+pub fn first_starts<'a>(
+    views: impl Iterator<Item = &'a BTreeMap<SourceId, Start>> + Clone,
+) -> BTreeMap<SourceId, Start> {
+    let first = |source: &SourceId| {
+        let starts = views.clone().map(|starts| starts.get(source).map_or(Offset(0), |start| start.offset));
+        Start::at(starts.min().unwrap_or_default())
+    };
+    views.clone().flat_map(BTreeMap::keys).map(|source| (*source, first(source))).collect()
+}
+
 /// Near enough to the end: what is left is folded within seconds.
 pub fn caught_up(partitions: &BTreeMap<SourceId, Option<Progress>>) -> bool {
     let near = |progress: &Progress| {
@@ -98,6 +110,19 @@ mod tests {
         assert_eq!(told, wanted);
         assert!(!caught_up(&partitions), "of the third nothing is known");
         assert_eq!(overall(&BTreeMap::new(), &starts).percent, 100);
+    }
+
+    #[test]
+    fn views_that_begin_apart_have_begun_at_the_first_of_their_places() {
+        let starts = |places: &[(i32, i64)]| -> BTreeMap<SourceId, Start> {
+            places.iter().map(|(partition, at)| (source(*partition), Start::at(Offset(*at)))).collect()
+        };
+        let views = [starts(&[(0, 60), (1, 5)]), starts(&[(0, 40), (2, 8)])];
+        let first = first_starts(views.iter());
+        let told: Vec<i64> = [0, 1, 2].iter().map(|partition| first[&source(*partition)].offset.0).collect();
+        assert_eq!(told, [40, 0, 0]);
+        let required = BTreeMap::from([(source(0), Some(Offset(60)))]);
+        assert!(!may_promote(&required, &BTreeMap::new(), &first), "one of the two has committed nothing");
     }
 
     #[test]

@@ -170,6 +170,11 @@ pub enum RunError {
     TakenOver { view: String, generation: u32 },
     #[error("view {0} is replayed in the same group, and this process does not fold it: start again")]
     NotTheWholeReplay(String),
+    #[error(
+        "generation {other} of view {view} was begun beside the replay (generation {generation}), and its rows lie above those that \
+         the replay would write: give it up with `etiage replay --abort --view {view}`, and begin again"
+    )]
+    BegunBeside { view: String, generation: u32, other: u32 },
     #[error("the replay of view {view} (generation {generation}) was aborted")]
     Aborted { view: String, generation: u32 },
 }

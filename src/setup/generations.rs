@@ -99,7 +99,7 @@ impl Registry<'_> {
             );
             return Ok(None);
         }
-        self.begin(view, meaning).await.map(Some)
+        self.begin(view, meaning).await
     }
 
     async fn find(&self, view: &str) -> Result<Option<GenerationRecord>, SetupError> {
@@ -108,12 +108,17 @@ impl Registry<'_> {
     }
 
     /// The first generation, or the first after those that were given up; whoever comes second takes what the first one wrote.
-    async fn begin(&self, view: &str, meaning: &Meaning) -> Result<GenerationRecord, SetupError> {
+    /// `None` where a replay has begun meanwhile: its rows would lie below.
+    async fn begin(&self, view: &str, meaning: &Meaning) -> Result<Option<GenerationRecord>, SetupError> {
         let mut before = answered("generations", || self.store.generations()).await?;
         before.retain(|record| record.view == *view);
         if let Some(serving) = before.iter().find(|record| record.serves()) {
             // Somebody was first.
-            return Ok(serving.clone());
+            return Ok(Some(serving.clone()));
+        }
+        if before.iter().any(|record| record.state == GenerationState::Replaying) {
+            tracing::warn!(view, "this view is being replayed: it waits for that; the others go on");
+            return Ok(None);
         }
         let logs = self.logs(&self.positions(view).await?).await?;
         let record = GenerationRecord {
@@ -130,10 +135,11 @@ impl Registry<'_> {
         if answered("generations", || self.store.create_generation(&record)).await? {
             let (generation, partitions) = (record.generation, record.starts.len());
             tracing::info!(view, generation, partitions, "first generation");
-            return Ok(record);
+            return Ok(Some(record));
         }
         let found = self.find(view).await?;
-        found.ok_or_else(|| SetupError::View { view: view.to_owned(), why: "its generation is not live".to_owned() })
+        let why = || SetupError::View { view: view.to_owned(), why: "its generation is not live".to_owned() };
+        found.ok_or_else(why).map(Some)
     }
 
     /// Generations that are being replayed, together, under the meanings that this configuration gives their views, while

@@ -14,19 +14,24 @@ use crate::commit::Commit;
 use crate::heartbeat::Heartbeat;
 use crate::reading::{Offset, SourceId};
 use crate::replay::difference::Differences;
-use crate::replay::progress::{Progress, caught_up, may_promote, overall};
+use crate::replay::plan::last_stamp;
+use crate::replay::progress::{Progress, caught_up, first_starts, may_promote, overall};
 use crate::source::{GroupPosition, Source, SourceEvent};
 use crate::start::Feed;
-use crate::store::{GenerationChange, GenerationRecord, GenerationState, PositionKind, Start, StoredPosition};
+use crate::store::{GenerationChange, GenerationRecord, GenerationState, PositionKind, Start};
 use crate::telemetry::names;
 
 use super::closer::Commits;
 use super::generations::record_of;
+use super::stream::StreamRun;
 use super::until_end::passes;
 use super::{Engine, RunError, Stop, World, closer};
 
 pub mod compare;
+mod keep;
 mod sweep;
+
+pub use keep::keep_positions;
 
 /// Between two lines about the progress, ms.
 const TELL_EVERY_MS: u64 = 5_000;
@@ -221,13 +226,16 @@ impl Leader {
     fn stage(&self, records: &[GenerationRecord]) -> Result<Stage, RunError> {
         let mut stage = Stage::Over;
         for view in &self.world.views {
+            let (name, generation) = (|| view.name.to_string(), view.generation);
             match record_of(view, records).map(|record| record.state) {
                 Some(GenerationState::Replaying) => stage = Stage::Replaying,
+                Some(GenerationState::Superseded | GenerationState::Retired) | None => {
+                    return Err(RunError::Aborted { view: name(), generation });
+                }
+                // Nothing is left to compare with.
+                Some(_) if self.dry_run => return Err(RunError::TakenOver { view: name(), generation }),
                 Some(GenerationState::Promoting) => stage = Stage::Promoting,
                 Some(GenerationState::Live | GenerationState::Draining { .. }) => {}
-                Some(GenerationState::Superseded | GenerationState::Retired) | None => {
-                    return Err(RunError::Aborted { view: view.name.to_string(), generation: view.generation });
-                }
             }
         }
         Ok(stage)
@@ -244,6 +252,7 @@ impl Leader {
             // An earlier replay is still publishing.
             return Ok(());
         }
+        self.lies_above(&old)?;
         let deadline = |record: &&GenerationRecord| match record.state {
             GenerationState::Draining { until_ms } => Some(until_ms),
             _ => None,
@@ -252,7 +261,10 @@ impl Leader {
         match until_ms {
             Some(until_ms) if until_ms < self.world.clock.wall_ms() => self.give_way(&old).await,
             Some(until_ms) if old.iter().all(|record| deadline(record) == Some(until_ms)) => {
-                let required = self.required(&old, until_ms).await?;
+                let mut required = self.required(&old, until_ms).await?;
+                // What feeds new views alone drains nowhere.
+                let new = progress.into_iter().filter(|(source, _)| !required.contains_key(source)).collect();
+                required.extend(self.ends_of(new));
                 self.promote(records, &old, required).await
             }
             _ if !caught_up(&progress) => Ok(()),
@@ -262,6 +274,20 @@ impl Leader {
             }
             _ => self.drain(&old).await,
         }
+    }
+
+    /// Its rows are above those of all generations that it replaces. (An instance that began a view while its replay did
+    /// may have come in between.)
+    fn lies_above(&self, old: &[&GenerationRecord]) -> Result<(), RunError> {
+        for view in &self.world.views {
+            let below =
+                |record: &&&GenerationRecord| *view.name == *record.view && last_stamp(record).0 >= view.epoch_us;
+            if let Some(record) = old.iter().find(below) {
+                let (view, generation) = (view.name.to_string(), view.generation);
+                return Err(RunError::BegunBeside { view, generation, other: record.generation });
+            }
+        }
+        Ok(())
     }
 
     /// Asks the serving generations to drain.
@@ -311,7 +337,7 @@ impl Leader {
             return Ok(());
         }
         // From here the running instances go on. (An older position would do as well, and take longer.)
-        keep(&self.world, &commits).await?;
+        keep::keep(&self.world, &commits).await?;
         // Whatever comes of it: where nobody hears of the outcome, this process publishes.
         self.sweep_from = 0;
         let ours = self.steps_of_ours(GenerationState::Promoting);
@@ -435,8 +461,8 @@ impl Leader {
     }
 
     fn starts(&self) -> BTreeMap<SourceId, Start> {
-        let feeds = self.world.streams.values().flat_map(|stream| &stream.feeds);
-        feeds.flat_map(|feed| feed.generation.starts.clone()).collect()
+        let of_stream = |stream: &Arc<StreamRun>| first_starts(stream.feeds.iter().map(|feed| &feed.generation.starts));
+        self.world.streams.values().flat_map(of_stream).collect()
     }
 
     /// Progress for people and for dashboards.
@@ -459,30 +485,4 @@ impl Leader {
             "replaying"
         );
     }
-}
-
-/// Keeps in the store how far the group has committed; tries again until it is done or useless.
-pub async fn keep_positions(world: &World) -> Result<(), RunError> {
-    let once = || async { keep(world, &closer::committed(world).await?).await };
-    loop {
-        match once().await {
-            Err(error) if passes(&error) => {
-                tracing::warn!(%error, "how far the files are folded is kept a moment later")
-            }
-            outcome => return outcome,
-        }
-        tokio::time::sleep(world.settings.pace.lead_every).await;
-    }
-}
-
-async fn keep(world: &World, commits: &Commits) -> Result<(), RunError> {
-    let kept = commits.values().flatten().flatten().map(|commit| StoredPosition {
-        group: world.source.group().to_owned(),
-        source: commit.source,
-        kind: PositionKind::Kept,
-        offset: commit.position,
-        metadata: commit.encode(),
-        written_at_ms: world.clock.wall_ms(),
-    });
-    Ok(world.store.write_positions(&kept.collect::<Vec<_>>()).await?)
 }

@@ -55,7 +55,8 @@ pub enum Refusal {
     LogBegins { partition: String, start: Offset, log_start: Offset },
     #[error(
         "{partition} was committed at offset {start}, but its log ends at {log_end}: records were lost or the log was \
-         truncated. Compute what is left with `etiage replay --from earliest` (where that is under way: `--abort` first)"
+         truncated. Compute what is left with `etiage replay --from earliest --forget-history` (where a replay is under way: \
+         `--abort` first)"
     )]
     LogEnds { partition: String, start: Offset, log_end: Offset },
     #[error(

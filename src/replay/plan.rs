@@ -42,6 +42,12 @@ pub enum Refusal {
     )]
     HistoryGone { view: String, source_id: String, start: Offset, log_start: Offset },
     #[error(
+        "view {view} has folded {source_id} up to offset {folded}, and it ends at {log_end} now: a replay of what is left \
+         removes what is gone from the rows. Put back what was there; or if that is what you want, say --view {view} --from \
+         earliest --forget-history"
+    )]
+    LogEnds { view: String, source_id: String, folded: Offset, log_end: Offset },
+    #[error(
         "windows of view {view} hold readings from before the replay begins, or such as the logs have lost, and would stay \
          as they are and take nothing further until they end: {windows}. Say --freeze-windows if that is what you want; or \
          have the replay begin where they begin; or, where the logs have lost readings, say --forget-history to have \

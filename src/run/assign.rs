@@ -1,13 +1,12 @@
 //! Partitions that come: the facts are fetched, `start` decides, and the answer goes back to the
 //! source. A store that does not answer is asked until it does or the engine stops.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::commit::{Commit, Metadata};
 use crate::partition::Partition;
 use crate::source::{Assignment, ReadFrom};
-use crate::start::{self, Refusal, StartPlan};
+use crate::start::{self, Feed, Refusal, StartPlan};
 use crate::store::{GenerationRecord, PositionKind, Store, StoreError, StoredPosition};
 
 use super::owned::Owned;
@@ -22,7 +21,7 @@ const KEPT_LOOKED_AT: usize = 1_000;
 struct Stored {
     kept: Vec<StoredPosition>,
     spilled: Option<Commit>,
-    /// Where the replays that computed the views' generations stood: the newest position kept of each.
+    /// Where the replays that computed the views' generations stood: of each view, the newest position kept that names it.
     replayed: Vec<Commit>,
 }
 
@@ -137,11 +136,12 @@ async fn stored(
         Some(Ok(Metadata::Spilled(head))) => closer::spilled(store, group, source, head).await?,
         _ => None,
     };
-    let groups: BTreeSet<&str> = stream.feeds.iter().map(|feed| feed.generation.group.as_str()).collect();
     let mut replayed = Vec::new();
-    for of_replay in groups.into_iter().filter(|of_replay| *of_replay != group) {
-        let newest = store.positions(of_replay, source, PositionKind::Kept, 1).await?;
-        replayed.extend(newest.iter().filter_map(|kept| Commit::whole(&kept.metadata)));
+    for Feed { view, generation, .. } in stream.feeds.iter().filter(|feed| feed.generation.group != group) {
+        // (What took part in the replay without this view may have kept others since.)
+        let kept = store.positions(&generation.group, source, PositionKind::Kept, KEPT_LOOKED_AT).await?;
+        let mut commits = kept.iter().filter_map(|kept| Commit::whole(&kept.metadata));
+        replayed.extend(commits.find(|commit| commit.view(&view.name, view.generation).is_some()));
     }
     Ok(Stored { kept, spilled, replayed })
 }

@@ -52,7 +52,7 @@ impl World {
     }
 
     /// Who shares a replay's group folds all of its views: each partition has one owner.
-    fn fold_all_of_the_group(&self, records: &[GenerationRecord]) -> Result<(), RunError> {
+    pub(super) fn fold_all_of_the_group(&self, records: &[GenerationRecord]) -> Result<(), RunError> {
         let group = self.source.group();
         let mut together = records.iter().filter(|one| one.state == GenerationState::Replaying && one.group == group);
         match together.find(|record| self.view_of(record).is_none()) {

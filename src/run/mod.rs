@@ -142,8 +142,8 @@ pub enum RunError {
     CorruptPart { slot: String, source_id: String, error: DecodeError },
     #[error(
         "a part says that {partition} was folded up to offset {next}, but its log ends at {end}: the log was truncated \
-         or the store belongs to another cluster. Compute what is left with `etiage replay --from earliest` (where that is \
-         under way: `--abort` first)"
+         or the store belongs to another cluster. Compute what is left with `etiage replay --from earliest --forget-history` \
+         (where a replay is under way: `--abort` first)"
     )]
     PartBeyondLog { partition: TopicPartition, next: Offset, end: Offset },
     #[error(

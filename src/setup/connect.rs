@@ -79,7 +79,8 @@ pub async fn begin_replay(config: &Config, views: &BTreeSet<String>, request: Re
         Some(begun) => begun,
         None => {
             let asked = with_history(config, views, serving.clone(), store.clone()).await?;
-            Registry { source: &*asked, ..registry }.replayed(views, request).await?
+            let measured = history::measured(config, views, store.clone()).await?;
+            Registry { source: &*asked, ..registry }.replayed(views, request, &measured).await?
         }
     };
     Ok(Begun { clock, compiled, store, serving, generations })
@@ -242,6 +243,7 @@ pub(super) fn file_settings(config: &Config, store: Arc<dyn Store>) -> FileSetti
     FileSettings {
         group: group(config),
         streams: config.streams.iter().map(stream).collect(),
+        whole: Vec::new(),
         budget: Budget::new(config.engine.queue_bytes),
         store,
         revoke_deadline: Duration::from_millis(config.engine.stop_deadline_ms),

@@ -1,17 +1,18 @@
 //! What the topics hold no longer: files, each a partition of its own, which a replay folds beside the topics. Whoever runs
 //! never reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::Receiver;
 
 use crate::config::{Config, ViewConfig};
-use crate::reading::{Offset, TopicPartition};
+use crate::reading::{Offset, SourceId, TopicPartition};
 use crate::run::{SentBefore, Settings, World};
-use crate::source::{CommitRequest, GroupPosition, Source, SourceError, SourceEvent, files};
-use crate::store::{GenerationState, PositionKind, Store};
+use crate::source::files::{self, FileSettings};
+use crate::source::{CommitRequest, GroupPosition, Source, SourceError, SourceEvent};
+use crate::store::{GenerationRecord, GenerationState, PositionKind, Store, Whole};
 use crate::telemetry::Health;
 
 use super::connect::{self, Begun, Bound};
@@ -41,6 +42,24 @@ pub fn is_of(config: &Config, position: &GroupPosition) -> bool {
     config.streams[&*position.stream].history.iter().any(|file| *file.name == *position.partition.topic)
 }
 
+/// What the files hold that a replay of these views begins with.
+pub async fn measured(
+    config: &Config,
+    views: &BTreeSet<String>,
+    store: Arc<dyn Store>,
+) -> Result<BTreeMap<SourceId, Whole>, SetupError> {
+    let Some(history) = of(config, views.iter()) else { return Ok(BTreeMap::new()) };
+    tracing::info!("the files of the history are measured");
+    Ok(files::measured(&connect::file_settings(&history, store)).await?)
+}
+
+/// A generation is computed from what the files hold now. (Of what it leaves out, nothing matters.)
+pub fn hold_to(record: &mut GenerationRecord, measured: &BTreeMap<SourceId, Whole>) {
+    for (source, start) in &mut record.starts {
+        start.whole = measured.get(source).copied().filter(|whole| start.offset < whole.lines);
+    }
+}
+
 /// The configuration that folds the history of a replay; `None` where there is none, or where it is folded.
 pub fn to_fold(config: &Config, begun: &Begun) -> Option<Config> {
     // What has taken over has folded it.
@@ -68,7 +87,10 @@ pub async fn connect(
     let streams = compiled.with_streams_of(history)?.streams(history, &views)?;
     let bound = Bound { views: views.into_iter().map(|(view, _)| view).collect(), streams };
     let files = connect::in_group_of(&bound, history);
-    let (source, events) = files::start(connect::file_settings(&files, store.clone())).await?;
+    let whole = generations.values().flat_map(|record| &record.starts);
+    let whole = whole.filter_map(|(source, start)| Some((*source, start.whole?))).collect();
+    let settings_of_files = FileSettings { whole, ..connect::file_settings(&files, store.clone()) };
+    let (source, events) = files::start(settings_of_files).await?;
     let number: usize = bound.streams.values().map(|stream| stream.topics.len()).sum();
     tracing::info!(files = number, "the history is folded beside the topics");
     let world = World {

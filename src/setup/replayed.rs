@@ -1,15 +1,15 @@
 //! The generations of a replay: begun here, or by whoever was first, with what the store knows of what lies before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::commit::Commit;
 use crate::config::StreamConfig;
-use crate::reading::Offset;
+use crate::reading::{Offset, SourceId};
 use crate::replay::plan::{self, Refusal, Wanted};
 use crate::replay::starts::{self, Beginning, Log, Reached, ReplayFrom, Request, Serving};
 use crate::source::GroupPosition;
-use crate::store::{GenerationRecord, PositionKind};
+use crate::store::{GenerationRecord, PositionKind, Whole};
 use crate::view::View;
 use crate::window::{Width, Window};
 
@@ -34,7 +34,13 @@ impl Registry<'_> {
     }
 
     /// The generations under which these views are replayed: begun here, or by whoever was first.
-    pub async fn replayed(&self, views: &BTreeSet<String>, request: Request) -> Result<Generations, SetupError> {
+    /// `measured`: what the files of their history hold.
+    pub async fn replayed(
+        &self,
+        views: &BTreeSet<String>,
+        request: Request,
+        measured: &BTreeMap<SourceId, Whole>,
+    ) -> Result<Generations, SetupError> {
         loop {
             if let Some(begun) = self.replays(views, request).await? {
                 return Ok(begun);
@@ -47,7 +53,8 @@ impl Registry<'_> {
                     all.push(begun);
                     continue;
                 }
-                let record = self.begins(wanted, &known).await?;
+                let mut record = self.begins(wanted, &known).await?;
+                history::hold_to(&mut record, measured);
                 known.push(record.clone());
                 new.push(record.clone());
                 all.push(record);
@@ -104,7 +111,7 @@ impl Registry<'_> {
         };
         let computed = self.compiled.view(view, self.config, record)?;
         let (widths, zone) = meaning::windows(&record.meaning).unwrap_or((Vec::new(), chrono_tz::UTC));
-        let serving = self.serving(record, &computed, (&widths, zone), &positions, &logs, request.from).await?;
+        let serving = self.serving(record, &computed, (&widths, zone), &positions, &logs, request).await?;
         let beginning = serving.beginning(request.from)?;
         // Readings that were refused then and are not now have left no trace in the maximum, nor have other times.
         if serving.reads_alike {
@@ -130,17 +137,21 @@ impl Registry<'_> {
         (widths, zone): (&'a [Width], chrono_tz::Tz),
         positions: &[GroupPosition],
         logs: &[Log],
-        from: ReplayFrom,
+        request: Request,
     ) -> Result<Serving<'a>, SetupError> {
         let mut reached_ms = Vec::new();
         for (position, log) in positions.iter().zip(logs) {
             let place = self.place_of(record, position).await?;
             let folded = place.map_or(starts::start_in(record, log.source).offset, |place| place.offset);
+            if folded > log.end && !request.forget_history {
+                let (view, source_id) = (record.view.clone(), position.partition.to_string());
+                return Err(Refusal::LogEnds { view, source_id, folded, log_end: log.end }.into());
+            }
             match place.and_then(|place| place.max_ms) {
                 // A file of history goes nowhere: nothing waits for it.
                 Some(_) if history::is_of(self.config, position) => {}
                 Some(max_ms) => reached_ms.push(max_ms),
-                None if from != ReplayFrom::Earliest && folded < log.end => {
+                None if request.from != ReplayFrom::Earliest && folded < log.end => {
                     let (view, source_id) = (record.view.clone(), position.partition.to_string());
                     return Err(Refusal::NotFolded { view, source_id }.into());
                 }

@@ -7,7 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{GenerationState, PositionKind, Span, Start, StoreError};
+use super::{GenerationState, PositionKind, Span, Start, StoreError, Whole};
 use crate::reading::{Offset, SourceId, TopicId};
 use crate::window::Width;
 
@@ -153,6 +153,14 @@ struct StoredStart {
     kept: Option<StoredSpan>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     forgets: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    whole: Option<StoredWhole>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredWhole {
+    lines: i64,
+    mark: i32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -161,17 +169,18 @@ struct StoredSpan {
     from: i64,
 }
 
-/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms`, `left_out`, `kept` and
-/// `forgets` where there is any.
+/// Canonical JSON: `{"<topic id>/<partition>":{"offset":0,"max_ms":null}}`, with `gone_ms`, `left_out`, `kept`,
+/// `forgets` and `whole` where there is any.
 pub fn starts_json(starts: &BTreeMap<SourceId, Start>) -> String {
     let named: BTreeMap<String, StoredStart> = starts
         .iter()
         .map(|(source, start)| {
-            let Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept, forgets } = *start;
+            let Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept, forgets, whole } = *start;
             let span =
                 |span: Option<Span>| span.map(|Span { until_ms, from: Offset(from) }| StoredSpan { until_ms, from });
             let (left_out, kept) = (span(left_out), span(kept));
-            (source.to_string(), StoredStart { offset, max_ms, gone_ms, left_out, kept, forgets })
+            let whole = whole.map(|Whole { lines: Offset(lines), mark }| StoredWhole { lines, mark });
+            (source.to_string(), StoredStart { offset, max_ms, gone_ms, left_out, kept, forgets, whole })
         })
         .collect();
     serde_json::json!(named).to_string()
@@ -184,11 +193,12 @@ pub fn starts_of(json: &str) -> Result<BTreeMap<SourceId, Start>, StoreError> {
     let read = |(name, start): (String, StoredStart)| {
         let (topic, partition) = name.split_once('/')?;
         let source = SourceId { topic: topic_of(topic)?, partition: partition.parse().ok()? };
-        let StoredStart { offset, max_ms, gone_ms, left_out, kept, forgets } = start;
+        let StoredStart { offset, max_ms, gone_ms, left_out, kept, forgets, whole } = start;
         let span =
             |span: Option<StoredSpan>| span.map(|StoredSpan { until_ms, from }| Span { until_ms, from: Offset(from) });
         let (left_out, kept) = (span(left_out), span(kept));
-        Some((source, Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept, forgets }))
+        let whole = whole.map(|StoredWhole { lines, mark }| Whole { lines: Offset(lines), mark });
+        Some((source, Start { offset: Offset(offset), max_ms, gone_ms, left_out, kept, forgets, whole }))
     };
     named.into_iter().map(|entry| read(entry).ok_or_else(bad)).collect()
 }
@@ -285,6 +295,7 @@ mod tests {
             (source(0, 1), Start { gone_ms: Some(9), ..Start::at(Offset(4)) }),
             (source(0, 2), Start { left_out: Some(Span { until_ms: 8, from: Offset(1) }), ..Start::at(Offset(3)) }),
             (source(0, 4), Start { forgets: true, ..Start::at(Offset(3)) }),
+            (source(0, 5), Start { whole: Some(Whole { lines: Offset(9), mark: 7 }), ..Start::at(Offset(0)) }),
             (source(0, 3), Start { kept: Some(Span { until_ms: 7, from: Offset(2) }), ..Start::at(Offset(3)) }),
             (source(255, 11), Start { max_ms: Some(-5), ..Start::at(Offset(i64::MAX)) }),
         ]);

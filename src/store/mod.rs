@@ -180,6 +180,16 @@ pub struct Start {
     pub kept: Option<Span>,
     /// Somebody wanted rows to go whose readings the logs hold no longer.
     pub forgets: bool,
+    /// Of a file of history: what it holds. The generation is computed from these lines and no others.
+    pub whole: Option<Whole>,
+}
+
+/// All that a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    pub lines: Offset,
+    /// A checksum over them.
+    pub mark: i32,
 }
 
 /// Records of one partition, and up to when they count.
@@ -194,7 +204,7 @@ pub struct Span {
 impl Start {
     /// The beginning of what a log holds.
     pub fn at(offset: Offset) -> Start {
-        Start { offset, max_ms: None, gone_ms: None, left_out: None, kept: None, forgets: false }
+        Start { offset, max_ms: None, gone_ms: None, left_out: None, kept: None, forgets: false, whole: None }
     }
 
     /// The first record of which a row may hold readings.

@@ -1,6 +1,6 @@
 //! One instance's life, as `etiage run` and `etiage replay` lead it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,7 +129,7 @@ async fn begin(registry: Registry<'_>, doors: &Doors, setup: &Setup, role: Role)
         Role::Replay => {
             let from = doors.world.lock().members[&doors.id].replay_from;
             let request = Request { from, forget_history: false, freeze_windows: true };
-            let replayed = registry.replayed(&BTreeSet::from([REPLAYED.to_owned()]), request).await?;
+            let replayed = registry.replayed(&BTreeSet::from([REPLAYED.to_owned()]), request, &BTreeMap::new()).await?;
             Some(bound(&setup.config, &setup.compiled, &replayed)?)
         }
         Role::Run => {

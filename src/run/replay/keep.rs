@@ -1,12 +1,15 @@
 //! How far a replay's group has committed, in the store: from there running instances go on, and a later replay knows it.
 
+use tokio::sync::watch;
+
 use crate::run::closer::{self, Commits};
 use crate::run::until_end::passes;
-use crate::run::{RunError, World};
+use crate::run::{RunError, Stop, World};
 use crate::store::{PositionKind, StoredPosition};
 
-/// Keeps in the store how far the group has committed; tries again until it is done or useless.
-pub async fn keep_positions(world: &World) -> Result<(), RunError> {
+/// Keeps in the store how far the group has committed; tries again until it is done or useless, or somebody wants it to stop:
+/// whoever comes next does it then.
+pub async fn keep_positions(world: &World, stop: &mut watch::Receiver<Stop>) -> Result<(), RunError> {
     let once = || async { keep(world, &closer::committed(world).await?).await };
     loop {
         match once().await {
@@ -15,7 +18,10 @@ pub async fn keep_positions(world: &World) -> Result<(), RunError> {
             }
             outcome => return outcome,
         }
-        tokio::time::sleep(world.settings.pace.lead_every).await;
+        tokio::select! {
+            () = tokio::time::sleep(world.settings.pace.lead_every) => {}
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
+        }
     }
 }
 

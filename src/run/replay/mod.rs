@@ -6,20 +6,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::gauge;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{oneshot, watch};
 
 use crate::commit::Commit;
-use crate::heartbeat::Heartbeat;
 use crate::reading::{Offset, SourceId};
 use crate::replay::difference::Differences;
 use crate::replay::plan::last_stamp;
-use crate::replay::progress::{Progress, caught_up, first_starts, may_promote, overall};
+use crate::replay::progress::{Progress, caught_up, first_starts, may_promote};
 use crate::source::{GroupPosition, Source, SourceEvent};
 use crate::start::Feed;
 use crate::store::{GenerationChange, GenerationRecord, GenerationState, PositionKind, Start};
-use crate::telemetry::names;
 
 use super::closer::Commits;
 use super::generations::record_of;
@@ -28,13 +25,12 @@ use super::until_end::passes;
 use super::{Engine, RunError, Stop, World, closer};
 
 pub mod compare;
+mod heard;
 mod keep;
 mod sweep;
 
 pub use keep::keep_positions;
 
-/// Between two lines about the progress, ms.
-const TELL_EVERY_MS: u64 = 5_000;
 /// The serving generation pauses for so many commit lags, where a slow commit needs it.
 const DRAIN_LAGS: u64 = 4;
 /// Drained positions looked at: those of earlier drainings lie lower.
@@ -54,6 +50,8 @@ pub struct Leader {
     world: World,
     /// Answers questions about the group that serves.
     serving: Arc<dyn Source>,
+    /// Answers questions about files that are folded beside the topics.
+    history: Option<Arc<dyn Source>>,
     /// An instance that has said nothing for this long has gone: three heartbeats, unless all are on one machine.
     patience_ms: u64,
     /// What the owner of each partition said last, by group: when by its clock, and since when by ours it has said
@@ -84,6 +82,7 @@ impl Leader {
         Leader {
             world,
             serving,
+            history: None,
             patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
             heard: BTreeMap::new(),
             sweep_from: 0,
@@ -101,6 +100,11 @@ impl Leader {
         Leader { dry_run: true, ..self }
     }
 
+    /// Files are folded beside the topics: how far they are is told, too.
+    pub fn beside(self, history: Option<Arc<dyn Source>>) -> Leader {
+        Leader { history, ..self }
+    }
+
     /// Returns when the replayed generations serve; of a dry run, when they could.
     pub async fn lead(mut self) -> Result<Outcome, RunError> {
         loop {
@@ -114,19 +118,20 @@ impl Leader {
         }
     }
 
-    /// Tells how far the topics are until the history is folded, and leads then.
-    async fn lead_after(mut self, mut folded: oneshot::Receiver<()>) -> Result<Outcome, RunError> {
+    /// Tells how far it is until the history is folded, and leads then. `None`: it will not be folded here.
+    async fn lead_after(mut self, mut folded: oneshot::Receiver<()>) -> Result<Option<Outcome>, RunError> {
         loop {
             tokio::select! {
                 biased;
                 told = &mut folded => match told {
-                    Ok(()) => return self.lead().await,
-                    // Whoever folds it has stopped, and this is about to.
-                    Err(_) => std::future::pending().await,
+                    Ok(()) => return self.lead().await.map(Some),
+                    Err(_) => return Ok(None),
                 },
                 () = tokio::time::sleep(self.world.settings.pace.lead_every) => {}
             }
-            match self.progress().await {
+            // Where another process promotes meanwhile, it publishes.
+            self.sweep_from = self.world.clock.now() + self.world.settings.pace.publish_after_ms;
+            match self.progress_of_all().await {
                 Ok(progress) => self.tell(&progress),
                 Err(error) => tracing::warn!(%error, "how far the replay is cannot be told"),
             }
@@ -153,7 +158,7 @@ impl Leader {
                     Err(RunError::TakenOver { .. }) => folding = false,
                     outcome => return outcome.map(|_| None),
                 },
-                outcome = &mut leader => break Some(outcome?),
+                outcome = &mut leader => break outcome?,
                 _ = stop.wait_for(|stop| *stop != Stop::Running) => {
                     tracing::info!("stopping: the same command goes on with the replay");
                     break None;
@@ -228,7 +233,10 @@ impl Leader {
         for view in &self.world.views {
             let (name, generation) = (|| view.name.to_string(), view.generation);
             match record_of(view, records).map(|record| record.state) {
-                Some(GenerationState::Replaying) => stage = Stage::Replaying,
+                Some(GenerationState::Replaying) => {
+                    self.world.fold_all_of_the_group(records)?;
+                    stage = Stage::Replaying;
+                }
                 Some(GenerationState::Superseded | GenerationState::Retired) | None => {
                     return Err(RunError::Aborted { view: name(), generation });
                 }
@@ -415,74 +423,13 @@ impl Leader {
         Ok(required)
     }
 
-    /// How far each partition is, as its replayer says; `None` where there is none just now.
-    async fn progress(&mut self) -> Result<BTreeMap<SourceId, Option<Progress>>, RunError> {
-        let mut all = BTreeMap::new();
-        let group = self.world.source.group().to_owned();
-        for position in self.world.source.group_positions().await? {
-            if !self.feeds(&position, |_| true) {
-                continue;
-            }
-            let said = self.heartbeat(&group, position.source).await?;
-            let (_, end) = self.world.source.log_bounds(&position.partition).await?;
-            let progress = said.map(|said| Progress {
-                folded: said.folded,
-                log_end: said.log_end.max(end),
-                records_per_second: said.records_per_second,
-                watermark_ms: said.watermark_ms,
-            });
-            all.insert(position.source, progress);
-        }
-        Ok(all)
-    }
-
     fn feeds(&self, position: &GroupPosition, of: impl Fn(&str) -> bool) -> bool {
         let stream = self.world.streams.get(&position.stream);
         stream.is_some_and(|stream| stream.feeds.iter().any(|feed| of(&feed.view.name)))
     }
 
-    /// What the owner of a partition said last, if it is there.
-    async fn heartbeat(&mut self, group: &str, source: SourceId) -> Result<Option<Heartbeat>, RunError> {
-        let newest = self.world.store.positions(group, source, PositionKind::Heartbeat, 1).await?;
-        let Some(said) = newest.into_iter().next() else { return Ok(None) };
-        let (now, of) = (self.world.clock.now(), (group.to_owned(), source));
-        let (_, since) = *self
-            .heard
-            .entry(of)
-            .and_modify(|(written_at_ms, since)| {
-                // (What only one replica has may be read, then an earlier one again: only a later one says anything.)
-                if *written_at_ms < said.written_at_ms {
-                    (*written_at_ms, *since) = (said.written_at_ms, now);
-                }
-            })
-            .or_insert((said.written_at_ms, now));
-        let is_there = now < since + self.patience_ms;
-        Ok(Heartbeat::decode(&said.metadata).ok().filter(|_| is_there))
-    }
-
     fn starts(&self) -> BTreeMap<SourceId, Start> {
         let of_stream = |stream: &Arc<StreamRun>| first_starts(stream.feeds.iter().map(|feed| &feed.generation.starts));
         self.world.streams.values().flat_map(of_stream).collect()
-    }
-
-    /// Progress for people and for dashboards.
-    fn tell(&mut self, progress: &BTreeMap<SourceId, Option<Progress>>) {
-        let now = self.world.clock.now();
-        let overall = overall(progress, &self.starts());
-        gauge!(names::REPLAY_BEHIND).set(overall.behind as f64);
-        gauge!(names::REPLAY_ETA).set(overall.eta_s.map_or(f64::INFINITY, |seconds| seconds as f64));
-        if now < self.told_at {
-            return;
-        }
-        self.told_at = now + TELL_EVERY_MS;
-        let at = overall.watermark_ms.and_then(chrono::DateTime::from_timestamp_millis);
-        tracing::info!(
-            percent = overall.percent,
-            records_per_second = overall.records_per_second,
-            behind = overall.behind,
-            event_time = at.map_or_else(|| "none yet".to_owned(), |at| at.format("%FT%TZ").to_string()),
-            eta_s = overall.eta_s.map_or_else(|| "unknown".to_owned(), |seconds| seconds.to_string()),
-            "replaying"
-        );
     }
 }

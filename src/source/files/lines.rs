@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::reading::{Offset, RawBatch};
+use crate::store::Whole;
 
 const BUFFER: usize = 64 << 10;
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -100,6 +101,16 @@ pub fn count(path: &Path, has_header: bool) -> io::Result<i64> {
     Ok((lines - i64::from(has_header)).max(0))
 }
 
+/// What a file holds now, each line as a run reads it.
+pub fn whole(path: &Path, has_header: bool, longest: usize) -> io::Result<Whole> {
+    let (mut file, mut line, mut lines) = (Lines::open(path, has_header, longest)?, Vec::new(), Offset(0));
+    while file.next(&mut line)?.is_some() {
+        line.clear();
+        lines = lines.after();
+    }
+    Ok(Whole { lines, mark: file.mark() })
+}
+
 /// The first records of a file.
 pub fn first_records(path: &Path, has_header: bool, longest: usize, count: usize) -> io::Result<RawBatch> {
     let mut lines = Lines::open(path, has_header, longest)?;
@@ -140,6 +151,9 @@ mod tests {
             marks.push(lines.mark());
         }
         assert_eq!(count(file.path(), has_header).expect("counted"), all.len() as i64);
+        let Whole { lines, mark } = whole(file.path(), has_header, longest).expect("measured");
+        assert_eq!(lines, Offset(all.len() as i64));
+        assert!(marks.last().is_none_or(|last| *last == mark));
         (all, marks)
     }
 

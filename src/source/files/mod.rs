@@ -4,7 +4,8 @@
 //! told apart by their ends alone, so a quoted CSV field must not hold one. A file's identity is its stream and its
 //! path as configured: files may be added to a stream and listed in another order, but not renamed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -20,7 +21,7 @@ use super::outlet::{Budget, Outlet};
 use super::{Assignment, CommitRequest, Committed, GroupPosition, Source, SourceError, SourceEvent};
 use crate::config::InputFile;
 use crate::reading::{Offset, SourceId, TopicId, TopicPartition};
-use crate::store::{PositionKind, Store, StoreError, StoredPosition};
+use crate::store::{PositionKind, Store, StoreError, StoredPosition, Whole};
 
 mod lines;
 mod outbox;
@@ -45,6 +46,8 @@ pub struct FileSettings {
     /// The name under which positions are stored.
     pub group: String,
     pub streams: Vec<FileStream>,
+    /// Files that must hold exactly this.
+    pub whole: Vec<(SourceId, Whole)>,
     /// Bytes read and not yet folded.
     pub budget: Budget,
     pub store: Arc<dyn Store>,
@@ -60,16 +63,20 @@ struct Site {
     stream: Arc<str>,
     has_header: bool,
     longest: usize,
+    /// What it must hold.
+    whole: Vec<Whole>,
     /// Records when last looked.
     records: AtomicI64,
 }
 
 impl Site {
-    fn new(stream: &FileStream, InputFile { name, path }: &InputFile) -> Site {
+    fn new(stream: &FileStream, InputFile { name, path }: &InputFile, whole: &[(SourceId, Whole)]) -> Site {
+        let source = SourceId { topic: identity(&stream.name, name), partition: 0 };
         Site {
             path: path.clone(),
             partition: TopicPartition { topic: name.as_str().into(), partition: 0 },
-            source: SourceId { topic: identity(&stream.name, name), partition: 0 },
+            source,
+            whole: whole.iter().filter(|(of, _)| *of == source).map(|(_, whole)| *whole).collect(),
             stream: stream.name.as_str().into(),
             has_header: stream.has_header,
             longest: stream.max_record.saturating_add(1).min(1 << 30),
@@ -83,6 +90,21 @@ impl Site {
 
     fn end(&self) -> Offset {
         Offset(self.records.load(Ordering::Acquire))
+    }
+
+    /// Says what is wrong where it does not hold what it must.
+    fn must_be_whole(&self, found: Whole) -> Result<(), String> {
+        let Some(whole) = self.whole.iter().find(|whole| **whole != found) else { return Ok(()) };
+        let how = match whole.lines == found.lines {
+            true => "their checksum is another".to_owned(),
+            false => format!("it has {} now", found.lines),
+        };
+        Err(format!(
+            "file {}: its {} lines are not what they were when the replay began ({how}): put the file back as it was, or \
+             give the replay up with `etiage replay --abort`, and begin again",
+            self.path.display(),
+            whole.lines
+        ))
     }
 }
 
@@ -122,7 +144,7 @@ impl Shared {
 
 /// Counts the files' lines, looks up their positions, and reads.
 pub async fn start(settings: FileSettings) -> Result<(Arc<FileSource>, mpsc::Receiver<SourceEvent>), SourceError> {
-    let sites = counted_sites(&settings.streams).await?;
+    let sites = counted_sites(&settings).await?;
     let shared = Arc::new(Shared::default());
     let (ended, has_ended) = watch::channel(false);
     let source = FileSource { sites, shared, store: settings.store, group: settings.group, has_ended };
@@ -146,24 +168,34 @@ pub async fn start(settings: FileSettings) -> Result<(Arc<FileSource>, mpsc::Rec
 
 /// Answers questions about the files and their positions; reads nothing.
 pub async fn observe(settings: FileSettings) -> Result<Arc<FileSource>, SourceError> {
-    let sites = counted_sites(&settings.streams).await?;
+    let sites = counted_sites(&settings).await?;
     let (shared, has_ended) = (Arc::new(Shared::default()), watch::channel(true).1);
     Ok(Arc::new(FileSource { sites, shared, store: settings.store, group: settings.group, has_ended }))
 }
 
-async fn counted_sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {
-    let sites = sites(streams)?;
-    let counted = sites.clone();
-    let counting = tokio::task::spawn_blocking(move || counted.iter().try_for_each(|site| count(site)));
-    counting.await.unwrap_or_else(|error| Err(SourceError::Unavailable(error.to_string())))?;
-    Ok(sites)
+/// What each file holds: reads all of them.
+pub async fn measured(settings: &FileSettings) -> Result<BTreeMap<SourceId, Whole>, SourceError> {
+    let sites = sites(settings)?;
+    in_background(move || sites.iter().map(|site| Ok((site.source, measure(site)?))).collect()).await
 }
 
-fn sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {
+async fn counted_sites(settings: &FileSettings) -> Result<Vec<Arc<Site>>, SourceError> {
+    let sites = sites(settings)?;
+    in_background(move || sites.iter().try_for_each(|site| count(site)).map(|()| sites)).await
+}
+
+async fn in_background<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    let reading = tokio::task::spawn_blocking(read).await;
+    reading.unwrap_or_else(|error| Err(SourceError::Unavailable(error.to_string())))
+}
+
+fn sites(settings: &FileSettings) -> Result<Vec<Arc<Site>>, SourceError> {
     let mut seen = BTreeSet::new();
-    let all = streams.iter().flat_map(|stream| stream.files.iter().map(move |file| (stream, file)));
+    let all = settings.streams.iter().flat_map(|stream| stream.files.iter().map(move |file| (stream, file)));
     let site = |(stream, file): (&FileStream, &InputFile)| match seen.insert(file.path.clone()) {
-        true => Ok(Arc::new(Site::new(stream, file))),
+        true => Ok(Arc::new(Site::new(stream, file, &settings.whole))),
         false => {
             let path = file.path.display();
             Err(SourceError::Fatal(format!("file {path} is listed twice: its readings would count twice")))
@@ -173,14 +205,23 @@ fn sites(streams: &[FileStream]) -> Result<Vec<Arc<Site>>, SourceError> {
 }
 
 fn count(site: &Site) -> Result<(), SourceError> {
-    let counted = lines::count(&site.path, site.has_header);
-    let failed = |error| {
-        SourceError::Fatal(format!(
-            "file {}: {error}: correct the stream's `files` (or `history`)",
-            site.path.display()
-        ))
-    };
-    counted.map(|records| site.saw_end(Offset(records))).map_err(failed)
+    if site.whole.is_empty() {
+        let records = lines::count(&site.path, site.has_header).map_err(|error| failed(site, &error))?;
+        site.saw_end(Offset(records));
+        return Ok(());
+    }
+    // Before any of it is folded: others may be folding the same file.
+    let found = measure(site)?;
+    site.saw_end(found.lines);
+    site.must_be_whole(found).map_err(SourceError::Fatal)
+}
+
+fn measure(site: &Site) -> Result<Whole, SourceError> {
+    lines::whole(&site.path, site.has_header, site.longest).map_err(|error| failed(site, &error))
+}
+
+fn failed(site: &Site, error: &io::Error) -> SourceError {
+    SourceError::Fatal(format!("file {}: {error}: correct the stream's `files` (or `history`)", site.path.display()))
 }
 
 pub struct FileSource {

@@ -14,6 +14,7 @@ use super::{Shared, Site};
 use crate::reading::{Offset, RawBatch, RawRecord};
 use crate::source::outlet::{Flow, Outlet};
 use crate::source::{Assignment, ReadFrom, SourceError, SourceEvent};
+use crate::store::Whole;
 
 /// A batch's bytes and records, about.
 const BATCH_BYTES: usize = 1 << 20;
@@ -93,7 +94,11 @@ impl Reader {
                     return;
                 }
                 match self.read_batch(&mut file) {
-                    Ok(true) => self.end(file),
+                    // (Somebody may have written to it meanwhile.)
+                    Ok(true) => match file.site.must_be_whole(Whole { lines: file.next, mark: file.lines.mark() }) {
+                        Ok(()) => self.end(file),
+                        Err(text) => return self.fail(text),
+                    },
                     Ok(false) => still.push(file),
                     Err(error) => return self.fail(failed(&file.site.path, &error)),
                 }
@@ -182,7 +187,8 @@ fn open_at(site: &Arc<Site>, from: &ReadFrom) -> Result<Open, String> {
 fn changed(path: &Path, offset: Offset, how: &str) -> String {
     format!(
         "file {}: the {offset} lines that have been read are not what they were ({how}): put the file back as it was, \
-         or compute anew with `etiage replay --from earliest` (where that is under way: `--abort` first)",
+         or compute anew with `etiage replay --from earliest` (where that is under way: `--abort` first; where readings are \
+         gone: `--forget-history`)",
         path.display()
     )
 }

@@ -138,6 +138,7 @@ impl Bench {
             group: "g".into(),
             streams: vec![FileStream { name: "s".into(), files, has_header, max_record: 1 << 20 }],
             budget: Budget::new(budget),
+            whole: Vec::new(),
             store: self.store.clone(),
             revoke_deadline: Duration::from_secs(5),
         }
@@ -145,34 +146,38 @@ impl Bench {
 
     /// Reads from the commits to the ends (or a failure), commits, closes.
     async fn run(&self, files: &[&str], has_header: bool, budget: usize) -> Read {
-        let (source, mut events) = start(self.settings(files, has_header, budget)).await.expect("files");
-        let (mut read, mut marks) = (Read::default(), BTreeMap::new());
-        let mut closing = None;
-        while let Some(event) = events.recv().await {
-            match event {
-                SourceEvent::Assigned { partitions, reply } => drop(reply.send(partitions.iter().map(from).collect())),
-                SourceEvent::Batch { partition, raw, .. } => {
-                    marks.insert(partition.clone(), raw.leader_epoch);
-                    let text = |record| String::from_utf8_lossy(raw.payload(record).unwrap_or_default()).into_owned();
-                    let lines = raw.records.iter().map(|record| (record.offset.0, text(record)));
-                    read.lines.entry(name(&partition)).or_default().extend(lines);
-                }
-                SourceEvent::End { partition, position } => {
-                    if let Some(mark) = marks.get(&partition) {
-                        source.commit(&[request(&source, &partition, position, *mark)]).await.expect("committed");
-                    }
-                    read.ends.insert(name(&partition), position.0);
-                }
-                SourceEvent::Revoked { reply, .. } => drop(reply.send(())),
-                SourceEvent::Failed(error) => read.failed = Some(error.to_string()),
-            }
-            if closing.is_none() && (read.ends.len() == files.len() || read.failed.is_some()) {
-                let source = source.clone();
-                closing = Some(tokio::spawn(async move { source.close().await }));
-            }
-        }
-        read
+        let started = start(self.settings(files, has_header, budget)).await.expect("files");
+        read(started, files.len()).await
     }
+}
+
+async fn read((source, mut events): (Arc<FileSource>, mpsc::Receiver<SourceEvent>), files: usize) -> Read {
+    let (mut read, mut marks) = (Read::default(), BTreeMap::new());
+    let mut closing = None;
+    while let Some(event) = events.recv().await {
+        match event {
+            SourceEvent::Assigned { partitions, reply } => drop(reply.send(partitions.iter().map(from).collect())),
+            SourceEvent::Batch { partition, raw, .. } => {
+                marks.insert(partition.clone(), raw.leader_epoch);
+                let text = |record| String::from_utf8_lossy(raw.payload(record).unwrap_or_default()).into_owned();
+                let lines = raw.records.iter().map(|record| (record.offset.0, text(record)));
+                read.lines.entry(name(&partition)).or_default().extend(lines);
+            }
+            SourceEvent::End { partition, position } => {
+                if let Some(mark) = marks.get(&partition) {
+                    source.commit(&[request(&source, &partition, position, *mark)]).await.expect("committed");
+                }
+                read.ends.insert(name(&partition), position.0);
+            }
+            SourceEvent::Revoked { reply, .. } => drop(reply.send(())),
+            SourceEvent::Failed(error) => read.failed = Some(error.to_string()),
+        }
+        if closing.is_none() && (read.ends.len() == files || read.failed.is_some()) {
+            let source = source.clone();
+            closing = Some(tokio::spawn(async move { source.close().await }));
+        }
+    }
+    read
 }
 
 fn name(partition: &TopicPartition) -> String {
@@ -235,6 +240,45 @@ async fn a_file_changed_before_the_position_stops() {
         let failed = bench.run(&["a"], false, 1000).await.failed.expect("refused");
         assert!(failed.contains(why) && failed.contains("/a") && failed.contains("etiage replay"), "{failed}");
     }
+}
+
+/// Not the lines that have been read alone: all that the file held when it was measured.
+#[tokio::test]
+async fn a_file_that_is_not_what_it_was_as_a_whole_stops() {
+    let bench = Bench::new(&[("a", "h\n1\n2\n3\n"), ("b", "h\n1\n")]);
+    let settings = || bench.settings(&["a", "b"], true, 1000);
+    let whole: Vec<_> = measured(&settings()).await.expect("measured").into_iter().collect();
+    let held = || FileSettings { whole: whole.clone(), ..settings() };
+    let mut lines: Vec<_> = whole.iter().map(|(_, whole)| whole.lines.0).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [1, 3]);
+    for (is, why) in [
+        ("h\n1\n2\n", "has 2 now"),
+        ("h\n1\n2\n3\n4\n", "has 4 now"),
+        ("h\n", "has 0 now"),
+        ("h\n1\n2\n4\n", "checksum"),
+        ("h\n1\n9\n3\n", "checksum"),
+        ("g\n1\n2\n3\n", "checksum"),
+    ] {
+        bench.write("a", is);
+        let refused = start(held()).await.err().expect(is).to_string();
+        assert!(refused.contains(why) && refused.contains("/a") && refused.contains("--abort"), "{refused}");
+        // It may come to be like that while it is read.
+        bench.write("a", "h\n1\n2\n3\n");
+        let started = start(held()).await.expect("it is what it was");
+        bench.write("a", is);
+        let read = read(started, 2).await;
+        assert!(read.failed.expect(is).contains(why));
+        assert!(!read.ends.contains_key("a"), "its end would make it count");
+    }
+    bench.write("a", "h\r\n1\r\n2\r\n3");
+    let read = read(start(held()).await.expect("the same lines"), 2).await;
+    assert_eq!((read.failed, read.ends["a"]), (None, 3));
+    // Of two that were measured at different times one is not what it was.
+    let other = Whole { lines: Offset(3), mark: 0 };
+    let twice = whole.iter().flat_map(|(source, whole)| [(*source, *whole), (*source, other)]).collect();
+    let refused = start(FileSettings { whole: twice, ..settings() }).await.err().expect("refused").to_string();
+    assert!(refused.contains("/a") && refused.contains("checksum"), "{refused}");
 }
 
 #[tokio::test]

@@ -47,6 +47,33 @@ impl Shorter {
         producer.flush(Duration::from_secs(30)).expect("written");
     }
 
+    /// What a replay has begun with: it goes on with nothing else, not even where the files have not been read yet.
+    fn stays_what_it_was(&self, config: &Path) {
+        let path = self.files.0.path().join("1.ndjson");
+        let held = readings(1);
+        let last = held.trim_end().rfind('\n').expect("several lines") + 1;
+        let replay = || etiage(config, &["replay", "--from", "earliest"]);
+        let refused = |text: &str, why: &str| {
+            std::fs::write(&path, text).expect("written");
+            fails(&mut replay(), why);
+        };
+        refused(&format!("{}{}", &held[..last], held[last..].replacen("temperature", "temperatura", 1)), "checksum");
+        refused(&held[..last], "lines are not what they were when the replay began (it has");
+        refused(&format!("{held}{}", &held[last..]), "`etiage replay --abort`");
+        std::fs::remove_file(&path).expect("removed");
+        fails(&mut replay(), "1.ndjson");
+        std::fs::write(&path, held).expect("written");
+    }
+
+    /// Rows whose readings a file has lost do not go without a word.
+    fn is_not_cut_unasked(&self, config: &Path) {
+        let path = self.files.0.path().join("1.ndjson");
+        let held = readings(1);
+        std::fs::write(&path, held.lines().next().expect("a line")).expect("written");
+        fails(&mut etiage(config, &["replay", "--from", "earliest"]), "removes what is gone from the rows");
+        std::fs::write(&path, held).expect("written");
+    }
+
     /// The rows are those of a store that reads all of it as files.
     fn are_those_of_files(&self, config: &Path, rules: Rules) {
         let _ = std::fs::remove_file(self.files.0.path().join("fresh.db"));
@@ -80,6 +107,7 @@ fn kafka_a_history_in_files_is_folded_beside_the_topic() {
     let heard = kill_when_it_reads(&mut etiage(&config, &replay));
     assert!(heard.contains("the history is folded beside the topics"), "{heard}");
     assert_eq!(generations(&config), ["1 replaying"]);
+    shorter.stays_what_it_was(&config);
 
     succeed(&mut etiage(&config, &replay));
     // It goes on with the topic, and needs the files no more.
@@ -109,6 +137,7 @@ fn kafka_a_history_in_files_is_folded_beside_the_topic() {
     succeed(&mut etiage(&new, &replay));
     until_end(&new);
     shorter.are_those_of_files(&new, NEW);
+    shorter.is_not_cut_unasked(&new);
     let less = shorter.config(r#""1.ndjson""#, NEW);
     fails(&mut etiage(&less, &["run", "--until-end"]), "history");
     fails(&mut etiage(&less, &replay), "--forget-history");

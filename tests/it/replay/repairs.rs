@@ -100,7 +100,10 @@ fn repair(scenario: &Scenario, says: &str) {
     fails(&mut scenario.etiage("run", &["--until-end"]), says);
     fails(&mut scenario.etiage("run", &["--until-end"]), REPAIR);
     // Without the word, what was there is not given up.
-    fails(&mut scenario.etiage("replay", &["--from", "earliest"]), "say --from earliest --forget-history");
+    fails(
+        &mut scenario.etiage("replay", &["--from", "earliest"]),
+        "say --view region --from earliest --forget-history",
+    );
     succeed(&mut scenario.etiage("replay", &["--from", "earliest", "--forget-history"]));
 }
 
@@ -184,7 +187,10 @@ async fn kafka_what_a_log_has_lost_is_repaired_by_the_replay_that_the_message_na
 
     // (The brokers have forgotten its commits with it: what the new one holds would be added.)
     create_again(&scenario).await;
-    fails(&mut scenario.etiage("replay", &["--from", "earliest"]), "say --from earliest --forget-history");
+    fails(
+        &mut scenario.etiage("replay", &["--from", "earliest"]),
+        "say --view region --from earliest --forget-history",
+    );
     succeed(&mut scenario.etiage("replay", &["--from", "earliest", "--forget-history"]));
     assert_eq!(rows_of(&scenario), fresh(&scenario, "anew"));
 }

@@ -9,12 +9,11 @@ use etiage::config::Config;
 use etiage::decode::RANGE_MS;
 use etiage::replay::starts::{ReplayFrom, Request};
 use etiage::replay::{endings, plan};
-use etiage::run::replay::{Outcome, keep_positions};
-use etiage::run::{Engine, RunError, Stop, World};
-use etiage::setup::{SetupError, connect, history};
-use etiage::source::SourceEvent;
+use etiage::run::replay::{Beside, Outcome, keep_positions};
+use etiage::run::{Engine, RunError, Stop};
+use etiage::setup::connect::{self, Begun};
+use etiage::setup::history;
 use etiage::telemetry::{self, Health};
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::{oneshot, watch};
 
 use super::output::to_stdout;
@@ -127,24 +126,17 @@ async fn replay(
     };
     let history = history::to_fold(config, &begun).map(history::halved);
     let config = if history.is_some() { history::halved(config.clone()) } else { config.clone() };
-    let connect = async {
-        // The group is joined last: whoever cannot read the files must not take partitions.
-        let beside = match &history {
-            Some(history) => Some(history::connect(&config, history, &begun).await?),
-            None => None,
-        };
-        Ok::<_, SetupError>((beside, connect::connect_replay(&config, &begun, health.clone()).await?))
-    };
-    let (beside, (world, events, leader)) = tokio::select! {
-        connected = connect => connected?,
+    // Whoever cannot read the files must not take partitions.
+    history.iter().try_for_each(history::is_there)?;
+    let (world, events, leader) = tokio::select! {
+        connected = connect::connect_replay(&config, &begun, health.clone()) => connected?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
     health.not_ready("waiting for partitions");
-    let leader = leader.beside(beside.as_ref().map(|(world, _)| world.source.clone()));
     let leader = if args.dry_run { leader.dry() } else { leader };
     // The files beside the topics: what these shed meanwhile would be missing.
     let (told, folded) = oneshot::channel();
-    let folding = tokio::spawn(fold_history(beside, stop.clone(), told));
+    let folding = tokio::spawn(fold_history(config, history, begun, leader.beside(), stop.clone(), told));
     let outcome = leader.lead_beside(Engine::new(world)?, events, stop, folded).await?;
     folding.await.context("folding the history")??;
     outcome.map_or(Ok(()), |outcome| tell(&outcome, args.dry_run))
@@ -152,11 +144,20 @@ async fn replay(
 
 /// Tells when all of it is durable. (Whoever leads stops where this is not told.)
 async fn fold_history(
-    history: Option<(World, Receiver<SourceEvent>)>,
+    config: Config,
+    history: Option<Config>,
+    begun: Begun,
+    beside: Beside,
     mut stop: watch::Receiver<Stop>,
     folded: oneshot::Sender<()>,
 ) -> anyhow::Result<()> {
-    if let Some((world, events)) = history {
+    if let Some(history) = history {
+        let (world, events) = tokio::select! {
+            connected = history::connect(&config, &history, &begun) => connected?,
+            _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
+        };
+        // (Nobody else connects it.)
+        let _ = beside.set(world.source.clone());
         match Engine::new(world.clone())?.run(events, stop.clone()).await {
             // Another process was there before this one.
             Err(RunError::TakenOver { .. }) => {}

@@ -42,9 +42,9 @@ pub enum Refusal {
     )]
     HistoryGone { view: String, source_id: String, start: Offset, log_start: Offset },
     #[error(
-        "view {view} has folded {source_id} up to offset {folded}, and it ends at {log_end} now: a replay of what is left \
-         removes what is gone from the rows. Put back what was there; or if that is what you want, say --view {view} --from \
-         earliest --forget-history"
+        "view {view} has folded {source_id} up to offset {folded}, and it ends at {log_end} now: what is gone would be \
+         missing from the rows that are computed again. Put back what was there; or if that is what you want, say --view {view} \
+         --from earliest --forget-history (which removes the rows of all that the logs have lost)"
     )]
     LogEnds { view: String, source_id: String, folded: Offset, log_end: Offset },
     #[error(

@@ -14,7 +14,7 @@ use crate::store::{GenerationRecord, GenerationState, Store, StoreError};
 use super::meaning::{self, Meaning};
 use super::{Compiled, SetupError, history};
 
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// What is asked of the outside.
 #[derive(Clone, Copy)]

@@ -49,15 +49,27 @@ pub async fn measured(
     store: Arc<dyn Store>,
 ) -> Result<BTreeMap<SourceId, Whole>, SetupError> {
     let Some(history) = of(config, views.iter()) else { return Ok(BTreeMap::new()) };
-    tracing::info!("the files of the history are measured");
+    tracing::info!(
+        "the files of the history are measured: they must stay what they are until the replay has taken over"
+    );
     Ok(files::measured(&connect::file_settings(&history, store)).await?)
 }
 
-/// A generation is computed from what the files hold now. (Of what it leaves out, nothing matters.)
+/// A generation is computed from what the files hold now.
 pub fn hold_to(record: &mut GenerationRecord, measured: &BTreeMap<SourceId, Whole>) {
-    for (source, start) in &mut record.starts {
-        start.whole = measured.get(source).copied().filter(|whole| start.offset < whole.lines);
-    }
+    record.starts.iter_mut().for_each(|(source, start)| start.whole = measured.get(source).copied());
+}
+
+/// Refuses files that cannot be read at all.
+pub fn is_there(history: &Config) -> Result<(), SetupError> {
+    let mut files = history.streams.values().flat_map(|stream| &stream.files);
+    files.try_for_each(|file| match std::fs::File::open(&file.path) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let path = file.path.display();
+            Err(SourceError::Fatal(format!("file {path}: {error}: correct the stream's `history`")).into())
+        }
+    })
 }
 
 /// The configuration that folds the history of a replay; `None` where there is none, or where it is folded.
@@ -90,6 +102,7 @@ pub async fn connect(
     let whole = generations.values().flat_map(|record| &record.starts);
     let whole = whole.filter_map(|(source, start)| Some((*source, start.whole?))).collect();
     let settings_of_files = FileSettings { whole, ..connect::file_settings(&files, store.clone()) };
+    tracing::info!("the files of the history are compared with what they were when the replay began");
     let (source, events) = files::start(settings_of_files).await?;
     let number: usize = bound.streams.values().map(|stream| stream.topics.len()).sum();
     tracing::info!(files = number, "the history is folded beside the topics");

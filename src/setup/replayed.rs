@@ -14,9 +14,11 @@ use crate::view::View;
 use crate::window::{Width, Window};
 
 use super::connect::Generations;
-use super::generations::{Registry, answered};
+use super::generations::{RETRY, Registry, answered, known};
 use super::{SetupError, history, meaning};
 
+/// How long a log may end before what has been folded, ms.
+const LOG_END_PATIENCE_MS: u64 = 30_000;
 /// Before every event time.
 const NO_TIME_MS: i64 = *crate::decode::RANGE_MS.start() - 1;
 
@@ -142,10 +144,10 @@ impl Registry<'_> {
         let mut reached_ms = Vec::new();
         for (position, log) in positions.iter().zip(logs) {
             let place = self.place_of(record, position).await?;
-            let folded = place.map_or(starts::start_in(record, log.source).offset, |place| place.offset);
-            if folded > log.end && !request.forget_history {
-                let (view, source_id) = (record.view.clone(), position.partition.to_string());
-                return Err(Refusal::LogEnds { view, source_id, folded, log_end: log.end }.into());
+            let start = starts::start_in(record, log.source).offset;
+            let folded = place.map_or(start, |place| place.offset);
+            if folded > log.end.max(start) && !request.forget_history {
+                self.wait_for(folded, record, position).await?;
             }
             match place.and_then(|place| place.max_ms) {
                 // A file of history goes nowhere: nothing waits for it.
@@ -166,6 +168,28 @@ impl Registry<'_> {
             out_of_orderness_ms: self.streams_of(&view.name).map(|one| one.out_of_orderness_ms).max().unwrap_or(0),
             reads_alike: meaning::reads_alike(&record.meaning, &self.compiled.meanings[&*view.name].text),
         })
+    }
+
+    /// Of a log that ends before what has been folded: a new leader may know less for a moment.
+    async fn wait_for(
+        &self,
+        folded: Offset,
+        record: &GenerationRecord,
+        position: &GroupPosition,
+    ) -> Result<(), SetupError> {
+        let since = self.clock.now();
+        loop {
+            let bounds = known("the log's bounds", || self.source.log_bounds(&position.partition)).await?;
+            let (view, source_id, log_end) = (record.view.clone(), position.partition.to_string(), bounds.1);
+            if folded <= log_end {
+                return Ok(());
+            }
+            if self.is_file(position) || self.clock.now() - since >= LOG_END_PATIENCE_MS {
+                return Err(Refusal::LogEnds { view, source_id, folded, log_end }.into());
+            }
+            tracing::warn!(view, source_id, folded = folded.0, log_end = log_end.0, "waiting for the log's end");
+            tokio::time::sleep(RETRY).await;
+        }
     }
 
     /// How far a generation has come in a partition, as it committed last, or else as the store keeps it.
@@ -239,14 +263,17 @@ impl Registry<'_> {
         let mut newest_ms = NO_TIME_MS;
         for (position, log) in positions.iter().zip(logs) {
             let stream = &self.config.streams[&*position.stream];
-            let is_file =
-                stream.files.iter().chain(&stream.history).any(|file| *file.name == *position.partition.topic);
-            newest_ms = newest_ms.max(match is_file {
+            newest_ms = newest_ms.max(match self.is_file(position) {
                 false => self.clock.wall_ms() + stream.max_future_ms,
                 true => self.newest_met_ms(position, log, known).await?.unwrap_or(stream.files_before_ms - 1),
             });
         }
         Ok(newest_ms)
+    }
+
+    fn is_file(&self, position: &GroupPosition) -> bool {
+        let stream = &self.config.streams[&*position.stream];
+        stream.files.iter().chain(&stream.history).any(|file| *file.name == *position.partition.topic)
     }
 
     /// As a generation says that has met all of a log.

@@ -47,7 +47,7 @@ impl Leader {
     /// The same with the files that are folded beside the topics.
     pub(super) async fn progress_of_all(&mut self) -> Result<BTreeMap<SourceId, Option<Progress>>, RunError> {
         let mut all = self.progress().await?;
-        if let Some(history) = self.history.clone() {
+        if let Some(history) = self.beside.get().cloned() {
             all.extend(self.progress_in(&*history).await?);
         }
         Ok(all)

@@ -3,7 +3,7 @@
 //! these steps, one at a time, and goes on with them after a crash.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
@@ -45,13 +45,15 @@ pub struct Outcome {
     pub differences: Option<Differences>,
 }
 
+/// Answers questions about files that are folded beside the topics, once they are: how far they are is told, too.
+pub type Beside = Arc<OnceLock<Arc<dyn Source>>>;
+
 pub struct Leader {
     /// Its source answers questions about the replay's group.
     world: World,
     /// Answers questions about the group that serves.
     serving: Arc<dyn Source>,
-    /// Answers questions about files that are folded beside the topics.
-    history: Option<Arc<dyn Source>>,
+    beside: Beside,
     /// An instance that has said nothing for this long has gone: three heartbeats, unless all are on one machine.
     patience_ms: u64,
     /// What the owner of each partition said last, by group: when by its clock, and since when by ours it has said
@@ -82,7 +84,7 @@ impl Leader {
         Leader {
             world,
             serving,
-            history: None,
+            beside: Beside::default(),
             patience_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
             heard: BTreeMap::new(),
             sweep_from: 0,
@@ -100,9 +102,8 @@ impl Leader {
         Leader { dry_run: true, ..self }
     }
 
-    /// Files are folded beside the topics: how far they are is told, too.
-    pub fn beside(self, history: Option<Arc<dyn Source>>) -> Leader {
-        Leader { history, ..self }
+    pub fn beside(&self) -> Beside {
+        self.beside.clone()
     }
 
     /// Returns when the replayed generations serve; of a dry run, when they could.
@@ -229,24 +230,32 @@ impl Leader {
     }
 
     fn stage(&self, records: &[GenerationRecord]) -> Result<Stage, RunError> {
-        let mut stage = Stage::Over;
+        let (mut stage, mut is_replaying, mut serving) = (Stage::Over, false, None);
         for view in &self.world.views {
             let (name, generation) = (|| view.name.to_string(), view.generation);
             match record_of(view, records).map(|record| record.state) {
                 Some(GenerationState::Replaying) => {
                     self.world.fold_all_of_the_group(records)?;
-                    stage = Stage::Replaying;
+                    (stage, is_replaying) = (Stage::Replaying, true);
                 }
                 Some(GenerationState::Superseded | GenerationState::Retired) | None => {
                     return Err(RunError::Aborted { view: name(), generation });
                 }
                 // Nothing is left to compare with.
                 Some(_) if self.dry_run => return Err(RunError::TakenOver { view: name(), generation }),
-                Some(GenerationState::Promoting) => stage = Stage::Promoting,
-                Some(GenerationState::Live | GenerationState::Draining { .. }) => {}
+                Some(state) => {
+                    serving = Some((name(), generation));
+                    if state == GenerationState::Promoting {
+                        stage = Stage::Promoting;
+                    }
+                }
             }
         }
-        Ok(stage)
+        match serving {
+            // One that was begun while the others took over.
+            Some((view, generation)) if is_replaying => Err(RunError::TakenOver { view, generation }),
+            _ => Ok(stage),
+        }
     }
 
     async fn come_closer(&mut self, records: &[GenerationRecord]) -> Result<(), RunError> {
@@ -412,8 +421,9 @@ impl Leader {
                 // Whoever is there has heard of the draining by then, and has said something.
                 None if self.heartbeat(&group, source).await?.is_none() && is_heard => {
                     let (_, end) = self.serving.log_bounds(&position.partition).await?;
-                    // Files may have grown since they were counted.
-                    let end = end.max(position.committed.map_or(end, |committed| committed.offset));
+                    // Files may have grown since they were counted. (What is not to be computed again may be gone.)
+                    let committed = position.committed.filter(|_| !self.forgets(source));
+                    let end = end.max(committed.map_or(end, |committed| committed.offset));
                     Some(*self.ends.entry(source).or_insert(end))
                 }
                 drained => drained,
@@ -426,6 +436,12 @@ impl Leader {
     fn feeds(&self, position: &GroupPosition, of: impl Fn(&str) -> bool) -> bool {
         let stream = self.world.streams.get(&position.stream);
         stream.is_some_and(|stream| stream.feeds.iter().any(|feed| of(&feed.view.name)))
+    }
+
+    /// Whether rows may go of what a log holds no longer.
+    fn forgets(&self, source: SourceId) -> bool {
+        let feeds = self.world.streams.values().flat_map(|stream| &stream.feeds);
+        feeds.filter_map(|feed| feed.generation.starts.get(&source)).any(|start| start.forgets)
     }
 
     fn starts(&self) -> BTreeMap<SourceId, Start> {

@@ -25,11 +25,7 @@ pub struct Lines {
 impl Lines {
     /// At the first record: a CSV file's header has been read (and is in the checksum).
     pub fn open(path: &Path, has_header: bool, longest: usize) -> io::Result<Lines> {
-        let mut reader = BufReader::with_capacity(BUFFER, File::open(path)?);
-        if reader.fill_buf()?.starts_with(BOM) {
-            reader.consume(BOM.len());
-        }
-        let mut lines = Lines { reader, crc: crc32fast::Hasher::new(), longest };
+        let mut lines = Lines { reader: after_bom(path)?, crc: crc32fast::Hasher::new(), longest };
         if has_header {
             lines.next(&mut Vec::new())?;
         }
@@ -78,6 +74,14 @@ impl Lines {
     }
 }
 
+fn after_bom(path: &Path) -> io::Result<BufReader<File>> {
+    let mut reader = BufReader::with_capacity(BUFFER, File::open(path)?);
+    if reader.fill_buf()?.starts_with(BOM) {
+        reader.consume(BOM.len());
+    }
+    Ok(reader)
+}
+
 /// A line without its end.
 fn content(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
@@ -86,16 +90,14 @@ fn content(line: &[u8]) -> &[u8] {
 
 /// How many records a file holds now.
 pub fn count(path: &Path, has_header: bool) -> io::Result<i64> {
-    let mut file = File::open(path)?;
-    let (mut buffer, mut ends, mut last) = (vec![0; BUFFER], 0, b'\n');
+    let mut reader = after_bom(path)?;
+    let (mut ends, mut last) = (0, b'\n');
     loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            length => {
-                ends += buffer[..length].iter().filter(|byte| **byte == b'\n').count() as i64;
-                last = buffer[length - 1];
-            }
-        }
+        let piece = reader.fill_buf()?;
+        let Some(byte) = piece.last() else { break };
+        (ends, last) = (ends + piece.iter().filter(|byte| **byte == b'\n').count() as i64, *byte);
+        let length = piece.len();
+        reader.consume(length);
     }
     let lines = ends + i64::from(last != b'\n');
     Ok((lines - i64::from(has_header)).max(0))
@@ -162,7 +164,9 @@ mod tests {
         for text in ["a\n\nbc\n", "a\r\n\r\nbc\r\n", "a\n\nbc", "\u{feff}a\n\nbc\n"] {
             assert_eq!(read(text.as_bytes(), false, 100).0, ["a", "", "bc"], "{text:?}");
         }
-        assert_eq!(read(b"", false, 100).0, Vec::<String>::new());
+        for empty in ["", "\u{feff}"] {
+            assert_eq!(read(empty.as_bytes(), false, 100).0, Vec::<String>::new());
+        }
         assert_eq!(read(b"\n", false, 100).0, [""]);
     }
 

@@ -30,6 +30,9 @@ mod reader;
 pub use self::lines::{csv_header, first_records};
 pub use self::outbox::FileOutbox;
 
+/// Commits above the last one: those of a file that was longer.
+const LOOKED_AT: usize = 100;
+
 /// A stream that reads files.
 #[derive(Clone, Debug)]
 pub struct FileStream {
@@ -99,12 +102,8 @@ impl Site {
             true => "their checksum is another".to_owned(),
             false => format!("it has {} now", found.lines),
         };
-        Err(format!(
-            "file {}: its {} lines are not what they were when the replay began ({how}): put the file back as it was, or \
-             give the replay up with `etiage replay --abort`, and begin again",
-            self.path.display(),
-            whole.lines
-        ))
+        let (path, lines) = (self.path.display(), whole.lines);
+        Err(format!("file {path}: its {lines} lines are not what they were when the replay began ({how})"))
     }
 }
 
@@ -213,7 +212,11 @@ fn count(site: &Site) -> Result<(), SourceError> {
     // Before any of it is folded: others may be folding the same file.
     let found = measure(site)?;
     site.saw_end(found.lines);
-    site.must_be_whole(found).map_err(SourceError::Fatal)
+    site.must_be_whole(found).map_err(|what| {
+        SourceError::Fatal(format!(
+            "{what}: put it back as it was, or give the replay up with `etiage replay --abort`, and begin again"
+        ))
+    })
 }
 
 fn measure(site: &Site) -> Result<Whole, SourceError> {
@@ -249,9 +252,11 @@ impl FileSource {
     }
 
     async fn committed(&self, site: &Site) -> Result<Option<Committed>, SourceError> {
-        let found =
-            self.store.positions(&self.group, site.source, PositionKind::Commit, 1).await.map_err(store_error)?;
-        let Some(newest) = found.into_iter().next() else { return Ok(None) };
+        let found = self.store.positions(&self.group, site.source, PositionKind::Commit, LOOKED_AT).await;
+        // The last one that was written lies below earlier ones where a file has been cut, and computed again.
+        let Some(newest) = found.map_err(store_error)?.into_iter().max_by_key(|one| one.written_at_ms) else {
+            return Ok(None);
+        };
         self.shared.written_at_ms.fetch_max(newest.written_at_ms, Ordering::AcqRel);
         Ok(Some(Committed { offset: newest.offset, metadata: newest.metadata }))
     }

@@ -94,10 +94,15 @@ impl Reader {
                     return;
                 }
                 match self.read_batch(&mut file) {
-                    // (Somebody may have written to it meanwhile.)
                     Ok(true) => match file.site.must_be_whole(Whole { lines: file.next, mark: file.lines.mark() }) {
                         Ok(()) => self.end(file),
-                        Err(text) => return self.fail(text),
+                        // What has been folded cannot be told from what was to be folded.
+                        Err(what) => {
+                            return self.fail(format!(
+                                "{what}, and some of it has been folded: give the replay up with `etiage replay --abort`, \
+                                 and begin again"
+                            ));
+                        }
                     },
                     Ok(false) => still.push(file),
                     Err(error) => return self.fail(failed(&file.site.path, &error)),

@@ -42,6 +42,26 @@ fn a_corrupted_part_is_told_and_its_window_computed_again() {
     until_end(&config);
 }
 
+/// Of a file that has lost lines, the rows count what it holds, once somebody has said that this is wanted; and it goes on.
+#[test]
+fn a_file_that_was_cut_is_counted_as_it_is_then() {
+    let files = Files::new();
+    let config = files.config("rows", OLD);
+    until_end(&config);
+    let file = files.0.path().join("1.ndjson");
+    let held = readings(1);
+    let less = held.split_inclusive('\n').take(500).collect::<String>();
+    std::fs::write(&file, &less).expect("written");
+    fails(&mut super::etiage(&config, &["replay", "--from", "earliest"]), "what is gone would be missing");
+    succeed(&mut super::etiage(&config, &["replay", "--from", "earliest", "--forget-history"]));
+    assert_eq!(rows(&config), rows(&files.fresh(OLD)));
+    until_end(&config);
+    std::fs::write(&file, less + &readings(0)).expect("written");
+    until_end(&config);
+    std::fs::remove_file(files.0.path().join("fresh.db")).expect("removed");
+    assert_eq!(rows(&config), rows(&files.fresh(OLD)));
+}
+
 fn admin(scenario: &Scenario) -> AdminClient<DefaultClientContext> {
     ClientConfig::new().set("bootstrap.servers", &scenario.kafka).create().expect("an admin client")
 }

@@ -12,13 +12,13 @@ export CFLAGS="${CFLAGS:-} -fno-sanitize=address" CXXFLAGS="${CXXFLAGS:-} -fno-s
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}/asan
 
 say "== building with the address sanitizer"
-cargo test --features tls --lib --test it --no-run
+cargo test --no-default-features --features tls --lib --test it --no-run
 own_servers
 export ASAN_OPTIONS=log_path=$dir/asan LSAN_OPTIONS=suppressions=$HERE/asan.supp:print_suppressions=0
 say "== testing"
 status=0
-cargo test --features tls --lib -- source:: || status=$?
-cargo test --features tls --test it -- "$@" || status=$?
+cargo test --no-default-features --features tls --lib -- source:: || status=$?
+cargo test --no-default-features --features tls --test it -- "$@" || status=$?
 reports=$(find "$dir" -maxdepth 1 -name 'asan.*' | wc -l)
 [ "$reports" = 0 ] || head -n 60 "$dir"/asan.*
 cat "$ETIAGE_TEST_NOTES"

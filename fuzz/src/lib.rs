@@ -26,6 +26,21 @@ site = "site"
 group_by = ["site"]
 "#;
 
+/// One that wants no more of a reading than a plan can say (`decode/plain.rs`).
+const PLAIN: &str = r#"
+[streams.s]
+topics = ["t"]
+time = "timestamp"
+zone = "Europe/Paris"
+missing = ["mq"]
+filters = [{ field = "country", not = "Spain" }, { field = "c", in = ["1.0", "é"] }]
+[streams.s.metrics]
+kelvin = { field = "temperature", scale = "1.5", offset = "-273.15", threshold = 10, normal = { mu = "12.5", sigma = "0.25", k = "3" } }
+level = { field = "b" }
+[views.v]
+group_by = ["region"]
+"#;
+
 /// A stream, its decoder and its stations.
 pub struct Reader {
     stream: StreamConfig,
@@ -36,7 +51,16 @@ pub struct Reader {
 impl Reader {
     /// `settings`: lines of the stream's table.
     pub fn new(settings: &str) -> Reader {
-        let text = STREAM.replacen("[streams.s]", &format!("[streams.s]\n{settings}"), 1);
+        Reader::of(STREAM, settings)
+    }
+
+    /// The same of one that has a plan.
+    pub fn plain(settings: &str) -> Reader {
+        Reader::of(PLAIN, settings)
+    }
+
+    fn of(stream: &str, settings: &str) -> Reader {
+        let text = stream.replacen("[streams.s]", &format!("[streams.s]\n{settings}"), 1);
         let config = Config::of_text(Some((Path::new("fuzz.toml"), &text)), std::iter::empty());
         let stream = config.unwrap_or_else(|error| panic!("{error}\n{text}")).streams.remove("s").expect("the stream");
         let stations = stations("id;lat;lon\n07005;50.136;1.834\n07015;50.57;3.0975\n").expect("stations");

@@ -5,14 +5,15 @@ use std::sync::LazyLock;
 
 use etiage_fuzz::Reader;
 
-static READERS: LazyLock<[Reader; 4]> = LazyLock::new(|| {
+static READERS: LazyLock<[Reader; 6]> = LazyLock::new(|| {
     [
-        "format = \"json\"\nlat = \"lat\"\nlon = \"lon\"",
-        "format = \"json-array\"\nlat = \"lat\"\nlon = \"lon\"",
-        "format = \"ndjson\"\nlat = \"a.lat\"\nlon = \"a.lon\"",
-        "format = \"json\"\ntime_format = \"epoch-ms\"",
+        Reader::new("format = \"json\"\nlat = \"lat\"\nlon = \"lon\""),
+        Reader::new("format = \"json-array\"\nlat = \"lat\"\nlon = \"lon\""),
+        Reader::new("format = \"ndjson\"\nlat = \"a.lat\"\nlon = \"a.lon\""),
+        Reader::new("format = \"json\"\ntime_format = \"epoch-ms\""),
+        Reader::plain("format = \"json\"\nlat = \"lat\"\nlon = \"lon\""),
+        Reader::plain("format = \"ndjson\"\nlat = \"a.lat\"\nlon = \"a.lon\""),
     ]
-    .map(Reader::new)
 });
 
 libfuzzer_sys::fuzz_target!(|payload: &[u8]| {

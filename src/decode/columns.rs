@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt8Array};
-use arrow_buffer::{BooleanBufferBuilder, NullBufferBuilder};
+use arrow_buffer::{BooleanBuffer, NullBufferBuilder};
 
 use super::judge::{Measured, Row};
 use super::texts::TextBuilder;
@@ -14,7 +14,8 @@ pub struct ColumnsBuilder {
     lat: Vec<f64>,
     lon: Vec<f64>,
     positioned: NullBufferBuilder,
-    filtered: BooleanBufferBuilder,
+    /// Those that are not filtered out: mostly all, which costs next to nothing.
+    kept: NullBufferBuilder,
     metrics: Vec<MetricBuilder>,
     tenants: Option<TextBuilder>,
     labels: Vec<TextBuilder>,
@@ -41,7 +42,7 @@ impl ColumnsBuilder {
             lat: Vec::with_capacity(rows),
             lon: Vec::with_capacity(rows),
             positioned: NullBufferBuilder::new(rows),
-            filtered: BooleanBufferBuilder::new(rows),
+            kept: NullBufferBuilder::new(rows),
             metrics: (0..metrics).map(|_| metric()).collect(),
             tenants: tenants.then(|| TextBuilder::new(rows)),
             labels: (0..labels).map(|_| TextBuilder::new(rows)).collect(),
@@ -62,7 +63,7 @@ impl ColumnsBuilder {
         self.lat.push(lat);
         self.lon.push(lon);
         self.positioned.append(row.position.is_some());
-        self.filtered.append(row.filtered);
+        self.kept.append(!row.filtered);
         for (metric, measured) in self.metrics.iter_mut().zip(measured) {
             metric.values.push(measured.value.unwrap_or_default());
             metric.present.append(measured.value.is_some());
@@ -88,7 +89,7 @@ impl ColumnsBuilder {
         self.lat.truncate(rows);
         self.lon.truncate(rows);
         self.positioned.truncate(rows);
-        self.filtered.truncate(rows);
+        self.kept.truncate(rows);
         for metric in &mut self.metrics {
             metric.values.truncate(rows);
             metric.present.truncate(rows);
@@ -101,11 +102,15 @@ impl ColumnsBuilder {
 
     pub fn finish(mut self, others: Others) -> Columns {
         let positioned = self.positioned.finish();
+        let filtered = match self.kept.finish() {
+            Some(kept) => !kept.inner(),
+            None => BooleanBuffer::new_unset(self.index.len()),
+        };
         Columns {
             time_ms: Int64Array::from(self.time_ms),
             lat: Float64Array::new(self.lat.into(), positioned.clone()),
             lon: Float64Array::new(self.lon.into(), positioned),
-            filtered: BooleanArray::new(self.filtered.finish(), None),
+            filtered: BooleanArray::new(filtered, None),
             metrics: self.metrics.into_iter().map(MetricBuilder::finish).collect(),
             others,
             tenants: self.tenants.map(TextBuilder::finish),

@@ -7,6 +7,7 @@ use super::csv::CsvHeader;
 use super::decimal::{Constant, Linear, Number, UNIT_EXPONENTS, normal_range};
 use super::fields::{Fields, Node, SlotId};
 use super::judge::{Filter, Judge, Metric, Missing, Position, Tenant, Threshold, Unset};
+use super::plain::Plan;
 use super::stations::Stations;
 use super::time::TimeReader;
 use crate::config::{
@@ -47,6 +48,7 @@ pub struct Compiled {
     pub judge: Judge,
     /// Numbers that the stream does not name are metrics too.
     pub every_numeric: bool,
+    pub plan: Option<Plan>,
     id: Option<String>,
 }
 
@@ -67,6 +69,8 @@ impl Compiled {
             metric_names: stream.metrics.keys().map(|name| name.as_str().into()).collect(),
             label_names: stream.labels.keys().map(|name| name.as_str().into()).collect(),
             tree: judge.fields.tree(),
+            // (Of numbers that nobody names a plan says nothing.)
+            plan: Plan::of(&judge).filter(|_| !stream.every_numeric),
             judge,
             every_numeric: stream.every_numeric,
             id: stream.id.clone(),

@@ -246,6 +246,12 @@ impl Linear {
         }
     }
 
+    /// The same where 128 bits suffice. (The text of the number is not looked at.)
+    #[inline]
+    pub fn apply_small(&self, number: &Number<'_>) -> Option<i64> {
+        self.in_64_bits(number).or_else(|| i64::try_from(self.quick(number)?).ok())
+    }
+
     /// Most have no offset and no digits below the unit.
     #[inline]
     fn in_64_bits(&self, number: &Number<'_>) -> Option<i64> {

@@ -32,6 +32,8 @@ pub struct Judge {
 #[derive(Clone, Debug)]
 pub struct Missing {
     tokens: Vec<Box<str>>,
+    /// Of the longest one, bytes.
+    longest: usize,
     /// Some of them are numbers.
     numbers: bool,
 }
@@ -40,10 +42,20 @@ impl Missing {
     pub fn new(tokens: impl Iterator<Item = Box<str>>) -> Missing {
         let tokens: Vec<Box<str>> = tokens.collect();
         let numbers = tokens.iter().any(|token| Number::parse(token).is_some());
-        Missing { tokens, numbers }
+        let longest = tokens.iter().map(|token| token.len()).max().unwrap_or(0);
+        Missing { tokens, longest, numbers }
     }
 
+    pub fn has_numbers(&self) -> bool {
+        self.numbers
+    }
+
+    #[inline]
     fn has(&self, text: &str) -> bool {
+        text.len() <= self.longest && self.is_one(text)
+    }
+
+    fn is_one(&self, text: &str) -> bool {
         self.tokens.iter().any(|token| **token == *text)
     }
 }
@@ -115,6 +127,9 @@ pub struct Measured {
 }
 
 impl Judge {
+    pub const MAX_LAT: f64 = 90.0;
+    pub const MAX_LON: f64 = 180.0;
+
     /// `measured` has one place for every metric; what it holds after a reject means nothing.
     pub fn judge(
         &self,
@@ -145,11 +160,17 @@ impl Judge {
                 TimeFault::NoSuchLocalTime => Reject::NoSuchLocalTime { value, zone: self.clock.zone_name() },
             }
         })?;
-        let last_ms = match record_ms {
+        let last_ms = self.last_ms(record_ms);
+        if time_ms > last_ms { Err(Reject::Future { time_ms, limit_ms: last_ms }) } else { Ok(time_ms) }
+    }
+
+    /// The last time that a reading of a record may have.
+    #[inline]
+    pub fn last_ms(&self, record_ms: Option<i64>) -> i64 {
+        match record_ms {
             Some(record_ms) => record_ms.saturating_add(self.max_future_ms),
             None => self.files_before_ms.saturating_sub(1),
-        };
-        if time_ms > last_ms { Err(Reject::Future { time_ms, limit_ms: last_ms }) } else { Ok(time_ms) }
+        }
     }
 
     /// `None` where the reading has none, or that of a station that nobody knows: views that need no
@@ -160,11 +181,11 @@ impl Judge {
                 [true, true] => Ok(None),
                 [true, false] => Err(Reject::MissingField { field: self.name(*lat) }),
                 [false, missing] => {
-                    let lat = self.degrees(*lat, slots, 90.0)?;
+                    let lat = self.degrees(*lat, slots, Judge::MAX_LAT)?;
                     if missing {
                         return Err(Reject::MissingField { field: self.name(*lon) });
                     }
-                    Ok(Some((lat, self.degrees(*lon, slots, 180.0)?)))
+                    Ok(Some((lat, self.degrees(*lon, slots, Judge::MAX_LON)?)))
                 }
             },
             Position::Station { field, stations } => Ok(slots[field.0].text().and_then(|id| stations.get(id.trim()))),
@@ -176,11 +197,8 @@ impl Judge {
         let slot = &slots[field.0];
         let number = self.number(field, slot)?;
         let degrees = number.to_f64().ok_or_else(|| self.bad_number(field, slot))?;
-        if degrees.abs() <= limit {
-            // Adding zero turns −0 into 0: one place, one bit pattern.
-            return Ok(degrees + 0.0);
-        }
-        Err(Reject::BadPosition { field: self.name(field), value: clip(number.text) })
+        let bad = || Reject::BadPosition { field: self.name(field), value: clip(number.text) };
+        in_range(degrees, limit).ok_or_else(bad)
     }
 
     fn measure(&self, metric: &Metric, slots: &[Slot<'_>], active: bool) -> Result<Measured, Reject> {
@@ -191,15 +209,12 @@ impl Judge {
         let value = self.fixed(metric, metric.field, slot)?;
         let alarm = match &metric.threshold {
             None => false,
-            Some(Threshold::Fixed(threshold)) => i128::from(value) > *threshold,
+            Some(Threshold::Fixed(threshold)) => exceeds(value, *threshold),
             Some(Threshold::Field { field, unset }) => {
                 self.threshold(metric, *field, unset.as_ref(), slots)?.is_some_and(|threshold| value > threshold)
             }
         };
-        let outlier = metric.normal.is_some_and(|(least, largest)| !(least..=largest).contains(&value.into()));
-        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-        let flags = flag(alarm, flags::ALARM) | flag(active, flags::ACTIVE) | flag(outlier, flags::OUTLIER);
-        Ok(Measured { value: Some(value), flags })
+        Ok(metric.measured(value, alarm, active))
     }
 
     fn threshold(
@@ -240,6 +255,18 @@ impl Judge {
         let text = slot.text().filter(|_| !self.is_missing(slot))?;
         let text = if let Slot::Cell(_) = slot { text.trim_ascii() } else { text };
         (1..=MAX_TEXT).contains(&text.len()).then_some(text)
+    }
+
+    /// The same of a JSON string.
+    #[inline]
+    pub fn label_text<'s>(&self, text: &'s str) -> Option<&'s str> {
+        ((1..=MAX_TEXT).contains(&text.len()) && !self.missing.has(text)).then_some(text)
+    }
+
+    /// A time that a JSON string holds.
+    #[inline]
+    pub fn time_text(&self, text: &str, minutes: &mut Minutes) -> Option<i64> {
+        if self.missing.has(text) { None } else { self.clock.read_text(text, minutes) }
     }
 
     /// The tenant, given the record's key and header; `None` where the stream has none.
@@ -303,11 +330,47 @@ fn does_not_fit(fault: NumberFault, field: Box<str>, text: &str) -> Reject {
 }
 
 impl Filter {
-    /// What has no text equals nothing.
     fn keeps(&self, slot: &Slot<'_>) -> bool {
-        let equals = slot.text().is_some_and(|text| self.values.iter().any(|value| **value == *text));
+        self.keeps_text(slot.text())
+    }
+
+    /// What has no text equals nothing.
+    #[inline]
+    pub fn keeps_text(&self, text: Option<&str>) -> bool {
+        let equals = text.is_some_and(|text| self.values.iter().any(|value| **value == *text));
         equals != self.negated
     }
+}
+
+impl Metric {
+    /// Of a number, where no other field of the reading has a say; `None` where it does not fit the unit, or one has.
+    #[inline]
+    pub fn alone(&self, number: &Number<'_>) -> Option<Measured> {
+        let value = self.linear.apply_small(number)?;
+        match self.threshold {
+            None => Some(self.measured(value, false, false)),
+            Some(Threshold::Fixed(threshold)) => Some(self.measured(value, exceeds(value, threshold), false)),
+            Some(Threshold::Field { .. }) => None,
+        }
+    }
+
+    #[inline]
+    fn measured(&self, value: i64, alarm: bool, active: bool) -> Measured {
+        let outlier = self.normal.is_some_and(|(least, largest)| !(least..=largest).contains(&value.into()));
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        let flags = flag(alarm, flags::ALARM) | flag(active, flags::ACTIVE) | flag(outlier, flags::OUTLIER);
+        Measured { value: Some(value), flags }
+    }
+}
+
+fn exceeds(value: i64, threshold: i128) -> bool {
+    i128::from(value) > threshold
+}
+
+/// Degrees, if they lie within ± the limit. Adding zero turns −0 into 0: one place, one bit pattern.
+#[inline]
+pub fn in_range(degrees: f64, limit: f64) -> Option<f64> {
+    (degrees.abs() <= limit).then_some(degrees + 0.0)
 }
 
 /// True, a number other than zero, "true" in any case, "1".

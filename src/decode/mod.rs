@@ -17,6 +17,7 @@ mod fields;
 mod json;
 mod judge;
 mod others;
+mod plain;
 mod reject;
 mod shape;
 mod stations;

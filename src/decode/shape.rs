@@ -16,8 +16,11 @@ use std::borrow::Cow;
 use super::decimal::Number;
 use super::fields::{Node, Slot};
 use super::json::{MAX_DEPTH, Scanner};
+use super::judge::Judge;
+use super::plain::{Ordinary, Plan, Use};
 use super::reject::Reject;
 use super::swar::{end_of_plain, plain_number};
+use super::time::Minutes;
 
 /// Shapes that are tried; beyond, the oldest is forgotten.
 const MOST: usize = 4;
@@ -52,14 +55,37 @@ impl Shapes {
         false
     }
 
+    /// The same for an ordinary reading, of a shape that has all fields of the plan.
+    pub fn ordinary<'a>(
+        &mut self,
+        into: &mut Ordinary<'a>,
+        scanner: &mut Scanner<'a>,
+        judge: &Judge,
+        minutes: &mut Minutes,
+        depth: u32,
+    ) -> bool {
+        for turn in 0..self.known.len() {
+            let number = (self.last + turn) % self.known.len();
+            let shape = &self.known[number];
+            if shape.is_plain
+                && let Some(end) = into.read(shape, scanner, judge, minutes, depth)
+            {
+                scanner.go_to(end);
+                self.last = number;
+                return true;
+            }
+        }
+        false
+    }
+
     /// A valid object that fitted none. Its shape is learned, if it is the 2nd such, the 4th, the 8th: so that learning
     /// costs next to nothing where no reading is like another.
-    pub fn missed(&mut self, object: &str, tree: &Node, slots: usize) {
+    pub fn missed(&mut self, object: &str, tree: &Node, slots: usize, plan: Option<&Plan>) {
         self.misses += 1;
         if self.misses == 1 || !self.misses.is_power_of_two() || object.len() > MAX_OBJECT {
             return;
         }
-        if let Some(shape) = Shape::of(object, tree, slots)
+        if let Some(shape) = Shape::of(object, tree, slots, plan)
             && !self.known.contains(&shape)
         {
             self.last = self.next;
@@ -74,19 +100,23 @@ impl Shapes {
 
 /// What stands before each value, and before the end of the object.
 #[derive(PartialEq)]
-struct Shape {
-    values: Vec<(Literal, Place)>,
+pub struct Shape {
+    pub values: Vec<(Literal, Place)>,
     end: Literal,
     /// Slots that take none of them.
     absent: Vec<usize>,
     /// Objects within one another, at most, beside the outermost.
     depth: u32,
+    /// It has all fields of the stream's plan.
+    is_plain: bool,
 }
 
 /// What is known of a value.
 #[derive(Clone, Copy, PartialEq)]
-struct Place {
+pub struct Place {
     slot: Option<usize>,
+    /// What becomes of it, as the plan says.
+    pub of: Use,
     /// Nothing at or below it is asked for: it may be an object or an array.
     any: bool,
     /// Objects around its own, within the reading.
@@ -96,33 +126,70 @@ struct Place {
 impl Shape {
     /// `None` where the object is more than its scalars, each in one place: of a key that occurs twice, for instance,
     /// the later value counts.
-    fn of(object: &str, tree: &Node, slots: usize) -> Option<Shape> {
+    fn of(object: &str, tree: &Node, slots: usize, plan: Option<&Plan>) -> Option<Shape> {
         let mut learner = Learner { object, from: 0, depth: 0, values: Vec::new(), seen: Vec::new() };
         let mut scanner = Scanner::new(object);
         learner.object(&mut scanner, Some(tree), 0).ok().filter(|learned| *learned)?;
         let taken: Vec<usize> = learner.values.iter().filter_map(|(_, place)| place.slot).collect();
         let absent = (0..slots).filter(|slot| !taken.contains(slot)).collect();
         let end = Literal::new(&object[learner.from..]);
-        Some(Shape { values: learner.values, end, absent, depth: learner.depth })
+        let mut shape = Shape { values: learner.values, end, absent, depth: learner.depth, is_plain: false };
+        if let Some(plan) = plan {
+            shape
+                .values
+                .iter_mut()
+                .for_each(|(_, place)| place.of = place.slot.map_or(Use::Nothing, |slot| plan.of_slot(slot)));
+            shape.is_plain = plan.is_whole(shape.values.iter().map(|(_, place)| place.of));
+        }
+        Some(shape)
+    }
+
+    /// Where an object of this shape begins, if that is allowed.
+    #[inline]
+    pub fn begin(&self, scanner: &Scanner<'_>, depth: u32) -> Option<usize> {
+        (depth + self.depth <= MAX_DEPTH).then(|| scanner.at())
+    }
+
+    /// Where the object ends. (What lies ahead goes on after the text.)
+    #[inline]
+    pub fn end(&self, scanner: &Scanner<'_>, at: usize) -> Option<usize> {
+        self.end.after(scanner, at).filter(|end| *end <= scanner.text().len())
     }
 
     /// Where the object ends.
     fn read<'a>(&self, scanner: &Scanner<'a>, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
-        if depth + self.depth > MAX_DEPTH {
-            return None;
-        }
-        let mut at = scanner.at();
+        let mut at = self.begin(scanner, depth)?;
         self.absent.iter().for_each(|slot| slots[*slot] = Slot::Absent);
         for (before, place) in &self.values {
             at = before.after(scanner, at)?;
             at = place.read(scanner, at, slots, depth)?;
         }
-        // What lies ahead goes on after the text.
-        self.end.after(scanner, at).filter(|end| *end <= scanner.text().len())
+        self.end(scanner, at)
     }
 }
 
 impl Place {
+    /// Where a value ends that nobody asks for, a number before its exponent; `depth`: objects around the reading.
+    #[inline]
+    pub fn pass(&self, scanner: &Scanner<'_>, at: usize, depth: u32) -> Option<usize> {
+        let bytes = scanner.ahead();
+        let first = *bytes.get(at)?;
+        if first == b'"' {
+            let end = end_of_plain(bytes, at + 1);
+            if bytes.get(end) == Some(&b'"') {
+                return Some(end + 1);
+            }
+        } else if let Some(plain) = plain_number(bytes, at) {
+            return Some(plain.end);
+        }
+        let mut scanner = scanner.from(at);
+        if matches!(first, b'{' | b'[') {
+            return if self.any { scanner.skip(depth + self.depth).ok().map(|()| scanner.at()) } else { None };
+        }
+        scanner.leaf().ok()?;
+        Some(scanner.at())
+    }
+
     /// Where the value at `at` ends.
     #[inline]
     fn read<'a>(&self, scanner: &Scanner<'a>, at: usize, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
@@ -155,7 +222,7 @@ impl Place {
 
 /// Text that must come next.
 #[derive(PartialEq)]
-struct Literal {
+pub struct Literal {
     /// Its first 16 bytes, and which bits of them count.
     head: u128,
     mask: u128,
@@ -174,7 +241,7 @@ impl Literal {
 
     /// Where it ends. `None` where something else comes, and near the end of the buffer.
     #[inline]
-    fn after(&self, scanner: &Scanner<'_>, at: usize) -> Option<usize> {
+    pub fn after(&self, scanner: &Scanner<'_>, at: usize) -> Option<usize> {
         let head = u128::from_le_bytes(*scanner.ahead().get(at..)?.first_chunk()?);
         let rest = || scanner.text().as_bytes().get(at + 16..).is_some_and(|rest| rest.starts_with(&self.tail));
         let fits = (head ^ self.head) & self.mask == 0 && (self.tail.is_empty() || rest());
@@ -214,7 +281,7 @@ impl Learner<'_> {
             } else {
                 self.values.push((
                     Literal::new(&self.object[self.from..scanner.at()]),
-                    Place { slot, any: child.is_none(), depth },
+                    Place { slot, of: Use::Nothing, any: child.is_none(), depth },
                 ));
                 scanner.skip(depth)?;
                 self.from = scanner.at();

@@ -1,5 +1,6 @@
-//! Looking at eight bytes at once, as the bits of one integer. Of several marks the lowest is right always; those
-//! above it may be echoes of it, and are not looked at.
+//! Looking at eight or sixteen bytes at once, as the bits of one integer or the lanes of one vector.
+
+use wide::u8x16;
 
 use super::decimal::SMALL_DIGITS;
 
@@ -10,27 +11,24 @@ const HIGHS: u64 = 0x80 * ONES;
 /// character. The end of the bytes where there is none.
 #[inline]
 pub fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(sixteen) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>())
-        && is_plain(sixteen)
-    {
-        at += 16;
-    }
-    while let Some(eight) = eight(bytes, at) {
-        let marks = equal(eight, b'"') | equal(eight, b'\\') | below(eight, 0x20);
+    while let Some(sixteen) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        let marks = special(*sixteen);
         if marks != 0 {
-            return at + first(marks);
+            return at + marks.trailing_zeros() as usize;
         }
-        at += 8;
+        at += 16;
     }
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
 }
 
-/// Whether nothing in it ends a JSON string or must be looked at. (Written so that compilers make vectors of it.)
+/// A bit for each byte that ends a JSON string or must be looked at.
 #[inline]
-fn is_plain(bytes: &[u8; 16]) -> bool {
-    let mark = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
-    bytes.iter().fold(0, |marks, byte| marks | mark(*byte)) == 0
+fn special(bytes: [u8; 16]) -> u32 {
+    let bytes = u8x16::new(bytes);
+    let of = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+    let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    (of(b'"') | of(b'\\') | control).to_bitmask()
 }
 
 /// A number without an exponent, as JSON writes it.
@@ -51,9 +49,47 @@ pub struct Plain {
 pub fn plain_number(bytes: &[u8], at: usize) -> Option<Plain> {
     let negative = *bytes.get(at)? == b'-';
     let start = at + usize::from(negative);
+    short_number(bytes, start, negative).unwrap_or_else(|| long_number(bytes, start, negative))
+}
+
+/// One that ends within sixteen bytes; `None` where it may not.
+#[inline]
+fn short_number(bytes: &[u8], start: usize, negative: bool) -> Option<Option<Plain>> {
+    const ZEROS: u128 = u128::from_le_bytes([b'0'; 16]);
+    let sixteen = bytes.get(start..)?.first_chunk::<16>()?;
+    let values = u128::from_le_bytes(*sixteen) ^ ZEROS;
+    let lanes = u8x16::new(values.to_le_bytes());
+    // A bit for each byte that is no digit, and one behind them.
+    let others = !lanes.min(u8x16::splat(9)).simd_eq(lanes).to_bitmask() | 1 << 16;
+    let whole = others.trailing_zeros() as usize;
+    if whole >= 15 {
+        return None;
+    }
+    if whole == 0 || (sixteen[0] == b'0' && whole > 1) {
+        return Some(None);
+    }
+    if sixteen[whole] != b'.' {
+        let mantissa = sixteen_digits(values << (8 * (16 - whole)));
+        return Some(Some(Plain { negative, mantissa, decimals: 0, end: start + whole }));
+    }
+    let decimals = (others >> (whole + 1)).trailing_zeros() as usize;
+    if whole + 1 + decimals >= 16 {
+        return None;
+    }
+    if decimals == 0 {
+        return Some(None);
+    }
+    // The point is left out.
+    let before = (1 << (8 * whole)) - 1;
+    let digits = (values & before) | ((values >> 8) & !before);
+    let mantissa = sixteen_digits(digits << (8 * (16 - whole - decimals)));
+    Some(Some(Plain { negative, mantissa, decimals, end: start + whole + 1 + decimals }))
+}
+
+/// Any, a run of digits after the other.
+fn long_number(bytes: &[u8], start: usize, negative: bool) -> Option<Plain> {
     let (mantissa, point) = digits(bytes, start, 0)?;
-    // (Both are looked at: which of them holds cannot be foreseen.)
-    if (bytes[start] == b'0') & (point > start + 1) {
+    if bytes[start] == b'0' && point > start + 1 {
         return None;
     }
     let whole = Plain { negative, mantissa, decimals: 0, end: point };
@@ -63,6 +99,12 @@ pub fn plain_number(bytes: &[u8], at: usize) -> Option<Plain> {
     let (mantissa, end) = digits(bytes, point + 1, mantissa)?;
     // The point is no digit.
     (end - start - 1 <= SMALL_DIGITS as usize).then_some(Plain { mantissa, decimals: end - point - 1, end, ..whole })
+}
+
+/// Sixteen values of 0 to 9 as one number; the lowest byte is its first digit.
+#[inline]
+fn sixteen_digits(values: u128) -> u64 {
+    eight_digits(values as u64) * 100_000_000 + eight_digits((values >> 64) as u64)
 }
 
 /// The digits at `at`, one at least, after those that are in the mantissa (which wraps where they are too many); and
@@ -98,16 +140,6 @@ fn eight_digits(values: u64) -> u64 {
 #[inline]
 fn eight(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
-}
-
-/// Marks the bytes that are this one.
-fn equal(eight: u64, byte: u8) -> u64 {
-    below(eight ^ (u64::from(byte) * ONES), 1)
-}
-
-/// Marks the bytes below this one, which is at most 128.
-fn below(eight: u64, limit: u8) -> u64 {
-    eight.wrapping_sub(u64::from(limit) * ONES) & !eight & HIGHS
 }
 
 /// How many bytes lie before the first mark; 8 where there is none.

@@ -62,6 +62,17 @@ impl TimeReader {
         TimeReader { format, zone }
     }
 
+    /// Times are written in full, in any of the usual ways.
+    pub fn is_auto(&self) -> bool {
+        matches!(self.format, TimeFormat::Auto)
+    }
+
+    /// A time that is written in full.
+    #[inline]
+    pub fn read_text(&self, text: &str, minutes: &mut Minutes) -> Option<i64> {
+        self.auto(text.as_bytes(), minutes).ok().filter(|time_ms| RANGE_MS.contains(time_ms))
+    }
+
     pub fn zone_name(&self) -> &'static str {
         self.zone.name()
     }

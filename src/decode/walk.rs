@@ -9,8 +9,9 @@ use super::compile::Compiled;
 use super::csv::{self, CsvHeader};
 use super::fields::Slot;
 use super::json::Scanner;
-use super::judge::{Judge, Measured};
+use super::judge::{Judge, Measured, Tenant};
 use super::others::OthersBuilder;
+use super::plain::Ordinary;
 use super::reject::{Reject, clip};
 use super::shape::Shapes;
 use super::time::Minutes;
@@ -33,6 +34,7 @@ pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -
         measured: vec![Measured::default(); compiled.judge.metrics.len()],
         minutes: Minutes::default(),
         shapes: Shapes::default(),
+        ordinary: Ordinary::new(&compiled.judge),
         columns: compiled.columns(raw.records.len()),
         others: compiled.every_numeric.then(|| OthersBuilder::new(compiled.taken())),
         rest: Vec::new(),
@@ -55,6 +57,7 @@ struct Walk<'a> {
     measured: Vec<Measured>,
     minutes: Minutes,
     shapes: Shapes,
+    ordinary: Ordinary<'a>,
     columns: ColumnsBuilder,
     /// Where the stream takes numbers that it does not name; and scratch for cells without a slot.
     others: Option<OthersBuilder<'a>>,
@@ -124,11 +127,10 @@ impl<'a> Walk<'a> {
             scanner.end()?;
             return Err(Reject::NotAnObject { value: clip(text.trim_ascii()) });
         }
-        self.fields(&mut scanner, 1)?;
+        let is_ordinary = self.object(&mut scanner, place, 1)?;
         let to = scanner.at();
         scanner.end()?;
-        self.numbers(&text[from..to]);
-        self.reading(place, start + from..start + to);
+        self.end_object(place, is_ordinary, &text[from..to], start + from..start + to);
         Ok(())
     }
 
@@ -158,9 +160,8 @@ impl<'a> Walk<'a> {
     fn json_element(&mut self, place: &mut Place<'_>, scanner: &mut Scanner<'a>, text: &'a str) -> Result<(), Reject> {
         let from = scanner.at();
         if scanner.peek() == b'{' {
-            self.fields(scanner, 2)?;
-            self.numbers(&text[from..scanner.at()]);
-            self.reading(place, from..scanner.at());
+            let is_ordinary = self.object(scanner, place, 2)?;
+            self.end_object(place, is_ordinary, &text[from..scanner.at()], from..scanner.at());
         } else {
             scanner.skip(1)?;
             let value = clip(&text[from..scanner.at()]);
@@ -169,16 +170,30 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Takes the object that comes next into the slots.
-    fn fields(&mut self, scanner: &mut Scanner<'a>, depth: u32) -> Result<(), Reject> {
+    /// Takes the object that comes next, as an ordinary reading (true) or into the slots.
+    fn object(&mut self, scanner: &mut Scanner<'a>, place: &Place<'_>, depth: u32) -> Result<bool, Reject> {
+        let judge = &self.compiled.judge;
+        self.ordinary.last_ms = judge.last_ms(place.record.timestamp_ms);
+        if self.shapes.ordinary(&mut self.ordinary, scanner, judge, &mut self.minutes, depth) {
+            return Ok(true);
+        }
         if self.shapes.read(scanner, &mut self.slots, depth) {
-            return Ok(());
+            return Ok(false);
         }
         self.forget_fields();
-        let from = scanner.at();
-        scanner.object(Some(&self.compiled.tree), &mut self.slots, depth)?;
-        self.shapes.missed(&scanner.text()[from..scanner.at()], &self.compiled.tree, self.slots.len());
-        Ok(())
+        let (from, compiled) = (scanner.at(), self.compiled);
+        scanner.object(Some(&compiled.tree), &mut self.slots, depth)?;
+        let object = &scanner.text()[from..scanner.at()];
+        self.shapes.missed(object, &compiled.tree, self.slots.len(), compiled.plan.as_ref());
+        Ok(false)
+    }
+
+    fn end_object(&mut self, place: &mut Place<'_>, is_ordinary: bool, object: &'a str, text: Range<usize>) {
+        if is_ordinary {
+            return self.ordinary_reading(place, text);
+        }
+        self.numbers(object);
+        self.reading(place, text);
     }
 
     fn json_lines(&mut self, place: &mut Place<'_>, payload: &'a [u8]) {
@@ -258,6 +273,23 @@ impl<'a> Walk<'a> {
     /// Finds the numbers that the stream does not name, where it takes them.
     fn numbers(&mut self, object: &'a str) {
         self.others.iter_mut().for_each(|others| others.find_json(object));
+    }
+
+    /// Of a filtered one nothing but its time counts.
+    fn ordinary_reading(&mut self, place: &mut Place<'_>, text: Range<usize>) {
+        let row = self.ordinary.row();
+        let tenant = match &self.compiled.judge.tenant {
+            _ if row.filtered => None,
+            Tenant::Field(_) => self.ordinary.tenant,
+            _ => match place.tenant(&self.compiled.judge, &self.slots, self.bytes) {
+                Ok(tenant) => tenant,
+                Err(reject) => return self.refuse(place, reject, text),
+            },
+        };
+        self.columns.push(&row, &self.ordinary.measured, place.index, place.text(text));
+        let labels = self.ordinary.labels.iter().map(|label| label.filter(|_| !row.filtered));
+        self.columns.push_texts(tenant, labels);
+        place.index += 1;
     }
 
     /// Judges the reading whose fields are in the slots. Of a filtered one nothing but its time counts.

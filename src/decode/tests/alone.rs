@@ -6,10 +6,10 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
-use super::{NOON_MS, batch, everything, stations};
+use super::{NOON_MS, everything, stations};
 use crate::config::{Format, PositionFields, StreamConfig, TenantConfig};
 use crate::decode::Decoder;
-use crate::reading::{Batch, TextColumn};
+use crate::reading::{Batch, Offset, RawBatch, TextColumn};
 
 /// A stream that asks for all that can be asked for.
 fn all(format: Format) -> StreamConfig {
@@ -51,16 +51,40 @@ fn told(batch: &Batch) -> Vec<String> {
 
 pub fn assert_alike(stream: &StreamConfig, payloads: &[&[u8]]) {
     let decoder = Decoder::new(stream, stations()).expect("a valid stream");
-    let together = told(&decoder.decode(batch(payloads, Some(NOON_MS))));
+    let together = told(&decoder.decode(batch(payloads.iter().enumerate())));
     assert_eq!(together.len(), payloads.len());
     for (number, (payload, together)) in payloads.iter().zip(together).enumerate() {
-        let alone = told(&decoder.decode(batch(&[payload], Some(NOON_MS)))).remove(0);
+        let alone = told(&decoder.decode(batch([(number, payload)].into_iter()))).remove(0);
         assert_eq!(alone, together, "record {number}: {}", payload.escape_ascii());
     }
 }
 
+/// Records of which some are from a file, or a day old, or have a key that names nobody, or no header.
+fn batch<'a>(payloads: impl Iterator<Item = (usize, &'a &'a [u8])>) -> RawBatch {
+    const LONG: &[u8] = &[b'k'; 257];
+    let mut raw = RawBatch::default();
+    for (number, payload) in payloads {
+        let record_ms = [Some(NOON_MS), Some(NOON_MS), Some(NOON_MS), None, Some(NOON_MS), Some(NOON_MS - 86_400_000)];
+        let keys = [
+            Some(b"key".as_slice()),
+            Some(b"key"),
+            Some(b"another"),
+            None,
+            Some(b"key"),
+            Some(b""),
+            Some(b"\xff"),
+            Some(LONG),
+        ];
+        raw.push(Offset(number as i64), record_ms[number % 6], keys[number % 8], Some(payload));
+        if number % 9 != 7 {
+            raw.push_header(b"tenant");
+        }
+    }
+    raw
+}
+
 /// With behind them what the last one may be looked at together with.
-fn with_end<'a>(payloads: &[&'a [u8]]) -> Vec<&'a [u8]> {
+pub fn with_end<'a>(payloads: &[&'a [u8]]) -> Vec<&'a [u8]> {
     payloads.iter().copied().chain([b"something long enough".as_slice()]).collect()
 }
 

@@ -31,8 +31,8 @@ fn assert_reasons(cases: &[(String, &str)]) {
 #[test]
 fn a_record_does_not_go_on_in_the_next_one() {
     let stream = StreamConfig { position: PositionFields::None, filters: Vec::new(), ..temperatures(Format::Json) };
-    let whole: &[u8] = br#"{"timestamp":"2019-02-19 14:02:10","x":"1","note":"a long enough text"}"#;
-    let cut: &[u8] = br#"{"timestamp":"2019-02-19 14:02:10","x":"1","note":"#;
+    let whole: &[u8] = br#"{"timestamp":"2019-02-19 14:02:10","temperature":1,"note":"a long enough text"}"#;
+    let cut: &[u8] = br#"{"timestamp":"2019-02-19 14:02:10","temperature":1,"note":"#;
     let payloads = [whole, whole, whole, &[cut, b"\""].concat(), b"\"}                 ", whole];
     let decoder = Decoder::new(&stream, stations()).expect("a valid stream");
     let found = verdicts(&decoder.decode(batch(&payloads, Some(NOON_MS))));

@@ -15,6 +15,7 @@ mod decimal;
 mod differential;
 mod hostile;
 mod labels;
+mod plain;
 mod shapes;
 mod swar;
 mod time;

@@ -1,0 +1,189 @@
+//! The ordinary reading, straight from its shape into a row.
+//!
+//! A *plan* says of each configured field what becomes of it. A reading that fits a known shape, has all of these fields,
+//! and in each an ordinary value (a time, two numbers within their range, texts), is taken in one pass over its
+//! text. At anything else, a value that is missing, a number with an exponent, whatever would be rejected, the pass gives
+//! up, and the reading goes the long way, through slots and [`super::judge`]: that is also the twin that holds this
+//! file to account. Streams that want more than this (thresholds that come with the reading, stations, numbers that nobody
+//! names) have no plan, and all of their readings go the long way.
+
+use super::decimal::Number;
+use super::fields::SlotId;
+use super::json::Scanner;
+use super::judge::{Judge, Measured, Metric, Position, Row, Tenant, Threshold, in_range};
+use super::shape::{Place, Shape};
+use super::swar::{end_of_plain, plain_number};
+use super::time::Minutes;
+
+/// What becomes of the value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Nothing,
+    Time,
+    Lat,
+    Lon,
+    Metric(usize),
+    Filter(usize),
+    Label(usize),
+    Tenant,
+}
+
+/// What becomes of each slot's value.
+#[derive(Clone, Debug)]
+pub struct Plan(Vec<Use>);
+
+impl Plan {
+    /// `None` where a stream wants more than a plan can say.
+    pub fn of(judge: &Judge) -> Option<Plan> {
+        let fixed = |metric: &Metric| !matches!(metric.threshold, Some(Threshold::Field { .. }));
+        let is_plain = judge.clock.is_auto() && judge.active.is_none() && !judge.missing.has_numbers();
+        if !is_plain || !judge.metrics.iter().all(fixed) {
+            return None;
+        }
+        let mut plan = Plan(vec![Use::Nothing; judge.fields.len()]);
+        plan.claim(judge.time, Use::Time)?;
+        match judge.position {
+            Position::LatLon { lat, lon } => {
+                plan.claim(lat, Use::Lat)?;
+                plan.claim(lon, Use::Lon)?;
+            }
+            Position::Station { .. } => return None,
+            Position::None => {}
+        }
+        if let Tenant::Field(field) = judge.tenant {
+            plan.claim(field, Use::Tenant)?;
+        }
+        let metrics = judge.metrics.iter().enumerate().map(|(number, metric)| (metric.field, Use::Metric(number)));
+        let filters = judge.filters.iter().enumerate().map(|(number, filter)| (filter.field, Use::Filter(number)));
+        let labels = judge.labels.iter().enumerate().map(|(number, label)| (*label, Use::Label(number)));
+        for (field, of) in metrics.chain(filters).chain(labels) {
+            plan.claim(field, of)?;
+        }
+        Some(plan)
+    }
+
+    /// A value that is used twice is none of a plan.
+    fn claim(&mut self, field: SlotId, of: Use) -> Option<()> {
+        let place = &mut self.0[field.0];
+        (*place == Use::Nothing).then(|| *place = of)
+    }
+
+    pub fn of_slot(&self, slot: usize) -> Use {
+        self.0[slot]
+    }
+
+    /// Whether a shape with these uses has a value for each field of the plan.
+    pub fn is_whole(&self, used: impl Iterator<Item = Use>) -> bool {
+        let wanted = self.0.iter().filter(|of| **of != Use::Nothing).count();
+        used.filter(|of| *of != Use::Nothing).count() == wanted
+    }
+}
+
+/// An ordinary reading.
+pub struct Ordinary<'a> {
+    /// The last time that the reading may have.
+    pub last_ms: i64,
+    time_ms: i64,
+    filtered: bool,
+    lat: f64,
+    lon: f64,
+    positioned: bool,
+    pub measured: Vec<Measured>,
+    pub labels: Vec<Option<&'a str>>,
+    pub tenant: Option<&'a str>,
+}
+
+impl<'a> Ordinary<'a> {
+    pub fn new(judge: &Judge) -> Ordinary<'a> {
+        Ordinary {
+            last_ms: 0,
+            time_ms: 0,
+            filtered: false,
+            lat: 0.0,
+            lon: 0.0,
+            positioned: matches!(judge.position, Position::LatLon { .. }),
+            measured: vec![Measured::default(); judge.metrics.len()],
+            labels: vec![None; judge.labels.len()],
+            tenant: None,
+        }
+    }
+
+    pub fn row(&mut self) -> Row {
+        if self.filtered {
+            self.measured.fill(Measured::default());
+        }
+        let position = (self.positioned && !self.filtered).then_some((self.lat, self.lon));
+        Row { time_ms: self.time_ms, filtered: self.filtered, position }
+    }
+
+    /// Takes the object that comes next, if it is an ordinary one of this shape: where it ends.
+    pub fn read(
+        &mut self,
+        shape: &Shape,
+        scanner: &Scanner<'a>,
+        judge: &Judge,
+        minutes: &mut Minutes,
+        depth: u32,
+    ) -> Option<usize> {
+        let mut at = shape.begin(scanner, depth)?;
+        self.filtered = false;
+        for (before, place) in &shape.values {
+            at = before.after(scanner, at)?;
+            at = self.take(place, scanner, at, judge, minutes, depth)?;
+        }
+        shape.end(scanner, at)
+    }
+
+    /// Takes the value at `at`: where it ends.
+    #[inline]
+    fn take(
+        &mut self,
+        place: &Place,
+        scanner: &Scanner<'a>,
+        at: usize,
+        judge: &Judge,
+        minutes: &mut Minutes,
+        depth: u32,
+    ) -> Option<usize> {
+        if place.of == Use::Nothing {
+            return place.pass(scanner, at, depth);
+        }
+        if let Use::Lat | Use::Lon | Use::Metric(_) = place.of {
+            let (number, end) = number(scanner, at)?;
+            match place.of {
+                Use::Lat => self.lat = in_range(number.to_f64()?, Judge::MAX_LAT)?,
+                Use::Lon => self.lon = in_range(number.to_f64()?, Judge::MAX_LON)?,
+                Use::Metric(metric) => self.measured[metric] = judge.metrics[metric].alone(&number)?,
+                _ => {}
+            }
+            return Some(end);
+        }
+        let (text, end) = text(scanner, at)?;
+        match place.of {
+            Use::Time => self.time_ms = judge.time_text(text, minutes).filter(|time_ms| *time_ms <= self.last_ms)?,
+            Use::Filter(filter) => self.filtered |= !judge.filters[filter].keeps_text(Some(text)),
+            Use::Label(label) => self.labels[label] = judge.label_text(text),
+            _ => self.tenant = Some(judge.label_text(text)?),
+        }
+        Some(end)
+    }
+}
+
+/// A JSON string that holds no escapes, and where it ends.
+#[inline]
+fn text<'a>(scanner: &Scanner<'a>, at: usize) -> Option<(&'a str, usize)> {
+    let bytes = scanner.ahead();
+    if *bytes.get(at)? != b'"' {
+        return None;
+    }
+    let end = end_of_plain(bytes, at + 1);
+    (*bytes.get(end)? == b'"').then_some((scanner.text().get(at + 1..end)?, end + 1))
+}
+
+/// A number without an exponent (before one, no text of a shape stands), and where it ends. Its own text is left out: nobody needs
+/// it whose digits are so few.
+#[inline]
+fn number(scanner: &Scanner<'_>, at: usize) -> Option<(Number<'static>, usize)> {
+    let plain = plain_number(scanner.ahead(), at)?;
+    Some((Number::plain("", plain.negative, plain.mantissa, plain.decimals), plain.end))
+}

@@ -1,0 +1,187 @@
+//! Ordinary readings, taken in one pass, against the long way through slots and judge: a record alone goes that way always,
+//! since its shape is not known yet.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::alone::{assert_alike, with_end};
+use super::{NOON_MS, agree, everything, metric, stations, temperatures, verdicts};
+use crate::config::{FilterConfig, FilterRule, Format, PositionFields, StreamConfig, TenantConfig, TimeFormat};
+use crate::decode::Decoder;
+use crate::decode::compile::Compiled;
+use crate::decode::json::Scanner;
+use crate::decode::plain::Ordinary;
+use crate::decode::shape::Shapes;
+use crate::decode::time::Minutes;
+use crate::reading::{Offset, RawBatch};
+
+/// What a plan can say, all of it.
+fn planned() -> StreamConfig {
+    let kelvin = everything(Format::Json).metrics["kelvin"].clone();
+    let of = |name: &str, field: &str| (name.to_owned(), field.to_owned());
+    StreamConfig {
+        metrics: BTreeMap::from([("kelvin".to_owned(), kelvin), ("level".to_owned(), metric("a.b"))]),
+        labels: BTreeMap::from([of("other", "other.y"), of("site", "id")]),
+        filters: vec![
+            FilterConfig { field: "country".into(), rule: FilterRule::Not("Spain".into()) },
+            FilterConfig { field: "kind".into(), rule: FilterRule::In(vec!["x".into(), "é".into()]) },
+        ],
+        ..temperatures(Format::Json)
+    }
+}
+
+fn compiled(stream: &StreamConfig) -> Compiled {
+    Compiled::new(stream, stations()).expect("a valid stream")
+}
+
+const LINE: &str = r#"{"id":"s1","timestamp":"2019-02-19 14:02:10","lat":45.6,"lon":-0.5,"temperature":29.4,"country":"France","kind":"x","other":{"y":"z"},"a":{"b":7}}"#;
+
+/// Whether it is taken in one pass, where the line above has shown the shape.
+fn is_ordinary(line: &str) -> bool {
+    let compiled = compiled(&planned());
+    let mut shapes = Shapes::default();
+    (0..2).for_each(|_| shapes.missed(LINE, &compiled.tree, compiled.judge.fields.len(), compiled.plan.as_ref()));
+    let ahead = format!("{line}                ");
+    let mut taken_before = |last_ms: i64| {
+        let mut scanner = Scanner::within(&ahead[..line.len()], ahead.as_bytes());
+        let mut ordinary = Ordinary::new(&compiled.judge);
+        ordinary.last_ms = last_ms;
+        let taken = shapes.ordinary(&mut ordinary, &mut scanner, &compiled.judge, &mut Minutes::default(), 1);
+        assert_eq!(scanner.at(), if taken { line.len() } else { 0 });
+        taken
+    };
+    assert!(!taken_before(NOON_MS - 86_400_000), "it is from a time to come");
+    taken_before(compiled.judge.last_ms(Some(NOON_MS)))
+}
+
+#[test]
+fn what_is_ordinary_and_what_is_not() {
+    let with = |was: &str, is: &str| {
+        assert!(LINE.contains(was));
+        LINE.replacen(was, is, 1)
+    };
+    let ordinary = [
+        ("s1", "s2"),
+        ("s1", ""),
+        ("s1", "Forêt"),
+        ("s1", "mq"),
+        ("29.4", "-0.000000001"),
+        ("29.4", "1.2345678901234567"),
+        ("France", "Spain"),
+        ("x", "y"),
+        ("z", ""),
+        ("-0.5", "-180"),
+        ("10\"", "10+01:00\""),
+    ];
+    for (was, is) in ordinary {
+        assert!(is_ordinary(&with(was, is)), "{was} → {is}");
+    }
+    let others = [
+        ("s1", "a \\\" quote"),
+        ("\"s1\"", "1"),
+        ("29.4", "null"),
+        ("29.4", "2e1"),
+        ("29.4", "029.4"),
+        ("29.4", "12345678901234567890"),
+        ("29.4", "1e999"),
+        ("29.4", "9999999999999"),
+        ("\"France\"", "true"),
+        ("-0.5", "-180.1"),
+        ("45.6", "\"45.6\""),
+        ("2019-02-19", "2019-02-30"),
+        ("2019-02-19", "2019-02-21"),
+        ("2019-02-19 14:02:10", "mq"),
+        ("\"country\"", "\"land\""),
+        ("7}}", "7}]"),
+        ("7}}", "7}"),
+    ];
+    for (was, is) in others {
+        assert!(!is_ordinary(&with(was, is)), "{was} → {is}");
+    }
+}
+
+#[test]
+fn streams_that_want_more_have_no_plan() {
+    let has_plan = |stream: StreamConfig| compiled(&stream).plan.is_some();
+    assert!(has_plan(planned()));
+    assert!(has_plan(StreamConfig { position: PositionFields::None, ..planned() }));
+    assert!(has_plan(StreamConfig { tenant: Some(TenantConfig::Key), ..planned() }));
+    let others = [
+        everything(Format::Json),
+        StreamConfig { active: Some("active".into()), ..planned() },
+        StreamConfig { every_numeric: true, ..planned() },
+        StreamConfig { time_format: TimeFormat::EpochMs, ..planned() },
+        StreamConfig { missing: vec!["-9999".into()], ..planned() },
+        StreamConfig { position: PositionFields::Station { field: "id".into() }, ..planned() },
+        // One value for two.
+        StreamConfig { tenant: Some(TenantConfig::Field("id".into())), ..planned() },
+        StreamConfig { labels: BTreeMap::from([("land".to_owned(), "country".to_owned())]), ..planned() },
+    ];
+    for stream in others {
+        assert!(!has_plan(stream));
+    }
+}
+
+proptest! {
+    #![proptest_config(super::cases(2000))]
+
+    #[test]
+    fn ordinary_readings_are_read_as_any(lines in super::differential::ordinary(), arrays in prop::collection::vec(any::<bool>(), 9), kind in 0..5) {
+        let text = |(line, array): (&String, &bool)| if *array { format!("[{line},{line}]") } else { line.clone() };
+        let payloads: Vec<String> = lines.iter().zip(&arrays).map(text).collect();
+        // (The first of a batch show the shape.)
+        let first = payloads.iter().take(2).chain(&payloads);
+        let payloads: Vec<&[u8]> = first.map(String::as_bytes).collect();
+        let stream = match kind {
+            0 => planned(),
+            1 => StreamConfig { position: PositionFields::None, ..planned() },
+            2 => {
+                let labels = BTreeMap::from([("other".to_owned(), "other.y".to_owned())]);
+                StreamConfig { tenant: Some(TenantConfig::Field("id".into())), labels, ..planned() }
+            }
+            3 => StreamConfig { tenant: Some(TenantConfig::Header("h".into())), ..planned() },
+            _ => StreamConfig { tenant: Some(TenantConfig::Key), ..planned() },
+        };
+        assert_alike(&stream, &with_end(&payloads));
+    }
+
+    #[test]
+    fn ordinary_readings_are_what_the_twin_says(lines in super::differential::ordinary()) {
+        let lines = [&lines[..1], &lines[..1], &lines].concat();
+        agree(&StreamConfig { format: Format::Ndjson, ..planned() }, lines.join("\n").as_bytes(), Some(NOON_MS));
+        agree(&StreamConfig { format: Format::JsonArray, ..planned() }, format!("[{}]", lines.join(", ")).as_bytes(), None);
+    }
+}
+
+/// Whoever is filtered out need not say whose it is.
+#[test]
+fn a_filtered_reading_needs_no_tenant() {
+    let stream = StreamConfig { tenant: Some(TenantConfig::Key), ..planned() };
+    let decoder = Decoder::new(&stream, stations()).expect("a valid stream");
+    let spanish = LINE.replacen("France", "Spain", 1);
+    let mut raw = RawBatch::default();
+    for payload in [spanish.as_str(), LINE, LINE, LINE, &spanish, LINE] {
+        raw.push(Offset(raw.records.len() as i64), Some(NOON_MS), None, Some(payload.as_bytes()));
+    }
+    let found = verdicts(&decoder.decode(raw));
+    let reasons: Vec<_> = found.iter().map(|verdicts| verdicts[0].as_ref().err().copied()).collect();
+    let none = Some("no_tenant");
+    assert_eq!(reasons, [None, none, none, none, None, none]);
+}
+
+/// Nothing stands between the records of a batch: what is cut does not go on.
+#[test]
+fn a_record_that_is_cut_does_not_go_on() {
+    let compiled = planned();
+    let decoder = Decoder::new(&compiled, stations()).expect("a valid stream");
+    for at in 1..LINE.len() {
+        let (before, after) = LINE.split_at(at);
+        let mut raw = RawBatch::default();
+        for payload in [LINE, LINE, LINE, before, after, LINE] {
+            raw.push(Offset(raw.records.len() as i64), Some(NOON_MS), None, Some(payload.as_bytes()));
+        }
+        let found: Vec<bool> = verdicts(&decoder.decode(raw)).iter().map(|verdicts| verdicts[0].is_ok()).collect();
+        assert_eq!(found, [true, true, true, false, false, true], "{before}");
+    }
+}

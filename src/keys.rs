@@ -62,7 +62,7 @@ pub struct Grouping {
 impl Grouping {
     pub fn new(fields: Vec<Field>, tenants: bool) -> Grouping {
         let no_tenant: Arc<str> = Arc::from("");
-        let key = |code: &Arc<str>| Key { tenant: no_tenant.clone(), text: escape(code).as_ref().into() };
+        let key = |code: &Arc<str>| Key { tenant: no_tenant.clone(), text: escaped(code) };
         let fixed = match fields.as_slice() {
             [Field::Region { codes, .. }] if !tenants => Some(codes.iter().map(key).collect()),
             _ => None,
@@ -81,12 +81,13 @@ impl Grouping {
             match field {
                 Field::Region { set, codes } => {
                     let part = |row: usize| regions[*set][row].map_or(OUTSIDE, |region| region.index() as u32);
-                    growing.append(number, part, |region| &codes[region as usize]);
+                    growing.append(number, codes.len(), part, |region| &codes[region as usize]);
                 }
                 Field::Label(None) => growing.of.fill(UNKEYED),
                 Field::Label(Some(label)) => {
                     let column = &columns.labels[*label];
-                    growing.append(number, |row| column.get(row).unwrap_or(UNKEYED), |text| column.text(text));
+                    let part = |row: usize| column.get(row).unwrap_or(UNKEYED);
+                    growing.append(number, column.texts.len(), part, |text| column.text(text));
                 }
             }
         }
@@ -112,10 +113,16 @@ impl Growing {
         }
     }
 
-    /// Adds a field: `part` is its value in each row, `text` the value's text. What one field
+    /// Adds a field: `part` is its value in each row, one of so many `values`, `text` the value's text. What one field
     /// misses the others cannot mend.
-    fn append<'t>(&mut self, number: usize, part: impl Fn(usize) -> u32, text: impl Fn(u32) -> &'t Arc<str>) {
-        let mut known: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+    fn append<'t>(
+        &mut self,
+        number: usize,
+        values: usize,
+        part: impl Fn(usize) -> u32,
+        text: impl Fn(u32) -> &'t Arc<str>,
+    ) {
+        let mut known = Pairs::new(self.keys.len(), values);
         let mut keys: Vec<Key> = Vec::new();
         // Neighbouring readings often have the same key.
         let mut last = ((UNKEYED, UNKEYED), UNKEYED);
@@ -128,9 +135,9 @@ impl Growing {
             *of = match pair {
                 (OUTSIDE | UNKEYED, _) => pair.0,
                 (_, OUTSIDE | UNKEYED) => pair.1,
-                (before, value) => *known.entry(pair).or_insert_with(|| {
+                (before, value) => known.number(before, value, || {
                     let Key { tenant, text: start } = &self.keys[before as usize];
-                    let text = if number == 0 { escape(text(value)).as_ref().into() } else { join(start, text(value)) };
+                    let text = if number == 0 { escaped(text(value)) } else { join(start, text(value)) };
                     keys.push(Key { tenant: tenant.clone(), text });
                     keys.len() as u32 - 1
                 }),
@@ -138,6 +145,50 @@ impl Growing {
             last = (pair, *of);
         }
         self.keys = keys;
+    }
+}
+
+/// The numbers of pairs that have occurred.
+enum Pairs {
+    /// A place for each pair that there may be, where they are not many.
+    Dense {
+        values: usize,
+        numbers: Vec<u32>,
+    },
+    Sparse(FxHashMap<(u32, u32), u32>),
+}
+
+impl Pairs {
+    /// Places in a table, at most.
+    const MOST: usize = 1 << 14;
+
+    fn new(befores: usize, values: usize) -> Pairs {
+        match befores.checked_mul(values) {
+            Some(places) if places <= Pairs::MOST => Pairs::Dense { values, numbers: vec![UNKEYED; places] },
+            _ => Pairs::Sparse(FxHashMap::default()),
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, before: u32, value: u32, new: impl FnOnce() -> u32) -> u32 {
+        match self {
+            Pairs::Sparse(known) => *known.entry((before, value)).or_insert_with(new),
+            Pairs::Dense { values, numbers } => {
+                let number = &mut numbers[before as usize * *values + value as usize];
+                if *number == UNKEYED {
+                    *number = new();
+                }
+                *number
+            }
+        }
+    }
+}
+
+/// The key of a field: mostly its text as it is.
+fn escaped(text: &Arc<str>) -> Arc<str> {
+    match escape(text) {
+        Cow::Borrowed(_) => text.clone(),
+        Cow::Owned(escaped) => escaped.into(),
     }
 }
 
@@ -226,6 +277,27 @@ mod tests {
         let taken_apart = super::labels(&names, &column.keys[column.of[1] as usize].text);
         assert_eq!(taken_apart["site"], "50%");
         assert_eq!((taken_apart["region"].as_str(), taken_apart["kind"].as_str()), ("11", "y"));
+    }
+
+    /// However many values there are.
+    #[test]
+    fn pairs_are_numbered_in_a_table_or_not() {
+        let numbers = |befores: u32, values: u32| {
+            let (mut known, mut count) = (Pairs::new(befores as usize, values as usize), 0);
+            let pairs =
+                [(0, 0), (0, values - 1), (befores - 1, 0), (0, 0), (befores - 1, values - 1), (befores - 1, 0)];
+            pairs.map(|(before, value)| {
+                known.number(before, value, || {
+                    count += 1;
+                    count
+                })
+            })
+        };
+        assert!(matches!(Pairs::new(128, 128), Pairs::Dense { .. }));
+        assert!(matches!(Pairs::new(129, 128), Pairs::Sparse(_)));
+        for (befores, values) in [(2, 2), (128, 128), (129, 128), (u32::MAX, u32::MAX)] {
+            assert_eq!(numbers(befores, values), [1, 2, 3, 1, 4, 3], "{befores} × {values}");
+        }
     }
 
     proptest! {

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# `make bench-kafka`: a real broker, a real topic, the whole engine to rows, in the embedded store and in Cassandra.
-# Prints readings/s from the start of the process to the last durable commit, CPU a reading, and the peak of memory.
-#   READINGS (3,000,000)  SENSORS (20,000)  TOPIC_PARTITIONS (6)
+# `make bench-kafka`: a real broker, real topics, the whole engine to rows. Each figure is readings/s from the start of the process to
+# the last durable commit, CPU a reading over all threads, and the peak of memory.
+#   bench-kafka.sh BINARY [PART…]   codecs stores scaling backlog latency (all of them)
+#   READINGS (3,000,000)  SENSORS (20,000)  TOPIC_PARTITIONS (6)  ROUNDS (3)  BACKLOG (20,000,000)  SECONDS_EACH (20)
 . "$(dirname "$0")/common.sh"
 . "$HERE/measure.sh"
 etiage=$1
-readings=${READINGS:-3000000} sensors=${SENSORS:-20000} partitions=${TOPIC_PARTITIONS:-6}
+shift
+[ $# -gt 0 ] || set -- codecs stores scaling backlog latency
+readings=${READINGS:-3000000} sensors=${SENSORS:-20000} partitions=${TOPIC_PARTITIONS:-6} rounds=${ROUNDS:-3}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/etiage-bench.XXXXXX")
-clean() { trap - EXIT INT TERM; "$HERE/servers.sh" wipe "$dir" >/dev/null 2>&1 || true; rm -rf "$dir"; }
+clean() { trap - EXIT INT TERM; kill $(jobs -p) 2>/dev/null || true; "$HERE/servers.sh" wipe "$dir" >/dev/null 2>&1 || true; rm -rf "$dir"; }
 trap clean EXIT
 trap 'exit 130' INT TERM
 
@@ -16,8 +19,27 @@ export ETIAGE_KAFKA__BOOTSTRAP_SERVERS ETIAGE_SERVE__LISTEN=
 ETIAGE_KAFKA__BOOTSTRAP_SERVERS=$("$HERE/kafka.sh" address "$dir/kafka")
 config=examples/temperatures/etiage.toml
 
-prepare() { "$etiage" migrate --config $config --partitions "$partitions" >/dev/null; }
-fill() { "$etiage" simulate --topic temperatures --brokers "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" --sensors "$sensors" --readings "$readings" --interval 60 --abroad 0 "$@"; }
+# What is measured next: a topic of its own name, a group and a store of its own.
+use() { # topic [cassandra]
+  topic=$1 run=$((${run:-0} + 1))
+  export ETIAGE_STREAMS__TEMPERATURES__TOPICS="[\"$topic\"]" ETIAGE_KAFKA__GROUP_ID=bench-$run
+  if [ "${2:-}" = cassandra ]; then
+    export ETIAGE_STORE__KIND=cassandra ETIAGE_STORE__NODES="[\"$("$HERE/cassandra.sh" address "$dir/cassandra")\"]"
+    export ETIAGE_STORE__COMMIT_LAG=2s ETIAGE_STORE__KEYSPACE=bench_$run
+    unset ETIAGE_STORE__PATH
+  else
+    export ETIAGE_STORE__KIND=sqlite ETIAGE_STORE__PATH=$dir/rows-$run.db
+    unset ETIAGE_STORE__NODES ETIAGE_STORE__COMMIT_LAG ETIAGE_STORE__KEYSPACE
+  fi
+  "$etiage" migrate --config $config --partitions "$partitions" >/dev/null
+}
+
+fill() { # readings, and what else
+  local number=$1
+  shift
+  "$etiage" simulate --topic "$topic" --brokers "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" --sensors "$sensors" --readings "$number" \
+    --interval 60 --abroad 0 "$@" 2>"$dir/fill.log" || { cat "$dir/fill.log" >&2; die "the topic was not filled"; }
+}
 
 # From the start of the process to the first records folded: regions, store, group and assignment included.
 latency() { # name
@@ -28,17 +50,86 @@ latency() { # name
     'BEGIN { printf "%-22s %9.0f ms from the start of the process to the first records folded\n", name, (b - a) / 1e6 }'
 }
 
-say "== $readings readings of $sensors sensors into $partitions partitions, one reading a record"
-export ETIAGE_STORE__KIND=sqlite ETIAGE_STORE__PATH=$dir/rows.db
-prepare
-fill
+codecs() {
+  local codec each round
+  say "== one reading a record, and arrays of 100; $readings readings of $sensors sensors into $partitions partitions; embedded store"
+  for codec in none lz4 zstd; do
+    for each in 1 100; do
+      use "codec-$codec-$each"
+      fill "$readings" --per-record "$each" -X "compression.codec=$codec"
+      for round in $(seq "$rounds"); do
+        [ "$round" = 1 ] || use "codec-$codec-$each"
+        measure "$codec-$each" $config
+      done
+    done
+  done
+}
+
+stores() {
+  say "== the same topic into both stores; one reading a record, lz4"
+  use stores
+  fill "$readings"
+  measure embedded $config
+  latency embedded
+  say "(with Cassandra: includes waiting twice for the commit lag of 2 s before the last commit is durable)"
+  use stores cassandra
+  measure cassandra $config
+  latency cassandra
+}
+
+scaling() {
+  say "== partitions and instances, one reading a record, lz4, into Cassandra"
+  local many
+  for many in 1 12; do
+    partitions=$many use "scaling-$many" cassandra
+    fill "$readings"
+    measure "partitions-$many" $config
+  done
+  use scaling-12 cassandra
+  INSTANCES=2 measure instances-2 $config
+}
+
+backlog() {
+  local number=${BACKLOG:-20000000} live all=$readings
+  say "== a backlog of $number readings, caught up while 5,000 a second arrive"
+  use backlog
+  fill "$number"
+  "$etiage" simulate --topic "$topic" --brokers "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" --sensors "$sensors" --rate 5000 --abroad 0 2>/dev/null & live=$!
+  readings=$number measure backlog $config
+  readings=$all
+  kill $live && wait $live 2>/dev/null || true
+}
+
+# The generator, the broker and the engine share the processors: the greatest rate is what the first two leave to each other.
+latencies() {
+  local store most share rate venv engine load where
+  venv=$("$HERE/python.sh")
+  use most
+  most=$( { fill "$readings" && sed -n 's/.* records sent in \([0-9.]*\) s.*/\1/p' "$dir/fill.log"; } | awk -v n="$readings" '{ printf "%.0f", n / $1 }')
+  say "== from the broker's acknowledgement to a row that can be read; views are flushed every second; the generator alone sends at most $most readings/s"
+  for store in sqlite cassandra; do
+    for share in 10 50 90; do
+      use "latency-$store-$share" $store
+      rate=$((most * share / 100))
+      if [ $store = sqlite ]; then where=("$ETIAGE_STORE__PATH"); else where=("$("$HERE/cassandra.sh" address "$dir/cassandra")" "$ETIAGE_STORE__KEYSPACE"); fi
+      "$etiage" run --config $config 2>"$dir/latency.log" & engine=$!
+      "$etiage" simulate --topic "$topic" --brokers "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" --sensors "$sensors" --rate $rate --abroad 0 2>/dev/null & load=$!
+      sleep 8
+      printf '%-10s at %6d readings/s (%s %%): ' "$store" "$rate" "$share"
+      "$venv/bin/python" "$HERE/latency.py" "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" "$topic" $store "${where[@]}" "${SECONDS_EACH:-20}" 20 \
+        || { tail -5 "$dir/latency.log" >&2; die "no latency"; }
+      kill -TERM $load $engine
+      wait $load 2>/dev/null || true
+      wait $engine || die "the engine did not stop well"
+    done
+  done
+}
+
 machine
-measure embedded $config
-latency embedded
-export ETIAGE_STORE__KIND=cassandra ETIAGE_STORE__NODES="[\"$("$HERE/cassandra.sh" address "$dir/cassandra")\"]"
-export ETIAGE_KAFKA__GROUP_ID=bench-cassandra ETIAGE_STORE__COMMIT_LAG=2s
-unset ETIAGE_STORE__PATH
-prepare
-say "(with Cassandra: includes waiting twice for the commit lag of 2 s before the last commit is durable)"
-measure cassandra $config
-latency cassandra
+for part in "$@"; do
+  case $part in
+    codecs | stores | scaling | backlog) "$part" ;;
+    latency) latencies ;;
+    *) die "bench-kafka.sh: $part is none of codecs, stores, scaling, backlog, latency" ;;
+  esac
+done

@@ -1,15 +1,29 @@
 # Sourced by the benchmarks: runs the engine to the end of its sources and says how fast, with how much CPU over all
-# threads, and with how much memory at its peak. Wants $etiage, $readings and $dir; leaves $started (ns).
+# threads, and with how much memory at its peak. Wants $etiage, $readings and $dir; leaves $started (ns). INSTANCES (1): so many
+# beside each other, their CPU and memory added up.
 measure() { # name config
-  local began ended pid peak=0 now cpu=0
-  began=$(date +%s%N) started=$began
-  "$etiage" run --config "$2" --until-end 2>"$dir/$1.log" & pid=$!
-  while now=$(awk '/VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [ -n "$now" ]; do
-    peak=$now cpu=$(awk '{ print $14 + $15 }' "/proc/$pid/stat" 2>/dev/null || echo "$cpu"); sleep 0.05
+  local ended pid pids=() peak=0 now cpu=0 all number
+  started=$(date +%s%N)
+  for number in $(seq "${INSTANCES:-1}"); do
+    "$etiage" run --config "$2" --until-end 2>"$dir/$1.$number.log" & pids+=($!)
   done
-  wait "$pid" || { cat "$dir/$1.log" >&2; die "the run failed"; }
+  declare -A peaks=() cpus=()
+  while :; do
+    all=0
+    for pid in "${pids[@]}"; do
+      now=$(awk '/VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [ -n "$now" ] || continue
+      all=1 peaks[$pid]=$now cpus[$pid]=$(awk '{ print $14 + $15 }' "/proc/$pid/stat" 2>/dev/null || echo "${cpus[$pid]:-0}")
+    done
+    [ $all = 1 ] || break
+    sleep 0.05
+  done
+  for pid in "${pids[@]}"; do
+    wait "$pid" || { cat "$dir/$1".*.log >&2; die "the run failed"; }
+    peak=$((peak + ${peaks[$pid]:-0})) cpu=$((cpu + ${cpus[$pid]:-0}))
+  done
   ended=$(date +%s%N)
-  awk -v name="$1" -v n="$readings" -v ns=$((ended - began)) -v cpu="$cpu" -v hz="$(getconf CLK_TCK)" -v peak="$peak" \
+  cat "$dir/$1".*.log >"$dir/$1.log"
+  awk -v name="$1" -v n="$readings" -v ns=$((ended - started)) -v cpu="$cpu" -v hz="$(getconf CLK_TCK)" -v peak="$peak" \
     'BEGIN { printf "%-22s %9.0f readings/s  %6.2f s  %5.0f ns CPU a reading  peak %4.0f MiB\n", name, n / (ns / 1e9), ns / 1e9, cpu / hz / n * 1e9, peak / 1024 }'
 }
 

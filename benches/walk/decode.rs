@@ -1,5 +1,5 @@
-//! Bytes → columns: nanoseconds a reading, beside a JSON library that finds the same fields (and neither reads the time
-//! nor judges anything).
+//! Bytes → columns: nanoseconds a reading, beside JSON libraries that find the same fields (and neither read the time
+//! nor judge anything).
 
 use std::borrow::Cow;
 
@@ -8,12 +8,16 @@ use etiage::reading::{Batch, RawBatch};
 use serde::Deserialize;
 
 use crate::measure::{best, each};
-use crate::readings::{Reading, batch, readings, stream};
+use crate::readings::{Reading, Shape, batch, readings, stream};
 
 const READINGS: usize = 20_000;
 
 pub fn run() {
-    let readings = readings(READINGS);
+    [Shape::Long, Shape::Short].into_iter().for_each(bench);
+}
+
+fn bench(shape: Shape) {
+    let readings = readings(shape, READINGS);
     let bytes = readings.iter().map(|reading| reading.text.len()).sum::<usize>() as f64 / READINGS as f64;
     let decoder = Decoder::new(&stream(), Stations::default()).expect("a valid stream");
     for size in [1, 100] {
@@ -23,8 +27,14 @@ pub fn run() {
         println!("decode, {size} a record: {ours:.1} ns a reading of {bytes:.0} bytes");
     }
     let raw = batch(&readings, 1);
-    let peer = each(best(|| (), |()| payloads(&raw).map(found).sum::<f64>()), READINGS);
-    println!("decode, serde_json: {peer:.1} ns a reading");
+    let peers: [(&str, fn(&[u8]) -> Found<'_>); 2] = [
+        ("serde_json", |payload| serde_json::from_slice(payload).expect("a reading")),
+        ("sonic-rs", |payload| sonic_rs::from_slice(payload).expect("a reading")),
+    ];
+    for (name, found) in peers {
+        let peer = each(best(|| (), |()| payloads(&raw).map(|payload| found(payload).sum()).sum::<f64>()), READINGS);
+        println!("decode, {name}: {peer:.1} ns a reading");
+    }
 }
 
 fn check(batch: &Batch, readings: &[Reading]) {
@@ -55,7 +65,9 @@ struct Found<'a> {
     country: Cow<'a, str>,
 }
 
-fn found(payload: &[u8]) -> f64 {
-    let found: Found<'_> = serde_json::from_slice(payload).expect("a reading");
-    found.lat + found.lon + found.temperature + (found.timestamp.len() + found.country.len()) as f64
+impl Found<'_> {
+    /// So that nothing is left out.
+    fn sum(&self) -> f64 {
+        self.lat + self.lon + self.temperature + (self.timestamp.len() + self.country.len()) as f64
+    }
 }

@@ -1,4 +1,5 @@
-//! The readings that are decoded and folded: those of a temperatures API, about 153 bytes each.
+//! The readings that are decoded and folded: those of a temperatures API, about 153 bytes each, or with short names and
+//! fewer decimals about 120.
 
 use std::path::Path;
 
@@ -10,6 +11,13 @@ use crate::measure::Random;
 /// 2026-03-01T00:00:00Z.
 pub const START_MS: i64 = 1_772_323_200_000;
 
+/// What readings look like.
+#[derive(Clone, Copy)]
+pub enum Shape {
+    Long,
+    Short,
+}
+
 pub struct Reading {
     pub time_ms: i64,
     pub lat: f64,
@@ -20,32 +28,37 @@ pub struct Reading {
 }
 
 /// Of 20,000 sensors somewhere in a box around the mainland, ten minutes of event time.
-pub fn readings(count: usize) -> Vec<Reading> {
+pub fn readings(shape: Shape, count: usize) -> Vec<Reading> {
     let mut random = Random(1);
-    (0..count).map(|number| reading(&mut random, number, count)).collect()
+    (0..count).map(|number| reading(shape, &mut random, number, count)).collect()
 }
 
-fn reading(random: &mut Random, number: usize, count: usize) -> Reading {
+fn reading(shape: Shape, random: &mut Random, number: usize, count: usize) -> Reading {
     let sensor = random.below(20_000);
     let second = (number * 600 / count) as i64;
     let (lat, lon) = (random.between(42.3, 51.1), random.between(-4.8, 8.2));
     let tenth_mill = random.below(400_000) as i64 - 50_000;
+    let (id, decimals) = match shape {
+        Shape::Long => (format!("{sensor:08x}-27c5-4e7f-9d5a-{:012x}", sensor * 77_777), 7),
+        Shape::Short => (format!("{sensor:05}"), 6),
+    };
     let text = format!(
         concat!(
-            r#"{{"id":"{:08x}-27c5-4e7f-9d5a-{:012x}","timestamp":"2026-03-01 00:{:02}:{:02}","#,
-            r#""lat":{:.7},"lon":{:.7},"temperature":{}{}.{:04},"country":"France"}}"#
+            r#"{{"id":"{}","timestamp":"2026-03-01 00:{:02}:{:02}","#,
+            r#""lat":{:.*},"lon":{:.*},"temperature":{}{}.{:04},"country":"France"}}"#
         ),
-        sensor,
-        sensor * 77_777,
+        id,
         second / 60,
         second % 60,
+        decimals,
         lat,
+        decimals,
         lon,
         if tenth_mill < 0 { "-" } else { "" },
         tenth_mill.abs() / 10_000,
         tenth_mill.abs() % 10_000,
     );
-    let written = |degrees: f64| format!("{degrees:.7}").parse().unwrap_or_default();
+    let written = |degrees: f64| format!("{degrees:.decimals$}").parse().unwrap_or_default();
     let (lat, lon) = (written(lat), written(lon));
     Reading { time_ms: START_MS + second * 1000, lat, lon, value: tenth_mill * 100_000, text }
 }

@@ -15,7 +15,7 @@ use etiage::run::decoding::{Places, key};
 use etiage::view::View;
 
 use crate::measure::each;
-use crate::readings::{Reading, batch, readings, stream};
+use crate::readings::{Reading, Shape, batch, readings, stream};
 
 const READINGS: usize = 200_000;
 /// Readings of a batch, about what the engine takes at once.
@@ -23,7 +23,7 @@ const BATCH: usize = 4_000;
 const ROUNDS: usize = 9;
 
 pub fn run() {
-    let readings = readings(READINGS);
+    let readings = readings(Shape::Long, READINGS);
     bench("18 regions", &readings, None);
     bench("200 tenants x 18 regions", &readings, Some(TenantConfig::Key));
 }

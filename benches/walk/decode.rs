@@ -27,7 +27,7 @@ fn bench(shape: Shape) {
         println!("decode, {size} a record: {ours:.1} ns a reading of {bytes:.0} bytes");
     }
     let raw = batch(&readings, 1);
-    let peers: [(&str, fn(&[u8]) -> Found<'_>); 2] = [
+    let peers: [(&str, Find); 2] = [
         ("serde_json", |payload| serde_json::from_slice(payload).expect("a reading")),
         ("sonic-rs", |payload| sonic_rs::from_slice(payload).expect("a reading")),
     ];
@@ -53,6 +53,8 @@ fn payloads(raw: &RawBatch) -> impl Iterator<Item = &[u8]> {
         .flat_map(|record| record.payload.clone())
         .map(|range| &raw.bytes[range.start as usize..range.end as usize])
 }
+
+type Find = fn(&[u8]) -> Found<'_>;
 
 #[derive(Deserialize)]
 struct Found<'a> {

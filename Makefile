@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test simulate mutations chaos soak fuzz asan up down demo clean-services bench bench-kafka bench-replay bench-wide build docs fmt fmt-check lint
+.PHONY: help run test simulate mutations chaos soak fuzz asan up down demo clean-services bench bench-kafka bench-peers bench-replay bench-wide build docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ bench: ## the benchmarks
 bench-kafka: build ## the whole engine from a real topic to rows in both stores: rate, CPU, memory
 	@services/need.sh servers
 	@services/bench-kafka.sh $(RELEASE)
+
+bench-peers: build ## the same job on Flink and on Kafka Streams, rows checked equal, in turn: ratios of CPU and rate (READINGS, ROUNDS, VARIANTS=1)
+	@services/need.sh servers jdk
+	@services/bench-peers.sh $(RELEASE)
 
 bench-replay: build ## how fast a replay folds, beside a plain run over the same topic, in both stores
 	@services/need.sh servers

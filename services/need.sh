@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what a bare Debian 12 lacks, when root; otherwise prints the line to run, and stops.
-#   need.sh [build] [servers] [python]
+#   need.sh [build] [servers] [jdk] [python]
 # build: a C++ compiler and OpenSSL's headers (librdkafka, TLS). servers: Java 17 runs Kafka and
-# Cassandra, Maven fetches their jars. python: recounts rows independently of this crate, and cqlsh.
+# Cassandra, Maven fetches their jars. jdk: compiles the peers of a benchmark. python: recounts rows independently of this crate, and cqlsh.
 . "$(dirname "$0")/common.sh"
 
 packages=()
@@ -20,9 +20,11 @@ for group in "$@"; do
       java17 >/dev/null || want openjdk-17-jre-headless "runs Kafka and Cassandra"
       command -v openssl >/dev/null || want openssl "makes certificates, for the tests of TLS"
       command -v mvn >/dev/null || want maven "fetches Kafka and Cassandra from Maven Central" ;;
+    jdk)
+      command -v javac >/dev/null || want openjdk-17-jdk-headless "compiles the jobs that Étiage is compared with" ;;
     python)
       python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv "recounts and cqlsh, in a virtual environment of their own" ;;
-    *) die "need.sh knows no group $group: build, servers, python" ;;
+    *) die "need.sh knows no group $group: build, servers, jdk, python" ;;
   esac
 done
 

@@ -65,16 +65,17 @@ same() { # ours theirs
 # Of each round ours against theirs; then median, least and greatest.
 ratios() { # peer-variant
   awk -v peer="$1" '
-    $2 == "étiage" { cpu[$1] = $3; rate[$1] = $4 } $2 == peer { c[++n] = $3 / cpu[$1]; r[n] = rate[$1] / $4 }
+    $2 == "étiage" { cpu[$1] = $3; rate[$1] = $4 } $2 == peer { c[++n] = $3 / cpu[$1]; r[n] = rate[$1] / $4; w[n] = $5 / cpu[$1] }
     function sorted(a, i, j, t) { for (i = 2; i <= n; i++) for (j = i; j > 1 && a[j] < a[j-1]; j--) { t = a[j]; a[j] = a[j-1]; a[j-1] = t } }
     function median(a) { return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2 }
-    END { if (!n) exit; sorted(c); sorted(r)
-      printf "%-24s readings per CPU-second %.2f (%.2f–%.2f)  CPU a reading %.2f (%.2f–%.2f)  readings/s %.2f (%.2f–%.2f)  rounds %d\n", peer, median(c), c[1], c[n], 1 / median(c), 1 / c[n], 1 / c[1], median(r), r[1], r[n], n }' "$dir/figures"
+    END { if (!n) exit; sorted(c); sorted(r); sorted(w)
+      printf "%-24s readings per CPU-second %.2f (%.2f–%.2f)  CPU a reading %.2f (%.2f–%.2f)  readings/s %.2f (%.2f–%.2f)  per CPU-second with the start of the process %.2f (%.2f–%.2f)  rounds %d\n",
+        peer, median(c), c[1], c[n], 1 / median(c), 1 / c[n], 1 / c[1], median(r), r[1], r[n], median(w), w[1], w[n], n }' "$dir/figures"
 }
 verdict() { ratios "$1" | awk -v title="$2" '{ printf "%s: %.1f\n", title, $5 }'; }
 
 say "== building the peers' jobs"
-mvn -q -B -f $peers/pom.xml package >&2 || die "could not build $peers: is Maven Central (or the mirror in ~/.m2/settings.xml) reachable?"
+mvn -q -B -Dstyle.color=never -f $peers/pom.xml package >&2 || die "could not build $peers: is Maven Central (or the mirror in ~/.m2/settings.xml) reachable?"
 ETIAGE_KAFKA__BOOTSTRAP_SERVERS=$(KAFKA_PORT=free "$HERE/kafka.sh" start "$dir/kafka")
 export ETIAGE_KAFKA__BOOTSTRAP_SERVERS
 say "== $readings readings of $sensors sensors into $partitions partitions, one reading a record"

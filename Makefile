@@ -49,9 +49,9 @@ bench: ## the benchmarks
 	@services/need.sh build
 	@cargo bench --features tls
 
-bench-kafka: build ## the whole engine from a real topic to rows in both stores: rate, CPU, memory
-	@services/need.sh servers
-	@services/bench-kafka.sh $(RELEASE)
+bench-kafka: build ## the whole engine from a real topic to rows: codecs, stores, scaling, backlog, latency (PARTS, READINGS, ROUNDS)
+	@services/need.sh servers python
+	@services/bench-kafka.sh $(RELEASE) $(PARTS)
 
 bench-peers: build ## the same job on Flink and on Kafka Streams, rows checked equal, in turn: ratios of CPU and rate (READINGS, ROUNDS, VARIANTS=1)
 	@services/need.sh servers jdk

@@ -2,13 +2,13 @@
 # `make bench-kafka`: a real broker, real topics, the whole engine to rows. Each figure is readings/s from the start of the process to
 # the last durable commit, CPU a reading over all threads, and the peak of memory.
 #   bench-kafka.sh BINARY [PART…]   codecs stores scaling backlog latency (all of them)
-#   READINGS (3,000,000)  SENSORS (20,000)  TOPIC_PARTITIONS (6)  ROUNDS (3)  BACKLOG (20,000,000)  SECONDS_EACH (20)
+#   READINGS (10,000,000)  SENSORS (20,000)  TOPIC_PARTITIONS (6)  ROUNDS (3)  BACKLOG (20,000,000)  SECONDS_EACH (20)
 . "$(dirname "$0")/common.sh"
 . "$HERE/measure.sh"
 etiage=$1
 shift
 [ $# -gt 0 ] || set -- codecs stores scaling backlog latency
-readings=${READINGS:-3000000} sensors=${SENSORS:-20000} partitions=${TOPIC_PARTITIONS:-6} rounds=${ROUNDS:-3}
+readings=${READINGS:-10000000} sensors=${SENSORS:-20000} partitions=${TOPIC_PARTITIONS:-6} rounds=${ROUNDS:-3}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/etiage-bench.XXXXXX")
 clean() { trap - EXIT INT TERM; kill $(jobs -p) 2>/dev/null || true; "$HERE/servers.sh" wipe "$dir" >/dev/null 2>&1 || true; rm -rf "$dir"; }
 trap clean EXIT
@@ -105,7 +105,7 @@ latencies() {
   local store most share rate venv engine load where
   venv=$("$HERE/python.sh")
   use most
-  most=$( { fill "$readings" && sed -n 's/.* records sent in \([0-9.]*\) s.*/\1/p' "$dir/fill.log"; } | awk -v n="$readings" '{ printf "%.0f", n / $1 }')
+  most=$( { fill "$readings" && sed -n 's/.* records sent in \([0-9.]*\) s.*/\1/p' "$dir/fill.log" | tail -n 1; } | awk -v n="$readings" '{ printf "%.0f", n / $1 }')
   say "== from the broker's acknowledgement to a row that can be read; views are flushed every second; the generator alone sends at most $most readings/s"
   for store in sqlite cassandra; do
     for share in 10 50 90; do

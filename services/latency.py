@@ -1,5 +1,5 @@
-"""How long a reading takes from the topic to a row that can be read: appends readings of one place where nothing else is
-measured (La Réunion), so many a second whatever comes of them, and looks all the time how many its rows count.
+"""How long a reading takes from the topic to a row that can be read: appends readings that are three hours old, of which nobody
+else sends any, so many a second whatever comes of them, and looks all the time how many the row of their hour counts.
 
   latency.py KAFKA TOPIC sqlite FILE SECONDS A_SECOND
   latency.py KAFKA TOPIC cassandra HOST:PORT KEYSPACE SECONDS A_SECOND
@@ -11,26 +11,25 @@ import sqlite3
 import sys
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from confluent_kafka import Producer
 
-KEY = "04"
-COUNT = "SELECT sum(count) FROM rows_by_key WHERE {view} = 'region' AND width = '1h' AND metric = 'temperature' AND tenant = '' AND {key} = '04' AND year = {year}"
+AT = datetime.now(timezone.utc) - timedelta(hours=3)
+COUNT = f"""SELECT count FROM rows_by_key WHERE "view" = 'region' AND width = '1h' AND metric = 'temperature' AND tenant = ''
+AND "key" = '11' AND year = {AT.year} AND window_start = '{AT:%Y-%m-%dT%H}:00:00Z'"""
 
 
 def sqlite_counter(path):
     store = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)
-    question = COUNT.format(view='"view"', key='"key"', year=datetime.now(timezone.utc).year)
-    return lambda: store.execute(question).fetchone()[0] or 0
+    return lambda: (store.execute(COUNT).fetchone() or [0])[0]
 
 
 def cassandra_counter(node, keyspace):
     from cassandra.cluster import Cluster
     host, port = node.rsplit(":", 1)
     session = Cluster([host], port=int(port)).connect(keyspace)
-    question = COUNT.format(view="view", key="key", year=datetime.now(timezone.utc).year)
-    return lambda: session.execute(question).one()[0] or 0
+    return lambda: (session.execute(COUNT).one() or [0])[0]
 
 
 def main():
@@ -51,8 +50,8 @@ def main():
             # Open loop: the next one is due when it is due.
             while (left := begun + number / a_second - time.monotonic()) > 0:
                 producer.poll(min(left, 0.002))
-            at = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
-            reading = {"id": "latency", "timestamp": at, "lat": -21.1, "lon": 55.5, "temperature": 20.5, "country": "France"}
+            at = AT.strftime("%Y-%m-%d %H:%M:%S")
+            reading = {"id": "latency", "timestamp": at, "lat": 48.86, "lon": 2.35, "temperature": 20.5, "country": "France"}
             producer.produce(topic, json.dumps(reading), key="latency", on_delivery=delivered)
             producer.poll(0)
         producer.flush(30)

@@ -125,13 +125,8 @@ impl<'a> Ordinary<'a> {
         minutes: &mut Minutes,
         depth: u32,
     ) -> Option<usize> {
-        let mut at = shape.begin(scanner, depth)?;
         self.filtered = false;
-        for (before, place) in &shape.values {
-            at = before.after(scanner, at)?;
-            at = self.take(place, scanner, at, judge, minutes, depth)?;
-        }
-        shape.end(scanner, at)
+        shape.walk(scanner, depth, |place, at| self.take(place, scanner, at, judge, minutes, depth))
     }
 
     /// Takes the value at `at`: where it ends.

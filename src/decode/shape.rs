@@ -44,15 +44,7 @@ pub struct Shapes {
 impl Shapes {
     /// Takes the object that comes next into the slots, if it fits; they may hold anything where it does not.
     pub fn read<'a>(&mut self, scanner: &mut Scanner<'a>, slots: &mut [Slot<'a>], depth: u32) -> bool {
-        for turn in 0..self.known.len() {
-            let number = (self.last + turn) % self.known.len();
-            if let Some(end) = self.known[number].read(scanner, slots, depth) {
-                scanner.go_to(end);
-                self.last = number;
-                return true;
-            }
-        }
-        false
+        self.fits(scanner, |shape, scanner| shape.read(scanner, slots, depth))
     }
 
     /// The same for an ordinary reading, of a shape that has all fields of the plan.
@@ -64,12 +56,22 @@ impl Shapes {
         minutes: &mut Minutes,
         depth: u32,
     ) -> bool {
+        let read = |shape: &Shape, scanner: &Scanner<'a>| match shape.is_plain {
+            true => into.read(shape, scanner, judge, minutes, depth),
+            false => None,
+        };
+        self.fits(scanner, read)
+    }
+
+    /// Goes to where the object ends, by the first shape that reads it: first of all the one that fitted last.
+    fn fits<'a>(
+        &mut self,
+        scanner: &mut Scanner<'a>,
+        mut read: impl FnMut(&Shape, &Scanner<'a>) -> Option<usize>,
+    ) -> bool {
         for turn in 0..self.known.len() {
             let number = (self.last + turn) % self.known.len();
-            let shape = &self.known[number];
-            if shape.is_plain
-                && let Some(end) = into.read(shape, scanner, judge, minutes, depth)
-            {
+            if let Some(end) = read(&self.known[number], scanner) {
                 scanner.go_to(end);
                 self.last = number;
                 return true;
@@ -101,7 +103,7 @@ impl Shapes {
 /// What stands before each value, and before the end of the object.
 #[derive(PartialEq)]
 pub struct Shape {
-    pub values: Vec<(Literal, Place)>,
+    values: Vec<(Literal, Place)>,
     end: Literal,
     /// Slots that take none of them.
     absent: Vec<usize>,
@@ -144,27 +146,30 @@ impl Shape {
         Some(shape)
     }
 
-    /// Where an object of this shape begins, if that is allowed.
+    /// Where the object that comes next ends, if it has this shape: `take` takes each value, and says where it ends.
     #[inline]
-    pub fn begin(&self, scanner: &Scanner<'_>, depth: u32) -> Option<usize> {
-        (depth + self.depth <= MAX_DEPTH).then(|| scanner.at())
-    }
-
-    /// Where the object ends. (What lies ahead goes on after the text.)
-    #[inline]
-    pub fn end(&self, scanner: &Scanner<'_>, at: usize) -> Option<usize> {
+    pub fn walk(
+        &self,
+        scanner: &Scanner<'_>,
+        depth: u32,
+        mut take: impl FnMut(&Place, usize) -> Option<usize>,
+    ) -> Option<usize> {
+        if depth + self.depth > MAX_DEPTH {
+            return None;
+        }
+        let mut at = scanner.at();
+        for (before, place) in &self.values {
+            at = before.after(scanner, at)?;
+            at = take(place, at)?;
+        }
+        // What lies ahead goes on after the text.
         self.end.after(scanner, at).filter(|end| *end <= scanner.text().len())
     }
 
     /// Where the object ends.
     fn read<'a>(&self, scanner: &Scanner<'a>, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
-        let mut at = self.begin(scanner, depth)?;
         self.absent.iter().for_each(|slot| slots[*slot] = Slot::Absent);
-        for (before, place) in &self.values {
-            at = before.after(scanner, at)?;
-            at = place.read(scanner, at, slots, depth)?;
-        }
-        self.end(scanner, at)
+        self.walk(scanner, depth, |place, at| place.read(scanner, at, slots, depth))
     }
 }
 
@@ -222,7 +227,7 @@ impl Place {
 
 /// Text that must come next.
 #[derive(PartialEq)]
-pub struct Literal {
+struct Literal {
     /// Its first 16 bytes, and which bits of them count.
     head: u128,
     mask: u128,
@@ -241,7 +246,7 @@ impl Literal {
 
     /// Where it ends. `None` where something else comes, and near the end of the buffer.
     #[inline]
-    pub fn after(&self, scanner: &Scanner<'_>, at: usize) -> Option<usize> {
+    fn after(&self, scanner: &Scanner<'_>, at: usize) -> Option<usize> {
         let head = u128::from_le_bytes(*scanner.ahead().get(at..)?.first_chunk()?);
         let rest = || scanner.text().as_bytes().get(at + 16..).is_some_and(|rest| rest.starts_with(&self.tail));
         let fits = (head ^ self.head) & self.mask == 0 && (self.tail.is_empty() || rest());

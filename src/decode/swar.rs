@@ -6,6 +6,7 @@ use super::decimal::SMALL_DIGITS;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x80 * ONES;
+const POWERS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// Where the first byte from `at` on lies that ends a JSON string or must be looked at: a quote, a backslash, a control
 /// character. The end of the bytes where there is none.
@@ -47,47 +48,69 @@ pub struct Plain {
 /// the bytes. (What follows it is not looked at: it may go on with an exponent.)
 #[inline]
 pub fn plain_number(bytes: &[u8], at: usize) -> Option<Plain> {
-    let negative = *bytes.get(at)? == b'-';
-    let start = at + usize::from(negative);
-    short_number(bytes, start, negative).unwrap_or_else(|| long_number(bytes, start, negative))
+    match bytes.get(at..).and_then(|rest| rest.first_chunk()).map(short_number) {
+        Some(Short::Number(plain)) => Some(Plain { end: at + plain.end, ..plain }),
+        Some(Short::None) => None,
+        Some(Short::Perhaps) | None => long_number(bytes, at),
+    }
 }
 
-/// One that ends within sixteen bytes; `None` where it may not.
+enum Short {
+    Number(Plain),
+    None,
+    Perhaps,
+}
+
+/// One at the beginning that ends within sixteen bytes after its sign, with eight digits at most on each side of the point.
 #[inline]
-fn short_number(bytes: &[u8], start: usize, negative: bool) -> Option<Option<Plain>> {
-    const ZEROS: u128 = u128::from_le_bytes([b'0'; 16]);
-    let sixteen = bytes.get(start..)?.first_chunk::<16>()?;
-    let values = u128::from_le_bytes(*sixteen) ^ ZEROS;
-    let lanes = u8x16::new(values.to_le_bytes());
+fn short_number(bytes: &[u8; 32]) -> Short {
+    let start = usize::from(bytes[0] == b'-');
+    let values = u8x16::new(*chunk(bytes, start)) ^ u8x16::splat(b'0');
     // A bit for each byte that is no digit, and one behind them.
-    let others = !lanes.min(u8x16::splat(9)).simd_eq(lanes).to_bitmask() | 1 << 16;
+    let others = !values.min(u8x16::splat(9)).simd_eq(values).to_bitmask() | 1 << 16;
     let whole = others.trailing_zeros() as usize;
-    if whole >= 15 {
-        return None;
+    if whole > 8 {
+        return Short::Perhaps;
     }
-    if whole == 0 || (sixteen[0] == b'0' && whole > 1) {
-        return Some(None);
+    if whole == 0 || (bytes[start] == b'0' && whole > 1) {
+        return Short::None;
     }
-    if sixteen[whole] != b'.' {
-        let mantissa = sixteen_digits(values << (8 * (16 - whole)));
-        return Some(Some(Plain { negative, mantissa, decimals: 0, end: start + whole }));
+    let point = start + whole;
+    let number = |mantissa, decimals, end| Short::Number(Plain { negative: start == 1, mantissa, decimals, end });
+    let before = first_digits(chunk(bytes, start), whole);
+    if bytes[point] != b'.' {
+        return number(before, 0, point);
     }
     let decimals = (others >> (whole + 1)).trailing_zeros() as usize;
-    if whole + 1 + decimals >= 16 {
-        return None;
+    if decimals > 8 || whole + 1 + decimals >= 16 {
+        return Short::Perhaps;
     }
     if decimals == 0 {
-        return Some(None);
+        return Short::None;
     }
-    // The point is left out.
-    let before = (1 << (8 * whole)) - 1;
-    let digits = (values & before) | ((values >> 8) & !before);
-    let mantissa = sixteen_digits(digits << (8 * (16 - whole - decimals)));
-    Some(Some(Plain { negative, mantissa, decimals, end: start + whole + 1 + decimals }))
+    let after = first_digits(chunk(bytes, point + 1), decimals);
+    number(before * POWERS[decimals] + after, decimals, point + 1 + decimals)
+}
+
+/// So many bytes at a place where they are known to be.
+#[inline]
+fn chunk<const N: usize>(bytes: &[u8; 32], at: usize) -> &[u8; N] {
+    bytes[at..at + N].first_chunk().expect("as many as asked for")
+}
+
+/// The first digits, one to eight of them, as a number.
+#[inline]
+fn first_digits(bytes: &[u8; 8], count: usize) -> u64 {
+    let values = u64::from_le_bytes(*bytes) ^ (u64::from(b'0') * ONES);
+    // The first digit is the lowest byte: zeros go in front of it, and what follows the last one goes.
+    eight_digits(values << (64 - 8 * count))
 }
 
 /// Any, a run of digits after the other.
-fn long_number(bytes: &[u8], start: usize, negative: bool) -> Option<Plain> {
+#[cold]
+fn long_number(bytes: &[u8], at: usize) -> Option<Plain> {
+    let negative = *bytes.get(at)? == b'-';
+    let start = at + usize::from(negative);
     let (mantissa, point) = digits(bytes, start, 0)?;
     if bytes[start] == b'0' && point > start + 1 {
         return None;
@@ -101,17 +124,10 @@ fn long_number(bytes: &[u8], start: usize, negative: bool) -> Option<Plain> {
     (end - start - 1 <= SMALL_DIGITS as usize).then_some(Plain { mantissa, decimals: end - point - 1, end, ..whole })
 }
 
-/// Sixteen values of 0 to 9 as one number; the lowest byte is its first digit.
-#[inline]
-fn sixteen_digits(values: u128) -> u64 {
-    eight_digits(values as u64) * 100_000_000 + eight_digits((values >> 64) as u64)
-}
-
 /// The digits at `at`, one at least, after those that are in the mantissa (which wraps where they are too many); and
 /// where they end.
 #[inline]
 fn digits(bytes: &[u8], mut at: usize, mut mantissa: u64) -> Option<(u64, usize)> {
-    const POWERS: [u64; 9] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
     let start = at;
     loop {
         let values = eight(bytes, at)? ^ (u64::from(b'0') * ONES);

@@ -29,7 +29,7 @@ pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -
         compiled,
         header,
         bytes: &raw.bytes,
-        text: str::from_utf8(&raw.bytes).ok(),
+        text: simdutf8::basic::from_utf8(&raw.bytes).ok(),
         slots: vec![Slot::Absent; compiled.judge.fields.len()],
         measured: vec![Measured::default(); compiled.judge.metrics.len()],
         minutes: Minutes::default(),
@@ -101,12 +101,10 @@ impl<'a> Walk<'a> {
         if payload.len() > self.compiled.max_record {
             return Err(Reject::TooLarge { bytes: payload.len(), limit: self.compiled.max_record });
         }
-        if payload.trim_ascii().is_empty() {
-            return Err(Reject::Empty);
-        }
+        let first = payload.iter().find(|byte| !byte.is_ascii_whitespace()).ok_or(Reject::Empty)?;
         let mut place = Place { record, start: range.start as usize, index: 0 };
         match self.compiled.format {
-            Format::Json if payload.trim_ascii_start().starts_with(b"[") => self.json_array(&mut place, payload),
+            Format::Json if *first == b'[' => self.json_array(&mut place, payload),
             Format::Json => self.json_object(&mut place, payload, 0),
             Format::JsonArray => self.json_array(&mut place, payload),
             Format::Ndjson => {
@@ -130,7 +128,7 @@ impl<'a> Walk<'a> {
         let is_ordinary = self.object(&mut scanner, place, 1)?;
         let to = scanner.at();
         scanner.end()?;
-        self.end_object(place, is_ordinary, &text[from..to], start + from..start + to);
+        self.end_object(place, is_ordinary, text, start, from..to);
         Ok(())
     }
 
@@ -161,7 +159,7 @@ impl<'a> Walk<'a> {
         let from = scanner.at();
         if scanner.peek() == b'{' {
             let is_ordinary = self.object(scanner, place, 2)?;
-            self.end_object(place, is_ordinary, &text[from..scanner.at()], from..scanner.at());
+            self.end_object(place, is_ordinary, text, 0, from..scanner.at());
         } else {
             scanner.skip(1)?;
             let value = clip(&text[from..scanner.at()]);
@@ -188,12 +186,21 @@ impl<'a> Walk<'a> {
         Ok(false)
     }
 
-    fn end_object(&mut self, place: &mut Place<'_>, is_ordinary: bool, object: &'a str, text: Range<usize>) {
+    /// The object at `range` of a text that lies at `start` of the payload has been taken.
+    fn end_object(
+        &mut self,
+        place: &mut Place<'_>,
+        is_ordinary: bool,
+        text: &'a str,
+        start: usize,
+        range: Range<usize>,
+    ) {
+        let lies = start + range.start..start + range.end;
         if is_ordinary {
-            return self.ordinary_reading(place, text);
+            return self.ordinary_reading(place, lies);
         }
-        self.numbers(object);
-        self.reading(place, text);
+        self.numbers(&text[range]);
+        self.reading(place, lies);
     }
 
     fn json_lines(&mut self, place: &mut Place<'_>, payload: &'a [u8]) {
@@ -279,6 +286,7 @@ impl<'a> Walk<'a> {
     fn ordinary_reading(&mut self, place: &mut Place<'_>, text: Range<usize>) {
         let row = self.ordinary.row();
         let tenant = match &self.compiled.judge.tenant {
+            Tenant::None => None,
             _ if row.filtered => None,
             Tenant::Field(_) => self.ordinary.tenant,
             _ => match place.tenant(&self.compiled.judge, &self.slots, self.bytes) {

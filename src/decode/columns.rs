@@ -44,8 +44,8 @@ impl ColumnsBuilder {
             positioned: NullBufferBuilder::new(rows),
             kept: NullBufferBuilder::new(rows),
             metrics: (0..metrics).map(|_| metric()).collect(),
-            tenants: tenants.then(|| TextBuilder::new(rows)),
-            labels: (0..labels).map(|_| TextBuilder::new(rows)).collect(),
+            tenants: tenants.then(TextBuilder::default),
+            labels: (0..labels).map(|_| TextBuilder::default()).collect(),
             index: Vec::with_capacity(rows),
             text: Vec::with_capacity(rows),
         }

@@ -1,49 +1,32 @@
 //! Builds a column of texts: each distinct one is kept once.
 
-use std::collections::BTreeMap;
-use std::hash::BuildHasher;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustc_hash::FxBuildHasher;
+use ahash::RandomState;
 
 use crate::reading::TextColumn;
 
+#[derive(Default)]
 pub struct TextBuilder {
-    /// A tree: texts from outside can be chosen to collide in a hash without a secret.
-    known: BTreeMap<Arc<str>, u32>,
-    /// The last text of each hash, so that most need not be looked up. (Those that collide do.)
-    recent: Box<[u32]>,
+    /// Its hash has a secret: else texts from outside could be chosen to collide.
+    known: HashMap<Arc<str>, u32, RandomState>,
     column: TextColumn,
 }
 
 impl TextBuilder {
-    /// For about so many rows.
-    pub fn new(rows: usize) -> TextBuilder {
-        let recent = vec![u32::MAX; rows.next_power_of_two().clamp(16, 4096)];
-        TextBuilder { known: BTreeMap::new(), recent: recent.into(), column: TextColumn::default() }
-    }
-
     pub fn push(&mut self, text: Option<&str>) {
         let number = text.map(|text| self.number(text));
         self.column.of.push(number);
     }
 
     fn number(&mut self, text: &str) -> u32 {
-        let place = FxBuildHasher.hash_one(text) as usize & (self.recent.len() - 1);
-        let recent = self.recent[place];
-        if self.column.texts.get(recent as usize).is_some_and(|known| **known == *text) {
-            return recent;
+        if let Some(number) = self.known.get(text) {
+            return *number;
         }
-        let number = match self.known.get(text) {
-            Some(number) => *number,
-            None => {
-                let (text, number) = (Arc::<str>::from(text), self.column.texts.len() as u32);
-                self.column.texts.push(text.clone());
-                self.known.insert(text, number);
-                number
-            }
-        };
-        self.recent[place] = number;
+        let (text, number) = (Arc::<str>::from(text), self.column.texts.len() as u32);
+        self.column.texts.push(text.clone());
+        self.known.insert(text, number);
         number
     }
 

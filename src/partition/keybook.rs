@@ -1,19 +1,15 @@
 //! The keys of a view that parts in memory are of, each with a number. A batch brings its own
 //! list of keys; its readings find the numbers through a map made once a batch.
 
-use std::collections::BTreeMap;
-use std::hash::BuildHasher;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use rustc_hash::FxBuildHasher;
+use ahash::RandomState;
 
 use crate::keys::Key;
 
 /// The batch's key has no number yet.
 const UNKNOWN: u32 = u32::MAX;
-
-/// Places for keys that have been looked up, at most.
-const MOST_RECENT: usize = 1 << 16;
 
 struct Held {
     key: Key,
@@ -23,10 +19,9 @@ struct Held {
 
 #[derive(Default)]
 pub struct KeyBook {
-    /// A tree: keys from outside can be chosen to collide in a hash without a secret.
-    numbers: BTreeMap<Key, u32>,
-    /// The last key of each hash, so that most need not be looked up. (Those that collide do.) Some places for each key.
-    recent: Vec<u32>,
+    /// Its hash has a secret, drawn by each process: else keys from outside could be chosen to collide. (Nothing depends on the
+    /// order of its entries.)
+    numbers: HashMap<Key, u32, RandomState>,
     held: Vec<Option<Held>>,
     free: Vec<u32>,
     /// Bytes of the keys' texts.
@@ -56,30 +51,20 @@ impl KeyBook {
     }
 
     fn look_up(&mut self, of: u32) -> u32 {
-        let batch = self.batch.clone();
-        let key = &batch[of as usize];
-        if self.recent.len() < MOST_RECENT.min(4 * (self.numbers.len() + 1)) {
-            self.recent = vec![UNKNOWN; (8 * (self.numbers.len() + 1)).next_power_of_two().min(MOST_RECENT)];
-        }
-        let place = FxBuildHasher.hash_one(key) as usize & (self.recent.len() - 1);
-        let recent = self.recent[place];
-        let is_it = matches!(self.held.get(recent as usize), Some(Some(held)) if held.key == *key);
-        let number = if is_it { recent } else { self.known_or_new(key) };
-        (self.recent[place], self.map[of as usize]) = (number, number);
+        let known = self.numbers.get(&self.batch[of as usize]).copied();
+        let number = known.unwrap_or_else(|| self.add(self.batch[of as usize].clone()));
+        self.map[of as usize] = number;
         number
     }
 
-    fn known_or_new(&mut self, key: &Key) -> u32 {
-        if let Some(number) = self.numbers.get(key) {
-            return *number;
-        }
+    fn add(&mut self, key: Key) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| {
             self.held.push(None);
             self.held.len() as u32 - 1
         });
+        self.text_bytes += bytes(&key);
         self.held[number as usize] = Some(Held { key: key.clone(), parts: 0 });
-        self.numbers.insert(key.clone(), number);
-        self.text_bytes += bytes(key);
+        self.numbers.insert(key, number);
         number
     }
 
@@ -110,10 +95,7 @@ impl KeyBook {
 
     /// Bytes in memory, about.
     pub fn bytes(&self) -> usize {
-        let recent = size_of_val(self.recent.as_slice());
-        self.text_bytes
-            + recent
-            + self.numbers.len() * (std::mem::size_of::<(Key, u32)>() + std::mem::size_of::<Held>())
+        self.text_bytes + self.numbers.len() * (std::mem::size_of::<(Key, u32)>() + std::mem::size_of::<Held>())
     }
 }
 
@@ -135,7 +117,7 @@ mod tests {
         let mut book = KeyBook::default();
         let text = |key: u32| format!("{:x}", u64::from(key) * 0x9e37_79b9);
         let all: Vec<String> = (0..3_000).map(text).collect();
-        let mut known: BTreeMap<&str, u32> = BTreeMap::new();
+        let mut known: HashMap<&str, u32> = HashMap::new();
         for batch in [&all[..10], &all[5..2_000], &all[..], &all[1_000..1_010], &all[..]] {
             let texts: Vec<&str> = batch.iter().map(String::as_str).collect();
             book.open(&keys(&texts));

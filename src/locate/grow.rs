@@ -62,6 +62,8 @@ pub(super) fn grow(borders: &[Border]) -> Cells {
     let top = grower.add_table(&whole, TOP_BITS);
     grower.fill(top, whole);
     let mut cells = grower.cells;
+    cells.outside = cells.entries.len();
+    cells.entries.push(Entry::place(None));
     cells.entries.shrink_to_fit();
     cells.leaves.shrink_to_fit();
     cells.borders.shrink_to_fit();
@@ -96,6 +98,7 @@ impl Grower<'_> {
                 per_x: side / length_x,
                 per_y: side / length_y,
                 entries: Vec::new(),
+                outside: 0,
                 leaves: Vec::new(),
                 borders: Vec::new(),
                 regions: Vec::new(),

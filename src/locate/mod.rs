@@ -129,7 +129,13 @@ impl RegionSet {
     pub fn locate_column(&self, lat: &[f64], lon: &[f64], out: &mut Vec<Option<RegionIdx>>) {
         debug_assert_eq!(lat.len(), lon.len(), "a column of positions has as many latitudes as longitudes");
         out.clear();
-        out.extend(lat.iter().zip(lon).map(|(&lat, &lon)| self.locate(lat, lon)));
+        out.reserve(lat.len().min(lon.len()));
+        self.cells.find_column(lon, lat, |lon, lat, found| {
+            out.push(match found {
+                Found::Place(region) => region,
+                Found::Unknown => self.locate_by_index(lat, lon),
+            });
+        });
     }
 
     /// The region that holds the position, else the one whose border is nearest, if it is within

@@ -32,7 +32,14 @@ impl Case {
         let answer = self.set.locate(lat, lon);
         assert_eq!(answer, self.set.locate_by_index(lat, lon), "table and index, {lat:?} {lon:?}");
         assert_eq!(answer, self.outlines.locate(lat, lon), "table and slow twin, {lat:?} {lon:?}");
+        assert_eq!(vec![answer], self.column(&[lat], &[lon]), "by itself and in a column, {lat:?} {lon:?}");
         answer
+    }
+
+    fn column(&self, lat: &[f64], lon: &[f64]) -> Vec<Option<RegionIdx>> {
+        let mut out = vec![None; 3];
+        self.set.locate_column(lat, lon, &mut out);
+        out
     }
 
     /// Squares that the table leaves to the index.

@@ -96,10 +96,40 @@ fn the_shipped_files_are_those_of_the_source_sheet() {
 #[test]
 fn a_column_is_located_as_its_positions_are() {
     let (lat, lon): (Vec<f64>, Vec<f64>) = TOWNS.iter().map(|town| (town.1, town.2)).unzip();
-    let mut out = vec![None; 3];
-    REGIONS.set.locate_column(&lat, &lon, &mut out);
+    let out = REGIONS.column(&lat, &lon);
     assert_eq!(out.len(), TOWNS.len());
     for (town, region) in TOWNS.iter().zip(out) {
         assert_eq!(REGIONS.set[region.unwrap()].code(), town.3);
     }
+}
+
+/// However many there are of them: inside, on borders and beside them, outside, and no positions at all.
+#[test]
+fn columns_of_any_length_are_located_as_their_positions_are() {
+    let odd = [
+        (f64::NAN, 2.0),
+        (48.0, f64::NAN),
+        (f64::INFINITY, 0.0),
+        (91.0, 0.0),
+        (0.0, 0.0),
+        (-90.0, -180.0),
+        (90.0, 180.0),
+    ];
+    for case in [&*REGIONS, &*DEPARTEMENTS] {
+        let near = case.outlines.vertices().step_by(211).flat_map(|(lon, lat)| [(lat, lon), (lat + 1e-4, lon - 1e-4)]);
+        let towns = TOWNS.iter().map(|town| (town.1, town.2));
+        let (lat, lon): (Vec<f64>, Vec<f64>) = near.chain(towns).chain(odd).unzip();
+        let one_by_one: Vec<_> = lat.iter().zip(&lon).map(|(lat, lon)| case.set.locate(*lat, *lon)).collect();
+        assert_eq!(case.column(&lat, &lon), one_by_one);
+        for length in 0..70 {
+            let from = lat.len() - length;
+            assert_eq!(case.column(&lat[from..], &lon[from..]), one_by_one[from..], "the last {length}");
+        }
+    }
+}
+
+#[test]
+fn a_set_without_borders_holds_nothing_in_a_column_either() {
+    let flat = case(&[vec![vec![vec![[1.0, 1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]]]]);
+    assert_eq!(flat.column(&[1.0, 0.0], &[1.0, 0.0]), [None, None]);
 }

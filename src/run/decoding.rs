@@ -1,9 +1,11 @@
-//! Decoding, locating and finding keys beside the loop: pure functions of the bytes, so any thread may do them.
-//! A partition's batches always go to the same thread and therefore stay in order. What waits is
-//! bounded by the permits that travel with the batches.
+//! Decoding, locating and finding keys beside the loop: pure functions of the bytes, so any thread may do them, and
+//! several may do those of one partition. Batches have numbers, by which their partition folds them in order
+//! ([`InOrder`]). What waits is bounded by the permits that travel with the batches.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc as std_mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_array::Array;
 use tokio::sync::OwnedSemaphorePermit;
@@ -29,6 +31,8 @@ pub struct Places {
 pub struct Job {
     pub partition: TopicPartition,
     pub ownership: u64,
+    /// The partition's first batch of this ownership is 0.
+    pub number: u64,
     pub stream: Arc<StreamRun>,
     pub raw: RawBatch,
     pub permit: Option<OwnedSemaphorePermit>,
@@ -37,59 +41,94 @@ pub struct Job {
 pub struct Decoded {
     pub partition: TopicPartition,
     pub ownership: u64,
+    pub number: u64,
     pub keyed: Keyed,
     pub permit: Option<OwnedSemaphorePermit>,
 }
 
-/// Threads that decode; they end when the pool is dropped.
+/// What comes out of the pool; the error names a batch on which decoding broke off.
+pub type Outcome = Result<Decoded, RunError>;
+
+/// Threads that decode, each what comes next; they end when the pool is dropped.
 pub struct DecodePool {
-    threads: Vec<std_mpsc::Sender<Job>>,
-    out: UnboundedSender<Decoded>,
+    jobs: std_mpsc::Sender<Job>,
+    threads: usize,
+    out: UnboundedSender<Outcome>,
 }
 
 impl DecodePool {
     /// Starts `threads` threads; decoded batches come out of the receiver. Without any, whoever
     /// sends a batch decodes it.
-    pub fn start(threads: usize) -> std::io::Result<(DecodePool, UnboundedReceiver<Decoded>)> {
+    pub fn start(threads: usize) -> std::io::Result<(DecodePool, UnboundedReceiver<Outcome>)> {
         let (out, decoded) = unbounded_channel();
-        let start_one = |number: usize| {
-            let (jobs, inbox) = std_mpsc::channel();
-            let out: UnboundedSender<Decoded> = out.clone();
-            let name = format!("decode-{number}");
-            std::thread::Builder::new().name(name).spawn(move || work(&inbox, &out))?;
-            Ok(jobs)
-        };
-        let threads = (0..threads).map(start_one).collect::<std::io::Result<_>>()?;
-        Ok((DecodePool { threads, out }, decoded))
+        let (jobs, inbox) = std_mpsc::channel();
+        let inbox = Arc::new(Mutex::new(inbox));
+        for number in 0..threads {
+            let (inbox, out) = (Arc::clone(&inbox), out.clone());
+            std::thread::Builder::new().name(format!("decode-{number}")).spawn(move || work(&inbox, &out))?;
+        }
+        Ok((DecodePool { jobs, threads, out }, decoded))
     }
 
-    /// `lane` is a number that a partition keeps: its batches stay in order.
-    pub fn send(&self, lane: usize, job: Job) -> Result<(), RunError> {
-        if self.threads.is_empty() {
-            // The receiver is the loop itself.
-            let _ = self.out.send(decode(job));
-            return Ok(());
+    pub fn send(&self, job: Job) {
+        // What fails is a pool whose threads or whose receiver have ended, after they have said why.
+        if self.threads == 0 {
+            let _ = self.out.send(Ok(decode(job)));
+        } else {
+            let _ = self.jobs.send(job);
         }
-        let thread = &self.threads[lane % self.threads.len()];
-        thread.send(job).map_err(|lost| {
-            let first = lost.0.raw.records.first().map_or(0, |record| record.offset.0);
-            RunError::DecoderGone(format!("before {} offset {first}", lost.0.partition))
-        })
+    }
+
+    /// Batches of a partition that are decoded, or being so, and not yet folded: as many as keep the threads busy where this
+    /// instance owns so many partitions. Not more: a hostile one may take many times its bytes when it is decoded.
+    pub fn ahead(&self, partitions: usize) -> usize {
+        1 + (self.threads / partitions.max(1)).max(1)
     }
 }
 
-fn work(inbox: &std_mpsc::Receiver<Job>, out: &UnboundedSender<Decoded>) {
-    while let Ok(job) = inbox.recv() {
-        if out.send(decode(job)).is_err() {
+fn work(inbox: &Mutex<std_mpsc::Receiver<Job>>, out: &UnboundedSender<Outcome>) {
+    // Nothing that can panic is done under the lock.
+    let next = || inbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(job) = next() {
+        let first = job.raw.records.first().map_or(0, |record| record.offset.0);
+        let batch = format!("{} from offset {first} on", job.partition);
+        // Without its batch a partition would wait for ever: the run ends instead.
+        let outcome = catch_unwind(AssertUnwindSafe(|| decode(job))).map_err(|_| RunError::DecoderGone(batch));
+        if out.send(outcome).is_err() {
             return;
         }
     }
 }
 
-fn decode(Job { partition, ownership, stream, raw, permit }: Job) -> Decoded {
+fn decode(Job { partition, ownership, number, stream, raw, permit }: Job) -> Decoded {
     let batch = stream.decode(&partition, raw);
     let keyed = key(&stream.places, &stream.groupings, batch);
-    Decoded { partition, ownership, keyed, permit }
+    Decoded { partition, ownership, number, keyed, permit }
+}
+
+/// Puts what comes in any order back into the order of its numbers, from 0 on.
+pub struct InOrder<T> {
+    next: u64,
+    early: BTreeMap<u64, T>,
+}
+
+impl<T> Default for InOrder<T> {
+    fn default() -> InOrder<T> {
+        InOrder { next: 0, early: BTreeMap::new() }
+    }
+}
+
+impl<T> InOrder<T> {
+    pub fn put(&mut self, number: u64, one: T) {
+        self.early.insert(number, one);
+    }
+
+    /// The next one, if it has come.
+    pub fn pop(&mut self) -> Option<T> {
+        let one = self.early.remove(&self.next)?;
+        self.next += 1;
+        Some(one)
+    }
 }
 
 /// Finds the region of every reading, in each set in use, and its key for each view.
@@ -112,4 +151,25 @@ pub fn locate(places: &Places, batch: &Batch) -> Vec<Option<RegionIdx>> {
         }
     }
     regions
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_comes_goes_in_order(order in Just((0..40u64).collect::<Vec<_>>()).prop_shuffle()) {
+            let (mut numbers, mut out) = (InOrder::default(), Vec::new());
+            for number in order {
+                numbers.put(number, number);
+                let before = out.len();
+                out.extend(std::iter::from_fn(|| numbers.pop()));
+                prop_assert!(out.len() > before || number > before as u64, "{number} waits for nothing");
+            }
+            prop_assert_eq!(out, (0..40).collect::<Vec<_>>());
+        }
+    }
 }

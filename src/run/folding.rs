@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::partition::{Judged, Leaving};
 use crate::reading::{Offset, RawBatch, TopicPartition};
 
-use super::decoding::{Decoded, Job};
+use super::decoding::{Decoded, Job, Outcome};
 use super::owned::{Owned, Waiting};
 use super::progress;
 use super::read_back::{ReadBack, corrupt};
@@ -34,20 +34,21 @@ impl Engine {
         // The whole permit goes with the last one: the bytes have all left the queue then.
         let end = pieces.pop().map(|piece| (piece, Some(permit)));
         owned.raw.extend(pieces.into_iter().map(|piece| (piece, None)).chain(end));
-        self.dispatch(&partition)
+        self.dispatch(&partition);
+        Ok(())
     }
 
-    /// Keeps few batches of a partition decoded: a hostile one may take many times its bytes then.
-    fn dispatch(&mut self, partition: &TopicPartition) -> Result<(), RunError> {
-        let Some(owned) = self.owned.get_mut(partition) else { return Ok(()) };
-        while owned.decoding < DECODED_AHEAD
+    /// Keeps few batches of a partition decoded.
+    fn dispatch(&mut self, partition: &TopicPartition) {
+        let ahead = self.pool.ahead(self.owned.len()) as u64;
+        let Some(owned) = self.owned.get_mut(partition) else { return };
+        while owned.sent - owned.folded < ahead
             && let Some((raw, permit)) = owned.raw.pop_front()
         {
-            owned.decoding += 1;
-            let (ownership, stream) = (owned.ownership, owned.stream.clone());
-            self.pool.send(ownership as usize, Job { partition: partition.clone(), ownership, stream, raw, permit })?;
+            let (ownership, number, stream) = (owned.ownership, owned.sent, owned.stream.clone());
+            self.pool.send(Job { partition: partition.clone(), ownership, number, stream, raw, permit });
+            owned.sent += 1;
         }
-        Ok(())
     }
 
     pub(super) fn on_end(&mut self, partition: &TopicPartition, position: Offset) {
@@ -57,12 +58,13 @@ impl Engine {
         }
     }
 
-    pub(super) fn on_decoded(&mut self, decoded: Decoded) -> Result<(), RunError> {
-        let Decoded { partition, ownership, keyed, permit } = decoded;
+    pub(super) fn on_decoded(&mut self, outcome: Outcome) -> Result<(), RunError> {
+        let Decoded { partition, ownership, number, keyed, permit } = outcome?;
         let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else {
             return Ok(());
         };
-        owned.waiting.push_back(Waiting { keyed, permit });
+        owned.decoded.put(number, Waiting { keyed, permit });
+        owned.waiting.extend(std::iter::from_fn(|| owned.decoded.pop()));
         self.fold_queue(&partition)
     }
 
@@ -132,7 +134,8 @@ impl Engine {
         self.send_out(&partition, &keyed, &verdicts);
         // The records have left the queue.
         drop(permit);
-        self.dispatch(&partition)
+        self.dispatch(&partition);
+        Ok(())
     }
 
     /// Whether another batch may be folded before parts and outgoing readings have left memory. A
@@ -165,13 +168,9 @@ impl Engine {
     }
 }
 
-/// Batches of a partition that are decoded, or being so, and not yet folded.
-const DECODED_AHEAD: usize = 2;
-
 impl Owned {
     fn count(&mut self, keyed: &crate::keys::Keyed) {
         self.folded += 1;
-        self.decoding -= 1;
         let newest = keyed.batch.raw.records.iter().filter_map(|record| record.timestamp_ms).max();
         self.newest_record_ms = self.newest_record_ms.max(newest);
     }

@@ -50,7 +50,7 @@ mod until_end;
 
 use backoff::Backoff;
 use cycle::{CycleError, Share};
-use decoding::{DecodePool, Decoded};
+use decoding::{DecodePool, Outcome};
 use draining::Draining;
 use owned::Owned;
 use pace::Pace;
@@ -159,7 +159,7 @@ pub enum RunError {
     Io(#[from] std::io::Error),
     #[error("a task of the engine ended by itself: {0}")]
     Task(#[from] JoinError),
-    #[error("a decoding thread has ended; its last batch was {0}")]
+    #[error("decoding broke off: {0}. This is a fault of the program; please report it with the records of that batch")]
     DecoderGone(String),
     #[error(
         "generation {generation} of view {view} is no longer the live one in the store: it was replaced, or the store has \
@@ -187,7 +187,7 @@ pub struct Engine {
     owned: BTreeMap<TopicPartition, Owned>,
     ownerships: u64,
     pool: DecodePool,
-    decoded: UnboundedReceiver<Decoded>,
+    decoded: UnboundedReceiver<Outcome>,
     /// Tasks of their own: they go on while the loop waits for the store itself.
     reads: FuturesUnordered<JoinHandle<Read>>,
     /// At most one of each is under way.

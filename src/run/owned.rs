@@ -9,6 +9,7 @@ use crate::keys::Keyed;
 use crate::partition::Partition;
 use crate::reading::{Offset, RawBatch};
 
+use super::decoding::InOrder;
 use super::stream::StreamRun;
 
 /// A decoded batch that waits to be folded; its bytes count in the queue until then. (Of one that was cut into steps, all
@@ -23,6 +24,8 @@ pub struct Owned {
     pub ownership: u64,
     pub core: Partition,
     pub stream: Arc<StreamRun>,
+    /// What the decoders gave back before its turn.
+    pub decoded: InOrder<Waiting>,
     pub waiting: VecDeque<Waiting>,
     /// Parts are being read back for a judged batch: nothing else may be folded.
     pub reading_back: bool,
@@ -30,8 +33,9 @@ pub struct Owned {
     pub came_at: Offset,
     /// The furthest end of the log that is known.
     pub log_end: Offset,
-    /// Batches that have come, and that are folded.
+    /// Batches that have come, that went to the decoders, and that are folded.
     pub dispatched: u64,
+    pub sent: u64,
     pub folded: u64,
     /// A fetch reported the end here, after this many dispatched batches.
     pub end: Option<(Offset, u64)>,
@@ -42,9 +46,8 @@ pub struct Owned {
     pub kept_at: Option<u64>,
     /// After a commit that failed: not before this, monotonic ms.
     pub commit_not_before: u64,
-    /// Raw batches that wait for the decoders, and how many are decoded or being so.
+    /// Raw batches that wait for the decoders.
     pub raw: VecDeque<(RawBatch, Option<OwnedSemaphorePermit>)>,
-    pub decoding: usize,
     /// Kafka timestamp of the newest folded record, ms: what the latency is measured from.
     pub newest_record_ms: Option<i64>,
 }
@@ -55,11 +58,13 @@ impl Owned {
             ownership,
             core,
             stream,
+            decoded: InOrder::default(),
             waiting: VecDeque::new(),
             reading_back: false,
             came_at: log_end,
             log_end,
             dispatched: 0,
+            sent: 0,
             folded: 0,
             end: None,
             arrived_at: now,
@@ -67,7 +72,6 @@ impl Owned {
             kept_at: None,
             commit_not_before: 0,
             raw: VecDeque::new(),
-            decoding: 0,
             newest_record_ms: None,
         }
     }

@@ -2,7 +2,7 @@
 # threads, and with how much memory at its peak. Wants $etiage, $readings and $dir; leaves $started (ns). INSTANCES (1): so many
 # beside each other, their CPU and memory added up.
 measure() { # name config
-  local ended pid pids=() peak=0 now cpu=0 all number
+  local ended pid pids=() peak=0 now cpu=0 all number writes
   started=$(date +%s%N)
   for number in $(seq "${INSTANCES:-1}"); do
     "$etiage" run --config "$2" --until-end 2>"$dir/$1.$number.log" & pids+=($!)
@@ -23,8 +23,10 @@ measure() { # name config
   done
   ended=$(date +%s%N)
   cat "$dir/$1".*.log >"$dir/$1.log"
-  awk -v name="$1" -v n="$readings" -v ns=$((ended - started)) -v cpu="$cpu" -v hz="$(getconf CLK_TCK)" -v peak="$peak" \
-    'BEGIN { printf "%-22s %9.0f readings/s  %6.2f s  %5.0f ns CPU a reading  peak %4.0f MiB\n", name, n / (ns / 1e9), ns / 1e9, cpu / hz / n * 1e9, peak / 1024 }'
+  # A line of each instance says how much it wrote.
+  writes=$(sed 's/\x1b\[[0-9;]*m//g' "$dir/$1.log" | grep -o ' writes=[0-9]*' | awk -F= '{ all += $2 } END { print all + 0 }')
+  awk -v name="$1" -v n="$readings" -v writes="$writes" -v ns=$((ended - started)) -v cpu="$cpu" -v hz="$(getconf CLK_TCK)" -v peak="$peak" \
+    'BEGIN { printf "%-22s %9.0f readings/s  %6.2f s  %5.0f ns CPU a reading  peak %4.0f MiB  %6.0f writes a million\n", name, n / (ns / 1e9), ns / 1e9, cpu / hz / n * 1e9, peak / 1024, writes / n * 1e6 }'
 }
 
 machine() {

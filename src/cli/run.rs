@@ -100,7 +100,16 @@ pub async fn listen(address: &str, health: &Arc<Health>) -> anyhow::Result<Optio
 pub fn tell(summary: &Summary) {
     let seconds = summary.elapsed_ms as f64 / 1e3;
     let rate = summary.readings as f64 / seconds.max(1e-3);
-    tracing::info!(records = summary.records, readings = summary.readings, seconds, rate = rate as u64, "stopped");
+    let writes = summary.writes * 1_000_000 / summary.readings.max(1);
+    tracing::info!(
+        records = summary.records,
+        readings = summary.readings,
+        seconds,
+        rate = rate as u64,
+        writes = summary.writes,
+        writes_a_million_readings = writes,
+        "stopped"
+    );
     for (partition, commit) in &summary.partitions {
         for view in &commit.views {
             for (width, tally) in &view.tallies {

@@ -42,6 +42,15 @@ pub struct Share {
     pub parts: Vec<At>,
 }
 
+/// A flush that was acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    pub times: WriteTimes,
+    pub parts: u64,
+    /// With the `mean_before` of the windows after them, each a write of its own.
+    pub rows: u64,
+}
+
 /// What a flush writes.
 #[derive(Default)]
 pub struct Work {
@@ -88,37 +97,38 @@ impl CycleError {
 
 impl World {
     /// Writes all of it and waits for the acknowledgements.
-    pub async fn flush(&self, work: &Work) -> Result<WriteTimes, RunError> {
+    pub async fn flush(&self, work: &Work) -> Result<Written, RunError> {
         let issued = self.clock.now();
         self.timed("write_parts", self.store.write_parts(&work.parts)).await?;
-        self.publish(&work.parts).await?;
+        let rows = self.publish(&work.parts).await?;
         self.store_positions(work).await?;
         let acked = self.clock.now();
-        tracing::debug!(parts = work.parts.len(), store_ms = acked - issued, "flushed");
-        Ok(WriteTimes { issued, acked })
+        tracing::debug!(parts = work.parts.len(), rows, store_ms = acked - issued, "flushed");
+        Ok(Written { times: WriteTimes { issued, acked }, parts: work.parts.len() as u64, rows })
     }
 
-    /// Merges every slot that was written, once.
-    async fn publish(&self, parts: &[PartWrite]) -> Result<(), CycleError> {
+    /// Merges every slot that was written, once: how many rows were written.
+    async fn publish(&self, parts: &[PartWrite]) -> Result<u64, CycleError> {
         // A generation that has not been promoted has parts only.
         if self.settings.replaying {
-            return Ok(());
+            return Ok(0);
         }
         let mut slots: BTreeMap<&Slot, usize> = BTreeMap::new();
         for part in parts {
             *slots.entry(&part.slot).or_default() += part.state.len();
         }
         let slots: Vec<(&Slot, usize)> = slots.into_iter().collect();
-        let mut rest = slots.as_slice();
+        let (mut rest, mut rows) = (slots.as_slice(), 0);
         while !rest.is_empty() {
             let (chunk, after) = rest.split_at(bite(rest));
-            self.publish_chunk(&chunk.iter().map(|(slot, _)| *slot).collect::<Vec<_>>()).await?;
+            rows += self.publish_chunk(&chunk.iter().map(|(slot, _)| *slot).collect::<Vec<_>>()).await?;
             rest = after;
         }
-        Ok(())
+        Ok(rows)
     }
 
-    pub(super) async fn publish_chunk(&self, slots: &[&Slot]) -> Result<(), CycleError> {
+    /// How many rows were written.
+    pub(super) async fn publish_chunk(&self, slots: &[&Slot]) -> Result<u64, CycleError> {
         let merged = self.merge(slots).await?;
         let mut rows: Vec<RowWrite> = Vec::new();
         let mut before: Vec<BeforeWrite> = Vec::new();
@@ -141,7 +151,8 @@ impl World {
         before.extend(self.frozen_before(&frozen).await?);
         self.timed("write_rows", self.store.write_rows(&rows)).await?;
         self.timed("write_before", self.store.write_before(&before)).await?;
-        self.mark_closed(written).await
+        self.mark_closed(written).await?;
+        Ok((rows.len() + before.len()) as u64)
     }
 
     /// Reads the parts of the slots and of their neighbours, and merges each.

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::durability::WriteTimes;
 use crate::reading::TopicPartition;
 
-use super::cycle::{Share, Work};
+use super::cycle::{Share, Work, Written};
 use super::owned::Owned;
 use super::until_end::passes;
 use super::{Engine, Flushed, RunError, progress};
@@ -78,7 +77,7 @@ impl Engine {
     pub(super) fn settle_flush(
         &mut self,
         shares: &[Share],
-        outcome: Result<WriteTimes, RunError>,
+        outcome: Result<Written, RunError>,
     ) -> Result<(), RunError> {
         let lag = self.world.settings.commit_lag_ms;
         let wall_ms = self.world.clock.wall_ms();
@@ -88,7 +87,7 @@ impl Engine {
                 continue;
             };
             match &outcome {
-                Ok(times) => owned.core.finish_flush(&share.parts, *times, lag),
+                Ok(written) => owned.core.finish_flush(&share.parts, written.times, lag),
                 Err(_) => owned.core.fail_flush(&share.parts),
             }
             if let (Ok(_), Some(newest_ms @ 1..)) = (&outcome, owned.newest_record_ms.take()) {
@@ -96,15 +95,15 @@ impl Engine {
             }
         }
         match outcome {
-            Ok(times) => self.flush_succeeded(times),
+            Ok(written) => self.flush_succeeded(&written),
             Err(error) => self.flush_failed(error)?,
         }
         Ok(())
     }
 
-    fn flush_succeeded(&mut self, times: WriteTimes) {
-        let took = times.acked - times.issued;
-        progress::flushed(took);
+    fn flush_succeeded(&mut self, written: &Written) {
+        let took = written.times.acked - written.times.issued;
+        self.progress.flushed(written, took);
         self.flush_backoff.ended();
         self.ready_again();
         self.flush_size.ended(took, self.world.settings.commit_lag_ms);

@@ -16,7 +16,6 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::bytes::DecodeError;
 use crate::clock::Clock;
-use crate::durability::WriteTimes;
 use crate::keys::Keyed;
 use crate::partition::VerdictKind;
 use crate::reading::{Offset, SourceId, TopicPartition};
@@ -49,7 +48,7 @@ pub mod stream;
 mod until_end;
 
 use backoff::Backoff;
-use cycle::{CycleError, Share};
+use cycle::{CycleError, Share, Written};
 use decoding::{DecodePool, Outcome};
 use draining::Draining;
 use owned::Owned;
@@ -180,7 +179,7 @@ pub enum RunError {
 }
 
 type Read = Result<ReadBack, RunError>;
-type Flushed = (Vec<Share>, Result<WriteTimes, RunError>);
+type Flushed = (Vec<Share>, Result<Written, RunError>);
 
 pub struct Engine {
     world: Arc<World>,

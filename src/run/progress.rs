@@ -14,6 +14,7 @@ use crate::partition::{Partition, Verdict, VerdictKind};
 use crate::reading::TopicPartition;
 use crate::telemetry::names;
 
+use super::cycle::Written;
 use super::{Engine, RunError, Settings};
 
 /// The terminal's line is renewed, and a log line written, this often.
@@ -25,6 +26,8 @@ const LOG_EVERY_MS: u64 = 10_000;
 pub struct Summary {
     pub records: u64,
     pub readings: u64,
+    /// Parts and rows that the store acknowledged.
+    pub writes: u64,
     pub elapsed_ms: u64,
     /// Where each partition stood when it was given up, with its tallies.
     pub partitions: BTreeMap<TopicPartition, Commit>,
@@ -63,6 +66,13 @@ impl Progress {
         let rejected = keyed.batch.rejections.len() as u64;
         self.summary.records += keyed.batch.records.len() as u64;
         self.summary.readings += keyed.batch.columns.len() as u64 + rejected;
+    }
+
+    pub fn flushed(&mut self, written: &Written, took_ms: u64) {
+        self.summary.writes += written.parts + written.rows;
+        counter!(names::STORE_WRITES, "kind" => names::PARTS_WRITTEN).increment(written.parts);
+        counter!(names::STORE_WRITES, "kind" => names::ROWS_WRITTEN).increment(written.rows);
+        histogram!(names::FLUSH).record(took_ms as f64 / 1e3);
     }
 
     pub fn left(&mut self, partition: &TopicPartition, core: &Partition) {
@@ -179,10 +189,6 @@ pub fn folded(stream: &Arc<str>, keyed: &Keyed, verdicts: &[Verdict]) {
 
 pub fn append_to_row(latency_ms: i64) {
     histogram!(names::APPEND_TO_ROW).record(latency_ms.max(0) as f64 / 1e3);
-}
-
-pub fn flushed(took_ms: u64) {
-    histogram!(names::FLUSH).record(took_ms as f64 / 1e3);
 }
 
 pub fn rebalanced(kind: &'static str) {

@@ -16,6 +16,9 @@ pub const APPEND_TO_ROW: &str = "etiage_append_to_row_seconds";
 pub const STORE: &str = "etiage_store_seconds";
 /// Requests to the store that failed. Label `operation`.
 pub const STORE_ERRORS: &str = "etiage_store_errors_total";
+/// Parts and rows that the store acknowledged, in flushes. Label `kind`: [`PARTS_WRITTEN`] or [`ROWS_WRITTEN`]. Beside
+/// [`READINGS`] it says how much is written for a reading.
+pub const STORE_WRITES: &str = "etiage_store_writes_total";
 /// Partitions that came and went. Label `kind`: `assigned`, `revoked`, `lost`.
 pub const REBALANCES: &str = "etiage_rebalances_total";
 /// Aggregates in memory, and their bytes.
@@ -34,5 +37,7 @@ pub const REPLAY_ETA: &str = "etiage_replay_eta_seconds";
 
 /// Values of `outcome` of [`READINGS`]; a reading has one of them per view (the first for folded).
 pub const OUTCOMES: [&str; 7] = ["folded", "late", "rejected", "outside", "unkeyed", "filtered", "before_history"];
+pub const PARTS_WRITTEN: &str = "parts";
+pub const ROWS_WRITTEN: &str = "rows";
 pub const LAG_FOLDED: &str = "folded";
 pub const LAG_COMMITTED: &str = "committed";

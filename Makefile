@@ -45,11 +45,12 @@ build: ## the release binary, with TLS
 	@cargo build --release --features tls --bin etiage
 	@echo "built $(RELEASE)"
 
-bench: ## the benchmarks
-	@services/need.sh build
+bench: build ## what each step costs, in memory, beside other libraries; answers asserted
+	@services/need.sh python
 	@cargo bench --features tls
+	@"$$(services/python.sh)/bin/python" benches/geos.py $(RELEASE) regions/regions.geojson regions/departements.geojson
 
-bench-kafka: build ## the whole engine from a real topic to rows: codecs, stores, scaling, backlog, latency (PARTS, READINGS, ROUNDS)
+bench-kafka: build ## the whole engine from a real topic to rows: codecs, stores, starts, scaling, backlog, latency (PARTS, READINGS, ROUNDS)
 	@services/need.sh servers python
 	@services/bench-kafka.sh $(RELEASE) $(PARTS)
 

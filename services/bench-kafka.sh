@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # `make bench-kafka`: a real broker, real topics, the whole engine to rows. Each figure is readings/s from the start of the process to
 # the last durable commit, CPU a reading over all threads, and the peak of memory.
-#   bench-kafka.sh BINARY [PART…]   codecs stores scaling backlog latency (all of them)
-#   READINGS (10,000,000)  SENSORS (20,000)  TOPIC_PARTITIONS (6)  ROUNDS (3)  BACKLOG (20,000,000)  SECONDS_EACH (20)
+#   bench-kafka.sh BINARY [PART…]   codecs stores starts scaling backlog latency (all of them)
+#   READINGS (10,000,000)  PARTS_BACK (100,000)  SENSORS (20,000)  TOPIC_PARTITIONS (6)  ROUNDS (3)  BACKLOG (20,000,000)  SECONDS_EACH (20)
 . "$(dirname "$0")/common.sh"
 . "$HERE/measure.sh"
 etiage=$1
 shift
-[ $# -gt 0 ] || set -- codecs stores scaling backlog latency
+[ $# -gt 0 ] || set -- codecs stores starts scaling backlog latency
 readings=${READINGS:-10000000} sensors=${SENSORS:-20000} partitions=${TOPIC_PARTITIONS:-6} rounds=${ROUNDS:-3}
 dir=$(mktemp -d "${TMPDIR:-/tmp}/etiage-bench.XXXXXX")
 clean() { trap - EXIT INT TERM; kill $(jobs -p) 2>/dev/null || true; "$HERE/servers.sh" wipe "$dir" >/dev/null 2>&1 || true; rm -rf "$dir"; }
@@ -77,6 +77,42 @@ stores() {
   latency cassandra
 }
 
+# An instance that starts where others stopped: parts that are not in memory are read back before anything is folded into them. The
+# same readings come once more, so that all parts are wanted again.
+starts() {
+  local store all=$readings many=${PARTS_BACK:-100000}
+  say "== a start with parts to read back: 36 (18 regions in two hours), and $many (a station each)"
+  for store in sqlite cassandra; do
+    use "start-few-$store" $store
+    again few-$store $config --sensors 20000 --readings 40000 --interval 1h --abroad 0
+    # The stream and the view of this one are in a file of their own.
+    (
+      unset ETIAGE_STREAMS__TEMPERATURES__TOPICS
+      printf '%s\n' "streams.alarms = { topics = [\"start-many-$store\"], time = \"event_time\", labels = { station = \"station_id\" }, metrics = { value = {} } }" \
+        'views.station = { group_by = ["station"] }' >"$dir/stations.toml"
+      export ETIAGE_KAFKA__GROUP_ID=start-many-$store
+      if [ $store = sqlite ]; then export ETIAGE_STORE__PATH=$dir/many.db; else export ETIAGE_STORE__KEYSPACE=start_many; fi
+      "$etiage" migrate --config "$dir/stations.toml" --partitions "$partitions" >/dev/null
+      topic=start-many-$store
+      again many-$store "$dir/stations.toml" --shape bts-alarms --sensors "$many" --readings "$many" --interval 1h
+    )
+  done
+  readings=$all
+}
+
+# The readings once, folded; then the same ones once more, to the end of which a second process starts.
+again() { # name config, and what to simulate
+  local name=$1 config=$2
+  shift 2
+  readings=$(printf '%s\n' "$@" | sed -n '/^--readings$/{n;p}')
+  for _ in 1 2; do
+    "$etiage" simulate --topic "$topic" --brokers "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" --start 2026-03-01 "$@" 2>"$dir/fill.log" || { cat "$dir/fill.log" >&2; die "the topic was not filled"; }
+    measure "$name" "$config" >"$dir/measured"
+  done
+  cat "$dir/measured"
+  latency "$name"
+}
+
 scaling() {
   say "== partitions and instances, one reading a record, lz4, into Cassandra"
   local many
@@ -128,8 +164,8 @@ latencies() {
 machine
 for part in "$@"; do
   case $part in
-    codecs | stores | scaling | backlog) "$part" ;;
+    codecs | stores | starts | scaling | backlog) "$part" ;;
     latency) latencies ;;
-    *) die "bench-kafka.sh: $part is none of codecs, stores, scaling, backlog, latency" ;;
+    *) die "bench-kafka.sh: $part is none of codecs, stores, starts, scaling, backlog, latency" ;;
   esac
 done

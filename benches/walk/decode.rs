@@ -17,7 +17,7 @@ pub fn run() {
 }
 
 fn bench(shape: Shape) {
-    let readings = readings(shape, READINGS);
+    let readings = readings(shape, READINGS, 20_000);
     let bytes = readings.iter().map(|reading| reading.text.len()).sum::<usize>() as f64 / READINGS as f64;
     let decoder = Decoder::new(&stream(), Stations::default()).expect("a valid stream");
     for size in [1, 100] {

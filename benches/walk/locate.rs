@@ -1,8 +1,12 @@
-//! Position → region: nanoseconds a position over the shipped sets, beside the exact index and the
-//! slow twin; time to build; memory.
+//! Position → region: nanoseconds a position over the shipped sets and over one of the size of the communes, beside the
+//! exact index, the slow twin and the interval tree of the geo crate; time to build; memory.
 
 use etiage::locate::{Outlines, RegionIdx, RegionSet, SHIPPED_PROPERTIES};
+use geo::indexed::IntervalTreeMultiPolygon;
+use geo::{BoundingRect, Contains, MultiPolygon, Point, Rect};
+use geojson::FeatureCollection;
 
+use crate::communes;
 use crate::measure::{Random, best, each};
 
 /// Positions of one workload.
@@ -11,21 +15,61 @@ type Column = (Vec<f64>, Vec<f64>);
 const POSITIONS: usize = 1 << 18;
 
 pub fn run() {
-    ["regions", "departements"].into_iter().for_each(bench_set);
+    ["regions", "departements"]
+        .into_iter()
+        .for_each(|name| bench_set(name, RegionSet::shipped(name).expect("a shipped set")));
+    bench_set("communes-sized", &communes::geojson());
 }
 
-fn bench_set(name: &str) {
-    let text = RegionSet::shipped(name).expect("a shipped set");
+fn bench_set(name: &str, text: &str) {
     let (code, label) = SHIPPED_PROPERTIES;
     let outlines = || Outlines::from_geojson(text, code, label).expect("a shipped set is valid");
     let parse = best(|| (), |()| outlines());
     let build = best(|| (), |()| RegionSet::from(outlines()));
     let (outlines, set) = (outlines(), RegionSet::from_geojson(text, code, label).expect("a shipped set is valid"));
     let memory = set.memory_bytes() as f64 / f64::from(1 << 20);
-    println!("locate/{name}: parse and validate {parse:.0?}, with the tables {build:.0?}, {memory:.1} MiB");
+    let (regions, vertices) = (set.regions().len(), outlines.vertices().count());
+    println!(
+        "locate/{name}, {regions} regions of {vertices} vertices: parse and validate {parse:.0?}, with the tables {build:.0?}, {memory:.1} MiB"
+    );
+    let peer = Peer::new(text);
     for (kind, column) in workloads(&outlines) {
         bench_workload(name, kind, &column, &set, &outlines);
+        bench_peer(name, kind, &column, &set, &peer);
     }
+}
+
+/// What the geo crate offers, as one would use it: an interval tree a region, behind its box.
+struct Peer(Vec<(Rect, IntervalTreeMultiPolygon<f64>)>);
+
+impl Peer {
+    fn new(text: &str) -> Peer {
+        let collection = text.parse::<FeatureCollection>().expect("a valid set");
+        let of = |feature: geojson::Feature| {
+            let shape = geo::Geometry::<f64>::try_from(feature).expect("a geometry");
+            let shape = MultiPolygon::try_from(shape.clone())
+                .or_else(|_| geo::Polygon::try_from(shape).map(MultiPolygon::from));
+            let shape = shape.expect("polygons");
+            (shape.bounding_rect().expect("not empty"), IntervalTreeMultiPolygon::new(&shape))
+        };
+        Peer(collection.features.into_iter().map(of).collect())
+    }
+
+    fn locate(&self, lat: f64, lon: f64) -> Option<usize> {
+        let point = Point::new(lon, lat);
+        self.0.iter().position(|(around, tree)| around.contains(&point) && tree.contains(&point))
+    }
+}
+
+/// It may differ on borders alone, where none of these positions lie.
+fn bench_peer(name: &str, kind: &str, (lat, lon): &Column, set: &RegionSet, peer: &Peer) {
+    let count = 1 << 10;
+    for i in 0..count {
+        let ours = set.locate(lat[i], lon[i]).map(RegionIdx::index);
+        assert_eq!(ours, peer.locate(lat[i], lon[i]), "{}, {}", lat[i], lon[i]);
+    }
+    let time = best(|| (), |()| (0..count).filter_map(|i| peer.locate(lat[i], lon[i])).count());
+    println!("locate/{name}, {kind}: geo's interval trees behind boxes {:.0} ns", each(time, count));
 }
 
 /// A mile around places where people live is not this dense in borders, and no sea this empty: the

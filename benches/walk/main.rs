@@ -2,7 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "benches read the clock")]
 
+mod communes;
 mod decode;
+mod fold;
 mod locate;
 mod measure;
 mod readings;
@@ -11,7 +13,8 @@ mod whole;
 /// All of them, or those that are named (`cargo bench -- decode`).
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let steps: [(&str, fn()); 3] = [("decode", decode::run), ("locate", locate::run), ("whole", whole::run)];
+    let steps: [(&str, fn()); 4] =
+        [("decode", decode::run), ("locate", locate::run), ("fold", fold::run), ("whole", whole::run)];
     steps
         .into_iter()
         .filter(|(name, _)| asked.is_empty() || asked.iter().any(|word| word == name))

@@ -19,6 +19,7 @@ pub enum Shape {
 }
 
 pub struct Reading {
+    pub sensor: u64,
     pub time_ms: i64,
     pub lat: f64,
     pub lon: f64,
@@ -27,14 +28,17 @@ pub struct Reading {
     pub text: String,
 }
 
-/// Of 20,000 sensors somewhere in a box around the mainland, ten minutes of event time.
-pub fn readings(shape: Shape, count: usize) -> Vec<Reading> {
+/// Of so many sensors somewhere in a box around the mainland, ten minutes of event time.
+pub fn readings(shape: Shape, count: usize, sensors: u64) -> Vec<Reading> {
     let mut random = Random(1);
-    (0..count).map(|number| reading(shape, &mut random, number, count)).collect()
+    let drawn = |number| {
+        let sensor = random.below(sensors);
+        reading(shape, &mut random, sensor, number, count)
+    };
+    (0..count).map(drawn).collect()
 }
 
-fn reading(shape: Shape, random: &mut Random, number: usize, count: usize) -> Reading {
-    let sensor = random.below(20_000);
+fn reading(shape: Shape, random: &mut Random, sensor: u64, number: usize, count: usize) -> Reading {
     let second = (number * 600 / count) as i64;
     let (lat, lon) = (random.between(42.3, 51.1), random.between(-4.8, 8.2));
     let tenth_mill = random.below(400_000) as i64 - 50_000;
@@ -60,7 +64,7 @@ fn reading(shape: Shape, random: &mut Random, number: usize, count: usize) -> Re
     );
     let written = |degrees: f64| format!("{degrees:.decimals$}").parse().unwrap_or_default();
     let (lat, lon) = (written(lat), written(lon));
-    Reading { time_ms: START_MS + second * 1000, lat, lon, value: tenth_mill * 100_000, text }
+    Reading { sensor, time_ms: START_MS + second * 1000, lat, lon, value: tenth_mill * 100_000, text }
 }
 
 /// One record for so many readings, as an array where there are several; its key is one of 200 tenants.

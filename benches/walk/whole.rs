@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use etiage::commit::Tally;
-use etiage::config::TenantConfig;
+use etiage::config::{StreamConfig, TenantConfig};
 use etiage::decode::{Decoder, Stations};
 use etiage::keys::{Field, Grouping, Keyed};
 use etiage::locate::{RegionSet, SHIPPED_PROPERTIES};
@@ -23,14 +23,13 @@ const BATCH: usize = 4_000;
 const ROUNDS: usize = 9;
 
 pub fn run() {
-    let readings = readings(Shape::Long, READINGS);
-    bench("18 regions", &readings, None);
-    bench("200 tenants x 18 regions", &readings, Some(TenantConfig::Key));
+    let readings = readings(Shape::Long, READINGS, 20_000);
+    bench("18 regions", &Walk::new(Grouped::Region(None)), &readings);
+    bench("200 tenants x 18 regions", &Walk::new(Grouped::Region(Some(TenantConfig::Key))), &readings);
 }
 
-fn bench(name: &str, readings: &[Reading], tenant: Option<TenantConfig>) {
-    let walk = Walk::new(tenant);
-    let batches: Vec<RawBatch> = readings.chunks(BATCH).enumerate().map(raw).collect();
+fn bench(name: &str, walk: &Walk, readings: &[Reading]) {
+    let batches = batches(readings);
     let best = (0..ROUNDS).map(|_| walk.time(&batches)).min_by_key(|steps| steps.iter().sum::<Duration>());
     let [decode, locate, fold] = best.unwrap_or_default().map(|step| each(step, READINGS));
     let whole = decode + locate + fold;
@@ -41,15 +40,25 @@ fn bench(name: &str, readings: &[Reading], tenant: Option<TenantConfig>) {
     );
 }
 
-fn raw((number, readings): (usize, &[Reading])) -> RawBatch {
-    let mut raw = batch(readings, 1);
-    for (at, record) in raw.records.iter_mut().enumerate() {
-        record.offset = Offset((number * BATCH + at) as i64);
-    }
-    raw
+/// A log of these readings, one a record.
+pub fn batches(readings: &[Reading]) -> Vec<RawBatch> {
+    let raw = |(number, readings): (usize, &[Reading])| {
+        let mut raw = batch(readings, 1);
+        for (at, record) in raw.records.iter_mut().enumerate() {
+            record.offset = Offset((number * BATCH + at) as i64);
+        }
+        raw
+    };
+    readings.chunks(BATCH).enumerate().map(raw).collect()
 }
 
-struct Walk {
+/// What the view groups by.
+pub enum Grouped {
+    Region(Option<TenantConfig>),
+    Sensor,
+}
+
+pub struct Walk {
     decoder: Decoder,
     places: Vec<Places>,
     groupings: Vec<Grouping>,
@@ -57,24 +66,29 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(tenant: Option<TenantConfig>) -> Walk {
+    pub fn new(grouped: Grouped) -> Walk {
         let (code, name) = SHIPPED_PROPERTIES;
         let text = RegionSet::shipped("regions").expect("a shipped set");
         let set = Arc::new(RegionSet::from_geojson(text, code, name).expect("a shipped set is valid"));
         let codes = set.regions().iter().map(|region| region.code().into()).collect();
-        let grouping = Grouping::new(vec![Field::Region { set: 0, codes }], tenant.is_some());
-        let decoder = Decoder::new(&etiage::config::StreamConfig { tenant, ..stream() }, Stations::default());
+        let (field, group_by, stream) = match grouped {
+            Grouped::Region(tenant) => (Field::Region { set: 0, codes }, "region", StreamConfig { tenant, ..stream() }),
+            Grouped::Sensor => {
+                let labels = BTreeMap::from([("sensor".to_owned(), "id".to_owned())]);
+                (Field::Label(Some(0)), "sensor", StreamConfig { labels, ..stream() })
+            }
+        };
         let view = View {
-            name: "region".into(),
+            name: group_by.into(),
             generation: 1,
             epoch_us: 1_700_000_000_000_000,
             metrics: vec!["temperature".into()],
             any_metric: false,
             unit_exponent: -9,
             widths: vec!["1h".parse().expect("a width")],
-            zone: stream().zone,
+            zone: stream.zone,
             allowed_lateness_ms: Some(21_600_000),
-            group_by: vec!["region".into()],
+            group_by: vec![group_by.into()],
             regions: BTreeMap::new(),
             before_ms: None,
             horizon_ms: None,
@@ -82,15 +96,19 @@ impl Walk {
             flush_ms: 1000,
         };
         Walk {
-            decoder: decoder.expect("a valid stream"),
+            groupings: vec![Grouping::new(vec![field], stream.tenant.is_some())],
+            decoder: Decoder::new(&stream, Stations::default()).expect("a valid stream"),
             places: vec![Places { set, nearest_within_m: None }],
-            groupings: vec![grouping],
             view: Arc::new(view),
         }
     }
 
-    /// A partition from its beginning; how long each step took for all batches.
-    fn time(&self, batches: &[RawBatch]) -> [Duration; 3] {
+    pub fn keyed(&self, raw: RawBatch) -> Keyed {
+        key(&self.places, &self.groupings, self.decoder.decode(raw))
+    }
+
+    /// At its beginning.
+    pub fn partition(&self) -> Partition {
         let start = FoldStart {
             view: self.view.clone(),
             columns: vec![(0, 0)],
@@ -99,7 +117,12 @@ impl Walk {
             tallies: vec![Tally::new(1)],
         };
         let source = SourceId { topic: TopicId([1; 16]), partition: 0 };
-        let mut partition = Partition::new(source, 120_000, 0, vec![start], None);
+        Partition::new(source, 120_000, 0, vec![start], None)
+    }
+
+    /// A partition from its beginning; how long each step took for all batches.
+    fn time(&self, batches: &[RawBatch]) -> [Duration; 3] {
+        let mut partition = self.partition();
         let mut steps = [Duration::ZERO; 3];
         for raw in batches {
             let raw = raw.clone();
@@ -121,7 +144,7 @@ impl Walk {
     }
 }
 
-fn fold(partition: &mut Partition, keyed: &Keyed) {
+pub fn fold(partition: &mut Partition, keyed: &Keyed) {
     let judged = partition.judge(keyed);
     for wanted in &judged.wanted {
         partition.install(wanted, None).expect("nothing was read back");

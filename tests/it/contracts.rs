@@ -41,6 +41,13 @@ async fn kafka_members_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn kafka_members_stand_by() {
+    let kafka = Servers::shared().kafka.clone();
+    kafka_source::members_stand_by(&kafka, "partition.assignment.strategy", "range").await;
+    kafka_source::members_stand_by(&kafka, "group.protocol", "consumer").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kafka_source_outlives_the_broker() {
     let servers = Servers::own("outage");
     let kafka = servers.kafka.clone();

@@ -34,6 +34,8 @@ struct Seen {
     /// Largest position reported as a partition's end.
     ends: BTreeMap<i32, i64>,
     assigned: Vec<(String, SourceId, Option<Committed>)>,
+    /// Assignments of no partition at all.
+    standing_by: usize,
     revocations: usize,
     commits_refused: Vec<String>,
     failed: Vec<String>,
@@ -252,6 +254,19 @@ pub async fn members_come_and_go(bootstrap: &str, key: &str, value: &str) {
     assert_eq!(second.held(), 6);
     second.leave().await;
     bench.assert_each_once(6, 4000);
+}
+
+/// Where there are fewer partitions than members, all of them hear that they have joined.
+pub async fn members_stand_by(bootstrap: &str, key: &str, value: &str) {
+    let bench = Bench::new(bootstrap, "surplus", 1).await.with(key, value);
+    let first = bench.join(MIB, Duration::ZERO);
+    bench.until("an assignment", |seen| seen.assigned.len() == 1).await;
+    let before = bench.seen.lock().expect("unpoisoned").standing_by;
+    let second = bench.join(MIB, Duration::ZERO);
+    bench.until("an assignment of nothing", |seen| seen.standing_by > before).await;
+    assert_eq!(first.held() + second.held(), 1);
+    second.leave().await;
+    first.leave().await;
 }
 
 /// A budget smaller than a batch, and an engine that stalls for longer than the source waits before it pauses.

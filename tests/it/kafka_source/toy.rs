@@ -22,6 +22,7 @@ impl Toy {
         while let Some(event) = events.recv().await {
             match event {
                 SourceEvent::Assigned { partitions, reply } => {
+                    self.seen.lock().expect("unpoisoned").standing_by += usize::from(partitions.is_empty());
                     let from = partitions.into_iter().map(|one| self.begin(one)).collect();
                     let _ = reply.send(from);
                 }

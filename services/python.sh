@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# A Python environment with the packages of requirements.txt, made once; prints its directory.
+# A Python environment with the packages of a list, made once; prints its directory.
+#   python.sh [LIST]        requirements.txt: what the tests count with; tools.txt: checkers (services/tool.sh)
 . "$(dirname "$0")/common.sh"
-venv="$CACHE/venv-$(sha256sum <"$HERE/requirements.txt" | cut -c1-12)"
+list=${1:-$HERE/requirements.txt}
+venv="$CACHE/venv-$(sha256sum <"$list" | cut -c1-12)"
 if [ ! -f "$venv/complete" ]; then
   mkdir -p "$CACHE"
   exec 8>"$CACHE/venv.lock"
@@ -10,8 +12,8 @@ if [ ! -f "$venv/complete" ]; then
     say "making $venv (once)" >&2
     rm -rf "$venv"
     python3 -m venv "$venv" >&2
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/requirements.txt" >&2 \
-      || die "could not install the packages of $HERE/requirements.txt: is PyPI (or your mirror) reachable?"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$list" >&2 \
+      || die "could not install the packages of $list: is PyPI (or your mirror) reachable?"
     touch "$venv/complete"
   fi
 fi

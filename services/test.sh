@@ -12,6 +12,10 @@ own_servers
 say "== testing"
 status=0
 cargo test --features tls --no-fail-fast -- "$@" 2>&1 | tee "$dir/output" || status=$?
+if [ $# = 0 ]; then
+  say "== testing what is shipped beside the code"
+  "$HERE/../tests/deploy/run.sh" "${CARGO_TARGET_DIR:-target}/release/etiage" 2>&1 | tee -a "$dir/output" || status=$?
+fi
 
 # A test against a server stands in tests/it and says so in its name: kafka_…, cassandra_…, kafka_cassandra_….
 sed -n '\:Running tests/it/:,/^test result:/p' "$dir/output" >"$dir/ring"

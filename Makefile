@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test simulate mutations chaos soak fuzz asan up down demo clean-services bench bench-kafka bench-peers bench-replay bench-wide build docs fmt fmt-check lint
+.PHONY: help run test simulate mutations chaos soak fuzz asan up down demo clean-services bench bench-kafka bench-peers bench-replay bench-wide build dist docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ build: ## the release binary, with TLS
 	@services/need.sh build
 	@cargo build --release --features tls --bin etiage
 	@echo "built $(RELEASE)"
+
+dist: build ## the release's archive in dist/: binary, regions, examples, docs, licences, bill of materials, checksums
+	@services/need.sh build python
+	@services/dist.sh archive $(RELEASE) dist
 
 bench: build ## what each step costs, in memory, beside other libraries; answers asserted
 	@services/need.sh python

@@ -3,7 +3,7 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/etiage/target
 SHELL := /bin/bash
 RELEASE := $(CARGO_TARGET_DIR)/release/etiage
 
-.PHONY: help run test simulate mutations chaos soak fuzz asan up down demo clean-services bench bench-kafka bench-peers bench-replay bench-wide build dist docs fmt fmt-check lint
+.PHONY: help run test helm simulate mutations chaos soak fuzz asan up down demo clean-services bench bench-kafka bench-peers bench-replay bench-wide build dist docs fmt fmt-check lint
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ run: build ## simulated sensors as files → engine → embedded store → the l
 test: ## everything, against a real Kafka and a real Cassandra that it starts and stops itself
 	@services/need.sh build servers python
 	@services/test.sh
+
+helm: build ## the Helm chart alone: lint, golden files, schemas, a policy, its configurations against the binary (UPDATE_GOLDEN=1)
+	@services/need.sh servers python
+	@tests/deploy/helm.sh $(RELEASE)
 
 simulate: ## the engine in simulated worlds that do their worst: FROM=n SEEDS=n (from a drawn seed, 10000)
 	@services/need.sh build

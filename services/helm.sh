@@ -31,8 +31,8 @@ build() {
   rm -rf "$bin.part"
   # Modules and objects lie beside it and go when it is done: they are ten times what they build.
   export GOBIN="$bin.part" GOPATH="$bin.part/path" GOCACHE="$bin.part/objects" GOFLAGS="-modcacherw -trimpath" GOTOOLCHAIN=local
-  nice "$go" install -ldflags "-s -w" "helm.sh/helm/v4/cmd/helm@$HELM" >&2 || die "helm cannot be built: is the Go module proxy reachable?"
-  nice "$go" install -ldflags "-s -w" "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM" >&2 || die "kubeconform cannot be built: is the Go module proxy reachable?"
+  "$go" install -ldflags "-s -w" "helm.sh/helm/v4/cmd/helm@$HELM" >&2 || die "helm cannot be built: is the Go module proxy reachable?"
+  "$go" install -ldflags "-s -w" "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM" >&2 || die "kubeconform cannot be built: is the Go module proxy reachable?"
   rm -rf "$GOPATH" "$GOCACHE"
   mv "$bin.part" "$bin"
 }

@@ -4,7 +4,6 @@
 #   helm.sh [BINARY]                (UPDATE_GOLDEN=1 writes the golden files anew)
 # What cannot be had is skipped, visibly.
 . "$(dirname "$0")/../../services/common.sh"
-HERE=$(dirname "$HERE")/services         # common.sh takes it for its own directory, which it is
 ROOT=$(dirname "$HERE")
 DEPLOY="$ROOT/tests/deploy"
 ETIAGE=${1:-${CARGO_TARGET_DIR:-$HOME/.cache/etiage/target}/release/etiage}
@@ -22,11 +21,11 @@ skipped() { # what why
 failed=0
 wrong() { say "FAILED $*"; failed=$((failed + 1)); }
 
-if ! bin=$("$HERE/helm.sh" 2> >(tee "$dir/why" >&2)); then
-  skipped helm_chart "$(tail -1 "$dir/why")"
+if ! "$HERE/helm.sh" 2>&1 | tee "$dir/had"; then
+  skipped helm_chart "$(tail -1 "$dir/had")"
   exit 0
 fi
-PATH="$bin:$PATH"
+PATH="$(tail -1 "$dir/had"):$PATH"
 python="$("$HERE/python.sh")/bin/python"
 
 render() { # set: as it would be installed, under a name and namespace that never change

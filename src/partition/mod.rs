@@ -340,6 +340,11 @@ impl Partition {
         self.views.iter_mut().map(|fold| fold.evict(committed, leaving)).sum()
     }
 
+    /// How many tallies, one per view and width, break the law of conservation (invariant I6).
+    pub fn tallies_off(&self) -> usize {
+        self.views.iter().flat_map(|fold| &fold.grains).filter(|grain| !grain.tally.adds_up()).count()
+    }
+
     pub fn parts_in_memory(&self) -> usize {
         self.views.iter().flat_map(|fold| &fold.grains).map(Grain::len).sum()
     }

@@ -137,7 +137,7 @@ impl Engine {
         if now < self.progress.line_at + LINE_EVERY_MS {
             return;
         }
-        let (mut lag, mut parts, mut bytes) = (0, 0, 0);
+        let (mut lag, mut parts, mut bytes, mut off) = (0, 0, 0, 0);
         let mut least = None;
         for (number, (name, owned)) in self.owned.iter().enumerate() {
             let labels = [("topic", name.topic.to_string()), ("partition", name.partition.to_string())];
@@ -146,6 +146,7 @@ impl Engine {
             lag += folded;
             parts += owned.core.parts_in_memory();
             bytes += owned.core.memory_bytes();
+            off += owned.core.tallies_off();
             let watermark_ms = owned.core.watermark_ms();
             least = if number == 0 { watermark_ms } else { least.min(watermark_ms) };
             lag_gauge(&labels, names::LAG_FOLDED, folded);
@@ -154,6 +155,7 @@ impl Engine {
         }
         gauge!(names::PARTS).set(parts as f64);
         gauge!(names::PARTS_BYTES).set(bytes as f64);
+        gauge!(names::TALLIES_OFF).set(off as f64);
         self.beats.send_replace(self.beats());
         self.progress.line(lag, least);
     }

@@ -38,6 +38,7 @@ pub(super) fn recorder() -> Result<PrometheusRecorder, BuildError> {
 pub(super) fn describe() {
     describe_counter!(names::READINGS, "Readings seen, by stream and outcome");
     describe_counter!(names::REJECTS, "Rejected readings, by stream and reason");
+    describe_gauge!(names::TALLIES_OFF, "Tallies of the owned partitions, one per view and width, that do not add up");
     describe_counter!(names::RECORDS, "Records read, by stream");
     describe_gauge!(names::LAG, "Records between a partition's position and its end, folded or committed");
     describe_gauge!(names::WATERMARK, "Watermark of a partition, seconds since the epoch");

@@ -4,6 +4,8 @@
 pub const READINGS: &str = "etiage_readings_total";
 /// Rejected readings. Labels `stream`, `reason`.
 pub const REJECTS: &str = "etiage_rejects_total";
+/// Tallies of the owned partitions, one per view and width, that do not add up: none, ever.
+pub const TALLIES_OFF: &str = "etiage_tallies_off";
 /// Records read. Label `stream`.
 pub const RECORDS: &str = "etiage_records_total";
 /// Records between a partition's position and its end. Labels `topic`, `partition`, `kind`: [`LAG_FOLDED`] or [`LAG_COMMITTED`].

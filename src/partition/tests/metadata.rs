@@ -85,6 +85,15 @@ fn a_spill_that_failed_is_written_again() {
     assert!(core.committable(10).is_some());
 }
 
+#[test]
+fn tallies_that_do_not_add_up_are_counted() {
+    assert_eq!(folded().tallies_off(), 0);
+    let mut starts: Vec<FoldStart> = log::meanings(None, None).iter().map(Meaning::start).collect();
+    starts[0].tallies[1].seen = 1;
+    starts[1].tallies[0].late = 1;
+    assert_eq!(partition(starts).tallies_off(), 2);
+}
+
 /// Everything durable and committed, within the limit.
 fn at_rest(limit: usize) -> (Partition, Commit) {
     let mut core = folded();

@@ -14,7 +14,7 @@ run: build ## simulated sensors as files → engine → embedded store → the l
 	@services/run.sh $(RELEASE)
 
 test: ## everything, against a real Kafka and a real Cassandra that it starts and stops itself
-	@services/need.sh build servers python
+	@services/need.sh build servers python prometheus
 	@services/test.sh
 
 helm: build ## the Helm chart alone: lint, golden files, schemas, a policy, its configurations against the binary (UPDATE_GOLDEN=1)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what a bare Debian 12 lacks, when root; otherwise prints the line to run, and stops.
-#   need.sh [build] [servers] [jdk] [python]
+#   need.sh [build] [servers] [jdk] [python] [prometheus]
 # build: a C++ compiler and OpenSSL's headers (librdkafka, TLS). servers: Java 17 runs Kafka and
 # Cassandra, Maven fetches their jars. jdk: compiles the peers of a benchmark. python: recounts rows independently of this crate, and cqlsh.
+# prometheus: checks the alert rules and scrapes an engine in a test; unpacked into the cache, never installed (prometheus.sh).
 . "$(dirname "$0")/common.sh"
 
 packages=()
@@ -24,7 +25,8 @@ for group in "$@"; do
       command -v javac >/dev/null || want openjdk-17-jdk-headless "compiles the jobs that Étiage is compared with" ;;
     python)
       python3 -c 'import ensurepip, venv' 2>/dev/null || want python3-venv "recounts and cqlsh, in a virtual environment of their own" ;;
-    *) die "need.sh knows no group $group: build, servers, jdk, python" ;;
+    prometheus) "$HERE/prometheus.sh" >/dev/null || say "the tests of alerts will be skipped" ;;
+    *) die "need.sh knows no group $group: build, servers, jdk, python, prometheus" ;;
   esac
 done
 

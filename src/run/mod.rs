@@ -33,6 +33,7 @@ mod commits;
 mod cycle;
 pub mod decoding;
 mod draining;
+mod ends;
 mod flushing;
 mod folding;
 mod generations;
@@ -202,6 +203,8 @@ pub struct Engine {
     spills_after_ms: Option<i64>,
     /// Which of our views are about to be taken over by their next generation.
     draining: Draining,
+    /// Where the logs end.
+    ends: ends::Ends,
     /// Which views' closing sweep is ours.
     closing: watch::Sender<BTreeSet<usize>>,
     /// What the heartbeats say.
@@ -231,6 +234,7 @@ impl Engine {
             flush_turn: 0,
             spills_after_ms: None,
             draining: Draining::default(),
+            ends: ends::Ends::default(),
             closing: watch::channel(BTreeSet::new()).0,
             beats: watch::channel(Vec::new()).0,
             progress,
@@ -248,6 +252,7 @@ impl Engine {
         let closer = tokio::spawn(closer::run(self.world.clone(), self.closing.subscribe()));
         let beating = tokio::spawn(beating::run(self.world.clone(), self.beats.subscribe()));
         let watching = tokio::spawn(self.draining.watch(self.world.clone()));
+        let ends = tokio::spawn(self.ends.watch(self.world.clone()));
         let outcome = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop != Stop::Running) => Ok(()),
@@ -256,6 +261,7 @@ impl Engine {
         closer.abort();
         beating.abort();
         watching.abort();
+        ends.abort();
         self.stop(events, outcome).await
     }
 

@@ -141,7 +141,8 @@ impl Engine {
         let mut least = None;
         for (number, (name, owned)) in self.owned.iter().enumerate() {
             let labels = [("topic", name.topic.to_string()), ("partition", name.partition.to_string())];
-            let behind = |position: crate::reading::Offset| (owned.log_end.0 - position.0).max(0);
+            let log_end = owned.log_end.max(self.ends.of(name).unwrap_or_default());
+            let behind = |position: crate::reading::Offset| (log_end.0 - position.0).max(0);
             let folded = behind(owned.core.position());
             lag += folded;
             parts += owned.core.parts_in_memory();
@@ -156,6 +157,7 @@ impl Engine {
         gauge!(names::PARTS).set(parts as f64);
         gauge!(names::PARTS_BYTES).set(bytes as f64);
         gauge!(names::TALLIES_OFF).set(off as f64);
+        self.ends.owned.send_replace(self.owned_partitions());
         self.beats.send_replace(self.beats());
         self.progress.line(lag, least);
     }

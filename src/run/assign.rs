@@ -11,7 +11,7 @@ use crate::store::{GenerationRecord, PositionKind, Store, StoreError, StoredPosi
 
 use super::owned::Owned;
 use super::stream::StreamRun;
-use super::{Engine, RunError, World, closer};
+use super::{Engine, RunError, World, closer, progress};
 
 /// Kept positions among which the one that a commit names is looked for; newer ones may have been
 /// kept by owners whose commits were refused.
@@ -28,6 +28,7 @@ struct Stored {
 impl Engine {
     /// Takes the partitions over and tells where to read each from.
     pub(super) async fn assigned(&mut self, partitions: Vec<Assignment>) -> Result<Vec<ReadFrom>, RunError> {
+        progress::rebalanced("assigned");
         // Whoever folded on in a partition that has just drained would show more than its successor has.
         let asked_at = self.world.clock.now();
         let records = self.world.generations_surely().await?;

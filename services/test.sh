@@ -4,7 +4,7 @@
 . "$(dirname "$0")/own.sh"
 
 say "== building"
-cargo build --release --features tls --bin etiage     # for the test of `make run`
+cargo build --release --features tls --bin etiage     # for the tests of `make run` and of deploy/
 cargo test --features tls --no-run
 
 own_servers
@@ -16,6 +16,8 @@ if [ $# = 0 ]; then
   say "== testing what is shipped beside the code"
   "$HERE/../tests/deploy/run.sh" "${CARGO_TARGET_DIR:-target}/release/etiage" 2>&1 | tee -a "$dir/output" || status=$?
 fi
+
+[ $# -gt 0 ] || tests/deploy/alerts.sh "${CARGO_TARGET_DIR:-target}/release/etiage" || status=$?
 
 # A test against a server stands in tests/it and says so in its name: kafka_…, cassandra_…, kafka_cassandra_….
 sed -n '\:Running tests/it/:,/^test result:/p' "$dir/output" >"$dir/ring"

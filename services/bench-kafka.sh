@@ -81,7 +81,7 @@ stores() {
 # same readings come once more, so that all parts are wanted again.
 starts() {
   local store all=$readings many=${PARTS_BACK:-100000}
-  say "== a start with parts to read back: 36 (18 regions in two hours), and $many (a station each)"
+  say "== a start with parts to read back: 36 for each partition (18 regions in two hours), and $many (a station each)"
   for store in sqlite cassandra; do
     use "start-few-$store" $store
     again few-$store $config --sensors 20000 --readings 40000 --interval 1h --abroad 0

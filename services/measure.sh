@@ -24,7 +24,7 @@ measure() { # name config
   ended=$(date +%s%N)
   cat "$dir/$1".*.log >"$dir/$1.log"
   # A line of each instance says how much it wrote.
-  writes=$(sed 's/\x1b\[[0-9;]*m//g' "$dir/$1.log" | grep -o ' writes=[0-9]*' | awk -F= '{ all += $2 } END { print all + 0 }')
+  writes=$(sed 's/\x1b\[[0-9;]*m//g' "$dir/$1.log" | { grep -o ' writes=[0-9]*' || true; } | awk -F= '{ all += $2 } END { print all + 0 }')
   awk -v name="$1" -v n="$readings" -v writes="$writes" -v ns=$((ended - started)) -v cpu="$cpu" -v hz="$(getconf CLK_TCK)" -v peak="$peak" \
     'BEGIN { printf "%-22s %9.0f readings/s  %6.2f s  %5.0f ns CPU a reading  peak %4.0f MiB  %6.0f writes a million\n", name, n / (ns / 1e9), ns / 1e9, cpu / hz / n * 1e9, peak / 1024, writes / n * 1e6 }'
 }

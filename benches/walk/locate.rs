@@ -3,8 +3,10 @@
 
 use etiage::locate::{Outlines, RegionIdx, RegionSet, SHIPPED_PROPERTIES};
 use geo::indexed::IntervalTreeMultiPolygon;
-use geo::{BoundingRect, Contains, MultiPolygon, Point, Rect};
-use geojson::FeatureCollection;
+use geo::{BoundingRect, Contains, MultiPolygon, Point};
+use geojson::{Feature, FeatureCollection};
+use rstar::RTree;
+use rstar::primitives::{GeomWithData, Rectangle};
 
 use crate::communes;
 use crate::measure::{Random, best, each};
@@ -39,25 +41,38 @@ fn bench_set(name: &str, text: &str) {
     }
 }
 
-/// What the geo crate offers, as one would use it: an interval tree a region, behind its box.
-struct Peer(Vec<(Rect, IntervalTreeMultiPolygon<f64>)>);
+/// What the geo crate and rstar offer, as one would use them: a tree of the regions' boxes, an interval tree of each region's edges.
+struct Peer {
+    boxes: RTree<GeomWithData<Rectangle<[f64; 2]>, usize>>,
+    regions: Vec<IntervalTreeMultiPolygon<f64>>,
+}
 
 impl Peer {
     fn new(text: &str) -> Peer {
         let collection = text.parse::<FeatureCollection>().expect("a valid set");
-        let of = |feature: geojson::Feature| {
-            let shape = geo::Geometry::<f64>::try_from(feature).expect("a geometry");
-            let shape = MultiPolygon::try_from(shape.clone())
-                .or_else(|_| geo::Polygon::try_from(shape).map(MultiPolygon::from));
-            let shape = shape.expect("polygons");
-            (shape.bounding_rect().expect("not empty"), IntervalTreeMultiPolygon::new(&shape))
+        let shapes: Vec<MultiPolygon> = collection.features.into_iter().map(shape).collect();
+        let around = |(number, shape): (usize, &MultiPolygon)| {
+            let rect = shape.bounding_rect().expect("not empty");
+            GeomWithData::new(Rectangle::from_corners(rect.min().into(), rect.max().into()), number)
         };
-        Peer(collection.features.into_iter().map(of).collect())
+        Peer {
+            boxes: RTree::bulk_load(shapes.iter().enumerate().map(around).collect()),
+            regions: shapes.iter().map(IntervalTreeMultiPolygon::new).collect(),
+        }
     }
 
     fn locate(&self, lat: f64, lon: f64) -> Option<usize> {
         let point = Point::new(lon, lat);
-        self.0.iter().position(|(around, tree)| around.contains(&point) && tree.contains(&point))
+        let around = self.boxes.locate_all_at_point([lon, lat]).map(|found| found.data);
+        around.filter(|number| self.regions[*number].contains(&point)).min()
+    }
+}
+
+fn shape(feature: Feature) -> MultiPolygon {
+    match geo::Geometry::<f64>::try_from(feature).expect("a geometry") {
+        geo::Geometry::MultiPolygon(shape) => shape,
+        geo::Geometry::Polygon(shape) => shape.into(),
+        other => panic!("regions are polygons: {other:?}"),
     }
 }
 
@@ -69,7 +84,7 @@ fn bench_peer(name: &str, kind: &str, (lat, lon): &Column, set: &RegionSet, peer
         assert_eq!(ours, peer.locate(lat[i], lon[i]), "{}, {}", lat[i], lon[i]);
     }
     let time = best(|| (), |()| (0..count).filter_map(|i| peer.locate(lat[i], lon[i])).count());
-    println!("locate/{name}, {kind}: geo's interval trees behind boxes {:.0} ns", each(time, count));
+    println!("locate/{name}, {kind}: geo's interval trees behind an rstar of boxes {:.0} ns", each(time, count));
 }
 
 /// A mile around places where people live is not this dense in borders, and no sea this empty: the

@@ -50,7 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{- /* Partitions of all topics together: more instances than these have nothing to do, and never become ready. */ -}}
+{{- /* Partitions of all topics together: more instances than these have nothing to do, they stand by. */ -}}
 {{- define "etiage.partitions" -}}
 {{- $topics := 0 -}}
 {{- range .Values.config.streams }}{{ $topics = add $topics (len (.topics | default list)) }}{{ end -}}

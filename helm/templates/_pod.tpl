@@ -83,7 +83,7 @@ containers:
       periodSeconds: 10
       timeoutSeconds: 5
       failureThreshold: 3
-    # Ready: it has partitions, and both ways out (rows; rejected and late readings) work.
+    # Ready: the group has taken it in, and both ways out (rows; rejected and late readings) work.
     readinessProbe:
       httpGet: { path: /readyz, port: metrics }
       periodSeconds: 2

@@ -132,7 +132,7 @@ async fn replay(
         connected = connect::connect_replay(&config, &begun, health.clone()) => connected?,
         _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(()),
     };
-    health.not_ready("waiting for partitions");
+    health.not_ready("joining the group");
     let leader = if args.dry_run { leader.dry() } else { leader };
     // The files beside the topics: what these shed meanwhile would be missing.
     let (told, folded) = oneshot::channel();

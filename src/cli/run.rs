@@ -68,7 +68,7 @@ async fn bound_again_and_again(
             _ = stop.wait_for(|stop| *stop != Stop::Running) => return Ok(None),
         };
         let bindings = world.bindings();
-        health.not_ready("waiting for partitions");
+        health.not_ready("joining the group");
         match Engine::new(world)?.run(events, stop.clone()).await {
             // Bound as before: that would go on for ever.
             Err(error) if error.asks_to_bind_again() && before.as_ref() != Some(&bindings) => {

@@ -63,7 +63,7 @@ impl Engine {
         let Some(owned) = self.owned.get_mut(&partition).filter(|owned| owned.ownership == ownership) else {
             return Ok(());
         };
-        owned.decoded.put(number, Waiting { keyed, permit });
+        owned.decoded.put(number, Waiting { number, keyed, permit });
         owned.waiting.extend(std::iter::from_fn(|| owned.decoded.pop()));
         self.fold_queue(&partition)
     }
@@ -83,14 +83,18 @@ impl Engine {
             if owned.reading_back || self.draining.until(owned).is_some() {
                 return Ok(());
             }
-            let Some(Waiting { keyed, permit }) = owned.waiting.pop_front() else { return Ok(()) };
+            let Some(Waiting { number, keyed, permit }) = owned.waiting.pop_front() else { return Ok(()) };
+            // The views skip what lies below where they are: in a wrong order, batches would be lost in silence.
+            if number != owned.folded {
+                return Err(RunError::OutOfOrder { partition: partition.clone(), number, wanted: owned.folded });
+            }
             let judged = owned.core.judge(&keyed);
             if judged.wanted.is_empty() {
                 let ownership = owned.ownership;
                 let parts = Vec::new();
                 self.fold(ReadBack { partition: partition.clone(), ownership, keyed, judged, permit, parts })?;
             } else {
-                self.start_read(partition.clone(), Waiting { keyed, permit }, judged);
+                self.start_read(partition.clone(), Waiting { number, keyed, permit }, judged);
             }
         }
         Ok(())
@@ -101,7 +105,7 @@ impl Engine {
         owned.reading_back = true;
         let world = Arc::clone(&self.world);
         let (ownership, source, log_end) = (owned.ownership, owned.core.source(), owned.log_end);
-        let Waiting { keyed, permit } = batch;
+        let Waiting { keyed, permit, .. } = batch;
         let read = async move {
             let parts = world.read_back(&partition, source, &judged, log_end).await?;
             Ok(ReadBack { partition, ownership, keyed, judged, permit, parts })

@@ -162,6 +162,11 @@ pub enum RunError {
     #[error("decoding broke off: {0}. This is a fault of the program; please report it with the records of that batch")]
     DecoderGone(String),
     #[error(
+        "batch {number} of {partition} came where batch {wanted} should. This is a fault of the program, please report it; nothing \
+         was folded out of order, and a restart goes on where this stopped"
+    )]
+    OutOfOrder { partition: TopicPartition, number: u64, wanted: u64 },
+    #[error(
         "generation {generation} of view {view} is no longer the live one in the store: it was replaced, or the store has \
          lost it. Start again; nothing was committed since"
     )]
@@ -291,6 +296,7 @@ impl Engine {
 
     async fn on_event(&mut self, event: SourceEvent) -> Result<(), RunError> {
         match event {
+            SourceEvent::Joined => self.ready_again(),
             SourceEvent::Batch { partition, raw, permit } => self.take_in(partition, raw, permit)?,
             SourceEvent::End { partition, position } => self.on_end(&partition, position),
             SourceEvent::Assigned { partitions, reply } => {

@@ -15,6 +15,8 @@ use super::stream::StreamRun;
 /// A decoded batch that waits to be folded; its bytes count in the queue until then. (Of one that was cut into steps, all
 /// bytes count until the last.)
 pub struct Waiting {
+    /// The partition's first batch of this ownership is 0.
+    pub number: u64,
     pub keyed: Keyed,
     pub permit: Option<OwnedSemaphorePermit>,
 }

@@ -26,7 +26,7 @@ const LOG_EVERY_MS: u64 = 10_000;
 pub struct Summary {
     pub records: u64,
     pub readings: u64,
-    /// Parts and rows that the store acknowledged.
+    /// Parts and rows of flushes that the store acknowledged as a whole.
     pub writes: u64,
     pub elapsed_ms: u64,
     /// Where each partition stood when it was given up, with its tallies.

@@ -49,6 +49,8 @@ pub struct ReadFrom {
 /// What a source says. Answers go through the `oneshot`s; a source that gets none (the engine has
 /// gone) stops.
 pub enum SourceEvent {
+    /// The group has taken this member in. If it has more members than partitions, nothing else may come for long.
+    Joined,
     /// Nothing of these partitions is read before the answer. An empty answer refuses: the engine is stopping.
     Assigned { partitions: Vec<Assignment>, reply: oneshot::Sender<Vec<ReadFrom>> },
     /// Consecutive records of one partition. The permit stands for their bytes in the queue's budget and is

@@ -45,7 +45,7 @@ pub(super) fn describe() {
     describe_histogram!(names::APPEND_TO_ROW, "Seconds from a record's Kafka timestamp to its row's acknowledgement");
     describe_histogram!(names::STORE, "Seconds that a request to the store took, by operation");
     describe_counter!(names::STORE_ERRORS, "Requests to the store that failed, by operation");
-    describe_counter!(names::STORE_WRITES, "Parts and rows written to the store, by kind");
+    describe_counter!(names::STORE_WRITES, "Parts and rows of acknowledged flushes, by kind");
     describe_counter!(names::REBALANCES, "Partitions assigned, revoked and lost");
     describe_gauge!(names::PARTS, "Aggregates in memory");
     describe_gauge!(names::PARTS_BYTES, "Bytes of the aggregates in memory");

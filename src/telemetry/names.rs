@@ -18,7 +18,7 @@ pub const APPEND_TO_ROW: &str = "etiage_append_to_row_seconds";
 pub const STORE: &str = "etiage_store_seconds";
 /// Requests to the store that failed. Label `operation`.
 pub const STORE_ERRORS: &str = "etiage_store_errors_total";
-/// Parts and rows that the store acknowledged, in flushes. Label `kind`: [`PARTS_WRITTEN`] or [`ROWS_WRITTEN`]. Beside
+/// Parts and rows (with the `mean_before` of later windows, each a write of its own) of flushes that the store acknowledged as a whole. Label `kind`: [`PARTS_WRITTEN`] or [`ROWS_WRITTEN`]. Beside
 /// [`READINGS`] it says how much is written for a reading.
 pub const STORE_WRITES: &str = "etiage_store_writes_total";
 /// Partitions that came and went. Label `kind`: `assigned`, `revoked`, `lost`.

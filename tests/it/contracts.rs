@@ -43,6 +43,7 @@ async fn kafka_members_come_and_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kafka_members_stand_by() {
     let kafka = Servers::shared().kafka.clone();
+    kafka_source::members_stand_by(&kafka, "partition.assignment.strategy", "cooperative-sticky").await;
     kafka_source::members_stand_by(&kafka, "partition.assignment.strategy", "range").await;
     kafka_source::members_stand_by(&kafka, "group.protocol", "consumer").await;
 }

@@ -22,8 +22,8 @@ proptest! {
     }
 
     #[test]
-    fn numbers_are_what_they_are(before in "[0-9.]{0,9}", number in "-?[0-9]{1,21}(\\.[0-9]{0,21})?", after in prop_oneof![select(b",}eE. +:/-".to_vec()), any::<u8>().prop_filter("no digit", |byte| !byte.is_ascii_digit())], rest in "[0-9,]{0,9}", behind in 0usize..18) {
-        let text = [before.as_bytes(), number.as_bytes(), &[after], rest.as_bytes(), &[b' '; 18][..behind]].concat();
+    fn numbers_are_what_they_are(before in "[0-9.]{0,9}", number in "-?[0-9]{1,21}(\\.[0-9]{0,21})?", after in prop_oneof![select(b",}eE. +:/-".to_vec()), any::<u8>().prop_filter("no digit", |byte| !byte.is_ascii_digit())], rest in "[0-9,]{0,9}", behind in 0usize..48) {
+        let text = [before.as_bytes(), number.as_bytes(), &[after], rest.as_bytes(), &[b' '; 48][..behind]].concat();
         let (at, after) = (before.len(), char::from(after));
         let whole = number.trim_start_matches('-').split('.').next().unwrap_or_default();
         let digits = number.bytes().filter(u8::is_ascii_digit).count();

@@ -156,6 +156,7 @@ async fn read((source, mut events): (Arc<FileSource>, mpsc::Receiver<SourceEvent
     let mut closing = None;
     while let Some(event) = events.recv().await {
         match event {
+            SourceEvent::Joined => {}
             SourceEvent::Assigned { partitions, reply } => drop(reply.send(partitions.iter().map(from).collect())),
             SourceEvent::Batch { partition, raw, .. } => {
                 marks.insert(partition.clone(), raw.leader_epoch);

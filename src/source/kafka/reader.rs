@@ -34,6 +34,8 @@ const PAUSE_AFTER: Duration = Duration::from_secs(1);
 const LEAVE_MARGIN: Duration = Duration::from_secs(2);
 /// A matter of librdkafka's own threads, not of the brokers'.
 pub(super) const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
+/// A member that the group has not taken in yet asks this often.
+const ASK_GROUP_AGAIN: Duration = Duration::from_millis(300);
 /// A topic may be absent for so long: at start, or because it is being made anew.
 const MISSING_GRACE: Duration = Duration::from_secs(30);
 /// Brokers may refuse certificates or credentials for so long once they have let this member in: they are renewed
@@ -60,6 +62,9 @@ pub struct Reader {
     stalled: Option<Instant>,
     pub(super) paused: bool,
     pub(super) voice: Voice,
+    joined: bool,
+    /// When the group is asked whether it has taken this member in.
+    ask_group_at: Instant,
     missing: Option<Instant>,
     /// Since when a broker has refused this member, and its words with what to set.
     denied: Option<(Instant, String)>,
@@ -94,6 +99,8 @@ impl Reader {
             stalled: None,
             paused: false,
             voice: Voice::default(),
+            joined: false,
+            ask_group_at: now(),
             missing: None,
             denied: None,
             failed: false,
@@ -109,6 +116,7 @@ impl Reader {
                 self.read();
                 self.heed_errors();
                 self.rebalance();
+                self.look_for_group();
                 self.hand_over();
                 self.leave_if_asked();
             }
@@ -176,6 +184,17 @@ impl Reader {
             self.fail(format!("kafka: subscription: {}", failure.text));
         }
         true
+    }
+
+    /// Of an assignment of no partition nothing is heard under every protocol: whether the group has taken this member in is asked.
+    fn look_for_group(&mut self) {
+        if !self.joined && now() >= self.ask_group_at {
+            self.ask_group_at = now() + ASK_GROUP_AGAIN;
+            self.joined = self.client.is_member();
+            if self.joined {
+                self.outlet.control(SourceEvent::Joined);
+            }
+        }
     }
 
     fn over(&mut self) -> bool {

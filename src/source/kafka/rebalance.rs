@@ -49,13 +49,9 @@ impl Reader {
     }
 
     fn ask(&mut self, list: List, at: Instant) -> Option<Step> {
-        if self.failed || self.shared.stop_asked() {
+        if self.failed || self.shared.stop_asked() || list.is_empty() {
             self.assign(&list, &[]);
             return None;
-        }
-        if list.is_empty() {
-            // The group has more members than partitions: this one has joined, and stands by.
-            return Some(self.announce(list, Vec::new()));
         }
         if now() < at {
             return Some(Step::Look { list, at });

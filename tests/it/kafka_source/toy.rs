@@ -1,5 +1,6 @@
 //! The toy engine: takes what the source hands over, checks its order, and commits when partitions go.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub struct Toy {
     pub source: Arc<KafkaSource>,
     pub seen: Arc<Mutex<Seen>>,
     pub held: Held,
+    pub joined: Arc<AtomicBool>,
     pub topic: Arc<str>,
 }
 
@@ -21,8 +23,8 @@ impl Toy {
     pub async fn run(self, mut events: mpsc::Receiver<SourceEvent>, pace: Duration) {
         while let Some(event) = events.recv().await {
             match event {
+                SourceEvent::Joined => self.joined.store(true, Ordering::Relaxed),
                 SourceEvent::Assigned { partitions, reply } => {
-                    self.seen.lock().expect("unpoisoned").standing_by += usize::from(partitions.is_empty());
                     let from = partitions.into_iter().map(|one| self.begin(one)).collect();
                     let _ = reply.send(from);
                 }

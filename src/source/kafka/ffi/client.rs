@@ -206,6 +206,20 @@ impl Client {
     }
 
     /// The words of a fatal error, if one has been raised.
+    /// Whether the group has taken this member in, with partitions or without.
+    pub fn is_member(&self) -> bool {
+        // SAFETY: what is returned is ours until it is destroyed.
+        unsafe {
+            let metadata = sys::rd_kafka_consumer_group_metadata(self.rk);
+            if metadata.is_null() {
+                return false;
+            }
+            let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
+            sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+            generation > 0
+        }
+    }
+
     pub fn fatal(&self) -> Option<String> {
         let mut why = [0; 512];
         // SAFETY: the buffer's length is given.

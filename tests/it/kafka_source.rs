@@ -262,11 +262,11 @@ pub async fn members_stand_by(bootstrap: &str, key: &str, value: &str) {
     let bench = Bench::new(bootstrap, "surplus", 1).await.with(key, value);
     let first = bench.join(MIB, Duration::ZERO);
     bench.until("an assignment", |seen| seen.assigned.len() == 1).await;
-    assert!(first.joined.load(Ordering::Relaxed));
     let second = bench.join(MIB, Duration::ZERO);
     let begin = Instant::now();
-    while !second.joined.load(Ordering::Relaxed) || first.held() + second.held() != 1 {
-        assert!(begin.elapsed() < PATIENCE, "the second member never stood by");
+    let both = || [&first, &second].iter().all(|member| member.joined.load(Ordering::Relaxed));
+    while !both() || first.held() + second.held() != 1 {
+        assert!(begin.elapsed() < PATIENCE, "one of them never heard that it has joined");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     second.leave().await;

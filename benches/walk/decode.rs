@@ -3,17 +3,19 @@
 
 use std::borrow::Cow;
 
+use etiage::config::{Format, StreamConfig};
 use etiage::decode::{Decoder, Stations};
-use etiage::reading::{Batch, RawBatch};
+use etiage::reading::{Batch, Offset, RawBatch};
 use serde::Deserialize;
 
 use crate::measure::{best, each};
-use crate::readings::{Reading, Shape, batch, readings, stream};
+use crate::readings::{Reading, START_MS, Shape, batch, readings, stream};
 
 const READINGS: usize = 20_000;
 
 pub fn run() {
     [Shape::Long, Shape::Short].into_iter().for_each(bench);
+    bench_csv();
 }
 
 fn bench(shape: Shape) {
@@ -35,6 +37,47 @@ fn bench(shape: Shape) {
         let peer = each(best(|| (), |()| payloads(&raw).map(|payload| found(payload).sum()).sum::<f64>()), READINGS);
         println!("decode, {name}: {peer:.1} ns a reading");
     }
+}
+
+/// The same readings as rows, 100 a record, below a header each; beside the csv crate.
+fn bench_csv() {
+    let readings = readings(Shape::Long, READINGS, 20_000);
+    let (raw, bytes) = csv(&readings, 100);
+    let decoder = Decoder::new(&StreamConfig { format: Format::Csv, ..stream() }, Stations::default());
+    let decoder = decoder.expect("a valid stream");
+    check(&decoder.decode(raw.clone()), &readings);
+    let ours = each(best(|| raw.clone(), |raw| decoder.decode(raw)), READINGS);
+    println!("decode, CSV, 100 a record: {ours:.1} ns a reading of {:.0} bytes", bytes as f64 / READINGS as f64);
+    let rows = |payload| ::csv::Reader::from_reader(payload).into_byte_records();
+    let peer = || {
+        let row = |row: Result<::csv::ByteRecord, ::csv::Error>| {
+            let row = row.expect("a row");
+            let number = |at: usize| std::str::from_utf8(&row[at]).ok().and_then(|text| text.parse::<f64>().ok());
+            [2, 3, 4].iter().filter_map(|at| number(*at)).sum::<f64>() + (row[1].len() + row[5].len()) as f64
+        };
+        payloads(&raw).flat_map(rows).map(row).sum::<f64>()
+    };
+    println!("decode, CSV, csv crate: {:.1} ns a reading", each(best(|| (), |()| peer()), READINGS));
+}
+
+fn csv(readings: &[Reading], each: usize) -> (RawBatch, usize) {
+    let (mut raw, mut bytes) = (RawBatch::default(), 0);
+    for (offset, readings) in readings.chunks(each).enumerate() {
+        let mut payload = String::from("id,timestamp,lat,lon,temperature,country\n");
+        for reading in readings {
+            // {"id":"…","timestamp":"…","lat":…}: what stands between the names.
+            let values = reading
+                .text
+                .trim_matches(['{', '}'])
+                .split(",\"")
+                .map(|member| &member[member.find("\":").unwrap_or(0) + 2..]);
+            payload += &values.map(|value| value.trim_matches('"')).collect::<Vec<_>>().join(",");
+            payload.push('\n');
+        }
+        bytes += payload.len();
+        raw.push(Offset(offset as i64), Some(START_MS + 600_000), None, Some(payload.as_bytes()));
+    }
+    (raw, bytes)
 }
 
 fn check(batch: &Batch, readings: &[Reading]) {

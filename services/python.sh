@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A Python environment with the packages of a list, made once; prints its directory.
-#   python.sh [LIST]        requirements.txt: what the tests count with; tools.txt: checkers (services/tool.sh)
+#   python.sh [LIST]        requirements.txt: what the tests count with; tools.txt: checkers (services/tool.sh); go.txt: Go (services/helm.sh)
 . "$(dirname "$0")/common.sh"
 list=${1:-$HERE/requirements.txt}
 venv="$CACHE/venv-$(sha256sum <"$list" | cut -c1-12)"

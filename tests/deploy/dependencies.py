@@ -6,8 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-# Where else tools come from; of those of PyPI the lists for Python name all but Go, which services/helm.sh fetches where it must.
-SOURCES = ("PyPI", "PyPI, by services/helm.sh", "crates.io", "Maven Central", "Go modules", "Debian")
+# Where else tools come from.
+SOURCES = ("PyPI", "crates.io", "Maven Central", "Go modules", "Debian")
 
 
 def rows(text, heading):
@@ -30,7 +30,7 @@ def main():
     beside = (set(cargo["dev-dependencies"]) | set(fuzz["dependencies"])) - shipped - {"etiage"}
     fetched = {
         re.split(r"[=<>]", line)[0]
-        for file in ("services/requirements.txt", "services/tools.txt")
+        for file in ("services/requirements.txt", "services/tools.txt", "services/go.txt")
         for line in Path(file).read_text().splitlines()
         if line and not line.startswith("#")
     }

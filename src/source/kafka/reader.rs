@@ -62,9 +62,8 @@ pub struct Reader {
     stalled: Option<Instant>,
     pub(super) paused: bool,
     pub(super) voice: Voice,
-    joined: bool,
-    /// When the group is asked whether it has taken this member in.
-    ask_group_at: Instant,
+    /// When the group is asked (again) whether it has taken this member in; `None` once it has.
+    ask_group_at: Option<Instant>,
     missing: Option<Instant>,
     /// Since when a broker has refused this member, and its words with what to set.
     denied: Option<(Instant, String)>,
@@ -99,8 +98,7 @@ impl Reader {
             stalled: None,
             paused: false,
             voice: Voice::default(),
-            joined: false,
-            ask_group_at: now(),
+            ask_group_at: Some(now()),
             missing: None,
             denied: None,
             failed: false,
@@ -188,12 +186,13 @@ impl Reader {
 
     /// Of an assignment of no partition nothing is heard under every protocol: whether the group has taken this member in is asked.
     fn look_for_group(&mut self) {
-        if !self.joined && now() >= self.ask_group_at {
-            self.ask_group_at = now() + ASK_GROUP_AGAIN;
-            self.joined = self.client.is_member();
-            if self.joined {
-                self.outlet.control(SourceEvent::Joined);
-            }
+        if self.ask_group_at.is_none_or(|at| now() < at) {
+            return;
+        }
+        self.ask_group_at = Some(now() + ASK_GROUP_AGAIN);
+        if self.client.is_member() {
+            self.ask_group_at = None;
+            self.outlet.control(SourceEvent::Joined);
         }
     }
 

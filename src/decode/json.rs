@@ -13,30 +13,18 @@ pub const MAX_DEPTH: u32 = 64;
 
 pub struct Scanner<'a> {
     text: &'a str,
-    /// The text, and what lies behind it: shapes may look at it.
-    ahead: &'a [u8],
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
     pub fn new(text: &'a str) -> Scanner<'a> {
-        Scanner::within(text, text.as_bytes())
-    }
-
-    /// The same where the text is the beginning of a longer buffer.
-    pub fn within(text: &'a str, ahead: &'a [u8]) -> Scanner<'a> {
-        debug_assert!(ahead.starts_with(text.as_bytes()));
-        let mut scanner = Scanner { text, ahead, at: 0 };
+        let mut scanner = Scanner { text, at: 0 };
         scanner.blanks();
         scanner
     }
 
     pub fn text(&self) -> &'a str {
         self.text
-    }
-
-    pub fn ahead(&self) -> &'a [u8] {
-        self.ahead
     }
 
     /// What lies before is known to be in order.

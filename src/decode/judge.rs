@@ -269,17 +269,12 @@ impl Judge {
         if self.missing.has(text) { None } else { self.clock.read_text(text, minutes) }
     }
 
-    /// The tenant, given the record's key and header; `None` where the stream has none.
-    pub fn tenant<'s>(
-        &self,
-        slots: &'s [Slot<'_>],
-        key: Option<&'s [u8]>,
-        header: Option<&'s [u8]>,
-    ) -> Result<Option<&'s str>, Reject> {
+    /// The tenant, given the text of the record's key or header, whichever names it; `None` where the stream has none.
+    pub fn tenant<'s>(&self, slots: &'s [Slot<'_>], aside: Option<&'s str>) -> Result<Option<&'s str>, Reject> {
         let (text, from) = match &self.tenant {
             Tenant::None => return Ok(None),
-            Tenant::Key => (key.and_then(|key| std::str::from_utf8(key).ok()), "the record's key"),
-            Tenant::Header { name } => (header.and_then(|value| std::str::from_utf8(value).ok()), &**name),
+            Tenant::Key => (aside, "the record's key"),
+            Tenant::Header { name } => (aside, &**name),
             Tenant::Field(field) => (self.label(*field, slots), self.fields.path(*field)),
         };
         let fits = text.filter(|text| (1..=MAX_TEXT).contains(&text.len()));

@@ -25,6 +25,7 @@ mod swar;
 mod texts;
 mod time;
 mod walk;
+mod window;
 
 #[cfg(test)]
 mod tests;

@@ -9,11 +9,11 @@
 
 use super::decimal::Number;
 use super::fields::SlotId;
-use super::json::Scanner;
 use super::judge::{Judge, Measured, Metric, Position, Row, Tenant, Threshold, in_range};
-use super::shape::{Place, Shape};
-use super::swar::{end_of_plain, plain_number};
+use super::shape::Shape;
+use super::swar::Plain;
 use super::time::Minutes;
+use super::window::Window;
 
 /// What becomes of the value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,69 +116,51 @@ impl<'a> Ordinary<'a> {
         Row { time_ms: self.time_ms, filtered: self.filtered, position }
     }
 
-    /// Takes the object that comes next, if it is an ordinary one of this shape: where it ends.
+    /// Takes the object that opens the window and the text, if it is an ordinary one of this shape: where it ends.
+    #[inline(always)]
     pub fn read(
         &mut self,
         shape: &Shape,
-        scanner: &Scanner<'a>,
+        window: &Window<'_>,
+        text: &'a str,
         judge: &Judge,
         minutes: &mut Minutes,
         depth: u32,
     ) -> Option<usize> {
         self.filtered = false;
-        shape.walk(scanner, depth, |place, at| self.take(place, scanner, at, judge, minutes, depth))
+        shape.walk(window, depth, |window, place, at| match place.of {
+            Use::Nothing => place.pass(window, text, at, depth),
+            Use::Lat | Use::Lon | Use::Metric(_) => self.number(place.of, window.number(at)?, judge),
+            _ => {
+                let end = window.text(at)?;
+                self.text(place.of, text.get(at + 1..end)?, judge, minutes)?;
+                Some(end + 1)
+            }
+        })
     }
 
-    /// Takes the value at `at`: where it ends.
-    #[inline]
-    fn take(
-        &mut self,
-        place: &Place,
-        scanner: &Scanner<'a>,
-        at: usize,
-        judge: &Judge,
-        minutes: &mut Minutes,
-        depth: u32,
-    ) -> Option<usize> {
-        if place.of == Use::Nothing {
-            return place.pass(scanner, at, depth);
+    /// Takes a number without an exponent (before one, no text of a shape stands): where it ends.
+    #[inline(always)]
+    fn number(&mut self, of: Use, plain: Plain, judge: &Judge) -> Option<usize> {
+        // (Its own text is left out: nobody needs it whose digits are so few.)
+        let number = Number::plain("", plain.negative, plain.mantissa, plain.decimals);
+        match of {
+            Use::Lat => self.lat = in_range(number.to_f64()?, Judge::MAX_LAT)?,
+            Use::Lon => self.lon = in_range(number.to_f64()?, Judge::MAX_LON)?,
+            Use::Metric(metric) => self.measured[metric] = judge.metrics[metric].alone(&number)?,
+            _ => {}
         }
-        if let Use::Lat | Use::Lon | Use::Metric(_) = place.of {
-            let (number, end) = number(scanner, at)?;
-            match place.of {
-                Use::Lat => self.lat = in_range(number.to_f64()?, Judge::MAX_LAT)?,
-                Use::Lon => self.lon = in_range(number.to_f64()?, Judge::MAX_LON)?,
-                Use::Metric(metric) => self.measured[metric] = judge.metrics[metric].alone(&number)?,
-                _ => {}
-            }
-            return Some(end);
-        }
-        let (text, end) = text(scanner, at)?;
-        match place.of {
+        Some(plain.end)
+    }
+
+    #[inline(always)]
+    fn text(&mut self, of: Use, text: &'a str, judge: &Judge, minutes: &mut Minutes) -> Option<()> {
+        match of {
             Use::Time => self.time_ms = judge.time_text(text, minutes).filter(|time_ms| *time_ms <= self.last_ms)?,
             Use::Filter(filter) => self.filtered |= !judge.filters[filter].keeps_text(Some(text)),
             Use::Label(label) => self.labels[label] = judge.label_text(text),
             _ => self.tenant = Some(judge.label_text(text)?),
         }
-        Some(end)
+        Some(())
     }
-}
-
-/// A JSON string that holds no escapes, and where it ends.
-#[inline]
-fn text<'a>(scanner: &Scanner<'a>, at: usize) -> Option<(&'a str, usize)> {
-    let bytes = scanner.ahead();
-    if *bytes.get(at)? != b'"' {
-        return None;
-    }
-    let end = end_of_plain(bytes, at + 1);
-    (*bytes.get(end)? == b'"').then_some((scanner.text().get(at + 1..end)?, end + 1))
-}
-
-/// A number without an exponent (before one, no text of a shape stands), and where it ends. Its own text is left out: nobody needs
-/// it whose digits are so few.
-#[inline]
-fn number(scanner: &Scanner<'_>, at: usize) -> Option<(Number<'static>, usize)> {
-    let plain = plain_number(scanner.ahead(), at)?;
-    Some((Number::plain("", plain.negative, plain.mantissa, plain.decimals), plain.end))
 }

@@ -19,15 +19,15 @@ use super::json::{MAX_DEPTH, Scanner};
 use super::judge::Judge;
 use super::plain::{Ordinary, Plan, Use};
 use super::reject::Reject;
-use super::swar::{end_of_plain, plain_number};
 use super::time::Minutes;
+use super::window::{READING, Window};
 
 /// Shapes that are tried; beyond, the oldest is forgotten.
 const MOST: usize = 4;
 
-/// Bytes of an object whose shape is learned, at most: a shape takes some twenty times as many where an object is nothing
-/// but the shortest members.
-const MAX_OBJECT: usize = 8192;
+/// Bytes of an object whose shape is learned, at most: as many as a window shows. (A shape takes some twenty times as many where an
+/// object is nothing but the shortest members.)
+const MAX_OBJECT: usize = READING;
 
 /// The shapes of the readings of a batch.
 #[derive(Default)]
@@ -42,42 +42,45 @@ pub struct Shapes {
 }
 
 impl Shapes {
-    /// Takes the object that comes next into the slots, if it fits; they may hold anything where it does not.
-    pub fn read<'a>(&mut self, scanner: &mut Scanner<'a>, slots: &mut [Slot<'a>], depth: u32) -> bool {
-        self.fits(scanner, |shape, scanner| shape.read(scanner, slots, depth))
+    /// Takes the object that opens the window and the text into the slots, if it fits: where it ends. They may hold
+    /// anything where it does not.
+    pub fn read<'a>(
+        &mut self,
+        window: &Window<'_>,
+        text: &'a str,
+        slots: &mut [Slot<'a>],
+        depth: u32,
+    ) -> Option<usize> {
+        self.fits(|shape| shape.read(window, text, slots, depth))
     }
 
     /// The same for an ordinary reading, of a shape that has all fields of the plan.
+    #[inline(always)]
     pub fn ordinary<'a>(
         &mut self,
         into: &mut Ordinary<'a>,
-        scanner: &mut Scanner<'a>,
+        window: &Window<'_>,
+        text: &'a str,
         judge: &Judge,
         minutes: &mut Minutes,
         depth: u32,
-    ) -> bool {
-        let read = |shape: &Shape, scanner: &Scanner<'a>| match shape.is_plain {
-            true => into.read(shape, scanner, judge, minutes, depth),
+    ) -> Option<usize> {
+        self.fits(|shape| match shape.is_plain {
+            true => into.read(shape, window, text, judge, minutes, depth),
             false => None,
-        };
-        self.fits(scanner, read)
+        })
     }
 
-    /// Goes to where the object ends, by the first shape that reads it: first of all the one that fitted last.
-    fn fits<'a>(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        mut read: impl FnMut(&Shape, &Scanner<'a>) -> Option<usize>,
-    ) -> bool {
-        for turn in 0..self.known.len() {
-            let number = (self.last + turn) % self.known.len();
-            if let Some(end) = read(&self.known[number], scanner) {
-                scanner.go_to(end);
-                self.last = number;
-                return true;
-            }
+    /// Where the object ends, by the first shape that reads it: first of all the one that fitted last.
+    #[inline(always)]
+    fn fits(&mut self, mut read: impl FnMut(&Shape) -> Option<usize>) -> Option<usize> {
+        if let Some(end) = self.known.get(self.last).and_then(&mut read) {
+            return Some(end);
         }
-        false
+        let others = self.known.iter().enumerate().filter(|(number, _)| *number != self.last);
+        let (number, end) = others.into_iter().find_map(|(number, shape)| Some((number, read(shape)?)))?;
+        self.last = number;
+        Some(end)
     }
 
     /// A valid object that fitted none. Its shape is learned, if it is the 2nd such, the 4th, the 8th: so that learning
@@ -146,82 +149,86 @@ impl Shape {
         Some(shape)
     }
 
-    /// Where the object that comes next ends, if it has this shape: `take` takes each value, and says where it ends.
-    #[inline]
+    /// Where the object that opens the window ends, if it has this shape: `take` takes each value, and says where it ends.
+    #[inline(always)]
     pub fn walk(
         &self,
-        scanner: &Scanner<'_>,
+        window: &Window<'_>,
         depth: u32,
-        mut take: impl FnMut(&Place, usize) -> Option<usize>,
+        mut take: impl FnMut(&Window<'_>, &Place, usize) -> Option<usize>,
     ) -> Option<usize> {
         if depth + self.depth > MAX_DEPTH {
             return None;
         }
-        let mut at = scanner.at();
+        // (A copy of its own: then nothing of it is looked up again for each value.)
+        let (window, mut at) = (*window, 0);
         for (before, place) in &self.values {
-            at = before.after(scanner, at)?;
-            at = take(place, at)?;
+            at = before.after(&window, at)?;
+            at = take(&window, place, at)?;
         }
-        // What lies ahead goes on after the text.
-        self.end.after(scanner, at).filter(|end| *end <= scanner.text().len())
+        self.end.after(&window, at).filter(|end| *end <= window.limit())
     }
 
     /// Where the object ends.
-    fn read<'a>(&self, scanner: &Scanner<'a>, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
+    fn read<'a>(&self, window: &Window<'_>, text: &'a str, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
         self.absent.iter().for_each(|slot| slots[*slot] = Slot::Absent);
-        self.walk(scanner, depth, |place, at| place.read(scanner, at, slots, depth))
+        self.walk(window, depth, |window, place, at| place.read(window, text, at, slots, depth))
     }
 }
 
 impl Place {
     /// Where a value ends that nobody asks for, a number before its exponent; `depth`: objects around the reading.
-    #[inline]
-    pub fn pass(&self, scanner: &Scanner<'_>, at: usize, depth: u32) -> Option<usize> {
-        let bytes = scanner.ahead();
-        let first = *bytes.get(at)?;
-        if first == b'"' {
-            let end = end_of_plain(bytes, at + 1);
-            if bytes.get(end) == Some(&b'"') {
-                return Some(end + 1);
-            }
-        } else if let Some(plain) = plain_number(bytes, at) {
-            return Some(plain.end);
+    #[inline(always)]
+    pub fn pass(&self, window: &Window<'_>, text: &str, at: usize, depth: u32) -> Option<usize> {
+        if let Some(end) = window.text(at) {
+            return Some(end + 1);
         }
-        let mut scanner = scanner.from(at);
-        if matches!(first, b'{' | b'[') {
-            return if self.any { scanner.skip(depth + self.depth).ok().map(|()| scanner.at()) } else { None };
+        match window.number(at) {
+            Some(plain) => Some(plain.end),
+            None => self.scan(text, at, depth).map(|(_, end)| end),
         }
-        scanner.leaf().ok()?;
-        Some(scanner.at())
     }
 
     /// Where the value at `at` ends.
     #[inline]
-    fn read<'a>(&self, scanner: &Scanner<'a>, at: usize, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
-        let (bytes, text) = (scanner.ahead(), scanner.text());
-        let first = *bytes.get(at)?;
-        let end = if first == b'"' { end_of_plain(bytes, at + 1) } else { 0 };
-        let (slot, end) = if first == b'"' && bytes.get(end) == Some(&b'"') {
+    fn read<'a>(
+        &self,
+        window: &Window<'_>,
+        text: &'a str,
+        at: usize,
+        slots: &mut [Slot<'a>],
+        depth: u32,
+    ) -> Option<usize> {
+        let (slot, end) = if let Some(end) = window.text(at) {
             if self.slot.is_none() {
                 return Some(end + 1);
             }
             (Slot::Text(Cow::Borrowed(text.get(at + 1..end)?)), end + 1)
-        } else if let Some(plain) = plain_number(bytes, at)
-            && !matches!(bytes.get(plain.end), Some(b'e' | b'E'))
+        } else if let Some(plain) = window.number(at)
+            && !matches!(window.byte(plain.end), Some(b'e' | b'E'))
         {
             let number = Number::plain(text.get(at..plain.end)?, plain.negative, plain.mantissa, plain.decimals);
             (Slot::Number(number), plain.end)
         } else {
-            let mut scanner = scanner.from(at);
-            if matches!(first, b'{' | b'[') {
-                return if self.any { scanner.skip(depth + self.depth).ok().map(|()| scanner.at()) } else { None };
-            }
-            (scanner.leaf().ok()?, scanner.at())
+            self.scan(text, at, depth)?
         };
         if let Some(place) = self.slot {
             slots[place] = slot;
         }
         Some(end)
+    }
+
+    /// Any value, as the scanner takes it, and where it ends. (At or below an object or an array that it passes nothing is asked for.)
+    fn scan<'a>(&self, text: &'a str, at: usize, depth: u32) -> Option<(Slot<'a>, usize)> {
+        let mut scanner = Scanner::new(text).from(at);
+        if !matches!(scanner.peek(), b'{' | b'[') {
+            return Some((scanner.leaf().ok()?, scanner.at()));
+        }
+        if !self.any {
+            return None;
+        }
+        scanner.skip(depth + self.depth).ok()?;
+        Some((Slot::Absent, scanner.at()))
     }
 }
 
@@ -244,13 +251,12 @@ impl Literal {
         Literal { head: u128::from_le_bytes(bytes), mask, tail: tail.into(), length: text.len() }
     }
 
-    /// Where it ends. `None` where something else comes, and near the end of the buffer.
-    #[inline]
-    fn after(&self, scanner: &Scanner<'_>, at: usize) -> Option<usize> {
-        let head = u128::from_le_bytes(*scanner.ahead().get(at..)?.first_chunk()?);
-        let rest = || scanner.text().as_bytes().get(at + 16..).is_some_and(|rest| rest.starts_with(&self.tail));
-        let fits = (head ^ self.head) & self.mask == 0 && (self.tail.is_empty() || rest());
-        fits.then_some(at + self.length)
+    /// Where it ends. `None` where something else comes.
+    #[inline(always)]
+    fn after(&self, window: &Window<'_>, at: usize) -> Option<usize> {
+        let head = u128::from_le_bytes(*window.sixteen(at)?);
+        let fits = (head ^ self.head) & self.mask == 0;
+        (fits && (self.tail.is_empty() || window.starts_with(at + 16, &self.tail))).then_some(at + self.length)
     }
 }
 

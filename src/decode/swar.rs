@@ -24,8 +24,8 @@ pub fn end_of_plain(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// A bit for each byte that ends a JSON string or must be looked at.
-#[inline]
-fn special(bytes: [u8; 16]) -> u32 {
+#[inline(always)]
+pub fn special(bytes: [u8; 16]) -> u32 {
     let bytes = u8x16::new(bytes);
     let of = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
     let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
@@ -46,7 +46,7 @@ pub struct Plain {
 
 /// The number at `at`; `None` where there is none, where it has too many digits for a mantissa, and near the end of
 /// the bytes. (What follows it is not looked at: it may go on with an exponent.)
-#[inline]
+#[inline(always)]
 pub fn plain_number(bytes: &[u8], at: usize) -> Option<Plain> {
     match bytes.get(at..).and_then(|rest| rest.first_chunk()).map(short_number) {
         Some(Short::Number(plain)) => Some(Plain { end: at + plain.end, ..plain }),
@@ -62,7 +62,7 @@ enum Short {
 }
 
 /// One at the beginning that ends within sixteen bytes after its sign, with eight digits at most on each side of the point.
-#[inline]
+#[inline(always)]
 fn short_number(bytes: &[u8; 32]) -> Short {
     let start = usize::from(bytes[0] == b'-');
     let values = u8x16::new(*chunk(bytes, start)) ^ u8x16::splat(b'0');

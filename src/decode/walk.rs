@@ -9,12 +9,13 @@ use super::compile::Compiled;
 use super::csv::{self, CsvHeader};
 use super::fields::Slot;
 use super::json::Scanner;
-use super::judge::{Judge, Measured, Tenant};
+use super::judge::{Measured, Tenant};
 use super::others::OthersBuilder;
 use super::plain::Ordinary;
 use super::reject::{Reject, clip};
 use super::shape::Shapes;
 use super::time::Minutes;
+use super::window::Windows;
 use crate::config::Format;
 use crate::reading::{Columns, RawBatch, RawRecord, Record, Rejection};
 
@@ -30,6 +31,7 @@ pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -
         header,
         bytes: &raw.bytes,
         text: simdutf8::basic::from_utf8(&raw.bytes).ok(),
+        windows: Windows::new(&raw.bytes),
         slots: vec![Slot::Absent; compiled.judge.fields.len()],
         measured: vec![Measured::default(); compiled.judge.metrics.len()],
         minutes: Minutes::default(),
@@ -52,6 +54,7 @@ struct Walk<'a> {
     bytes: &'a [u8],
     /// The same, where all of it is text: then no record needs to be looked at for that.
     text: Option<&'a str>,
+    windows: Windows<'a>,
     /// Scratch: the fields and the metrics of the reading at hand.
     slots: Vec<Slot<'a>>,
     measured: Vec<Measured>,
@@ -116,25 +119,37 @@ impl<'a> Walk<'a> {
     }
 
     /// One object, at `start` of the payload. Fails where the text is not exactly that.
+    #[inline(always)]
     fn json_object(&mut self, place: &mut Place<'_>, text: &'a [u8], start: usize) -> Result<(), Reject> {
         let text = self.utf8(place.start + start, text)?;
-        let mut scanner = Scanner::within(text, &self.bytes[place.start + start..]);
+        if let Some(end) = self.ordinary(text, place.start + start, place, 1)
+            && text.as_bytes()[end..].iter().all(|byte| is_blank(*byte))
+        {
+            self.ordinary_reading(place, start..start + end);
+            return Ok(());
+        }
+        self.any_object(place, text, start)
+    }
+
+    fn any_object(&mut self, place: &mut Place<'_>, text: &'a str, start: usize) -> Result<(), Reject> {
+        let mut scanner = Scanner::new(text);
         let from = scanner.at();
         if scanner.peek() != b'{' {
             scanner.skip(0)?;
             scanner.end()?;
             return Err(Reject::NotAnObject { value: clip(text.trim_ascii()) });
         }
-        let is_ordinary = self.object(&mut scanner, place, 1)?;
+        self.fields(&mut scanner, place.start + start, 1)?;
         let to = scanner.at();
         scanner.end()?;
-        self.end_object(place, is_ordinary, text, start, from..to);
+        self.numbers(&text[from..to]);
+        self.reading(place, start + from..start + to);
         Ok(())
     }
 
     fn json_array(&mut self, place: &mut Place<'_>, payload: &'a [u8]) -> Result<(), Reject> {
         let text = self.utf8(place.start, payload)?;
-        let mut scanner = Scanner::within(text, &self.bytes[place.start..]);
+        let mut scanner = Scanner::new(text);
         if !scanner.take(b'[') {
             scanner.skip(0)?;
             scanner.end()?;
@@ -157,9 +172,13 @@ impl<'a> Walk<'a> {
 
     fn json_element(&mut self, place: &mut Place<'_>, scanner: &mut Scanner<'a>, text: &'a str) -> Result<(), Reject> {
         let from = scanner.at();
-        if scanner.peek() == b'{' {
-            let is_ordinary = self.object(scanner, place, 2)?;
-            self.end_object(place, is_ordinary, text, 0, from..scanner.at());
+        if let Some(length) = self.ordinary(&text[from..], place.start + from, place, 2) {
+            scanner.go_to(from + length);
+            self.ordinary_reading(place, from..from + length);
+        } else if scanner.peek() == b'{' {
+            self.fields(scanner, place.start, 2)?;
+            self.numbers(&text[from..scanner.at()]);
+            self.reading(place, from..scanner.at());
         } else {
             scanner.skip(1)?;
             let value = clip(&text[from..scanner.at()]);
@@ -168,39 +187,30 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Takes the object that comes next, as an ordinary reading (true) or into the slots.
-    fn object(&mut self, scanner: &mut Scanner<'a>, place: &Place<'_>, depth: u32) -> Result<bool, Reject> {
+    /// Takes the object that a text begins with, if it is an ordinary reading: where it ends. The text lies at `base` of the batch's.
+    #[inline(always)]
+    fn ordinary(&mut self, text: &'a str, base: usize, place: &Place<'_>, depth: u32) -> Option<usize> {
         let judge = &self.compiled.judge;
+        let window = self.windows.at(base, base + text.len());
         self.ordinary.last_ms = judge.last_ms(place.record.timestamp_ms);
-        if self.shapes.ordinary(&mut self.ordinary, scanner, judge, &mut self.minutes, depth) {
-            return Ok(true);
-        }
-        if self.shapes.read(scanner, &mut self.slots, depth) {
-            return Ok(false);
+        self.shapes.ordinary(&mut self.ordinary, &window, text, judge, &mut self.minutes, depth)
+    }
+
+    /// Takes the object that comes next into the slots. The scanner's text lies at `base` of the batch's.
+    fn fields(&mut self, scanner: &mut Scanner<'a>, base: usize, depth: u32) -> Result<(), Reject> {
+        let from = scanner.at();
+        let text = &scanner.text()[from..];
+        let window = self.windows.at(base + from, base + scanner.text().len());
+        if let Some(end) = self.shapes.read(&window, text, &mut self.slots, depth) {
+            scanner.go_to(from + end);
+            return Ok(());
         }
         self.forget_fields();
-        let (from, compiled) = (scanner.at(), self.compiled);
+        let compiled = self.compiled;
         scanner.object(Some(&compiled.tree), &mut self.slots, depth)?;
         let object = &scanner.text()[from..scanner.at()];
         self.shapes.missed(object, &compiled.tree, self.slots.len(), compiled.plan.as_ref());
-        Ok(false)
-    }
-
-    /// The object at `range` of a text that lies at `start` of the payload has been taken.
-    fn end_object(
-        &mut self,
-        place: &mut Place<'_>,
-        is_ordinary: bool,
-        text: &'a str,
-        start: usize,
-        range: Range<usize>,
-    ) {
-        let lies = start + range.start..start + range.end;
-        if is_ordinary {
-            return self.ordinary_reading(place, lies);
-        }
-        self.numbers(&text[range]);
-        self.reading(place, lies);
+        Ok(())
     }
 
     fn json_lines(&mut self, place: &mut Place<'_>, payload: &'a [u8]) {
@@ -273,6 +283,17 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The text beside a record's payload that names the tenant, where one does.
+    fn aside(&self, record: &RawRecord) -> Option<&'a str> {
+        let range = match &self.compiled.judge.tenant {
+            Tenant::Key => record.key.as_ref()?,
+            Tenant::Header { .. } => record.header.as_ref()?,
+            Tenant::None | Tenant::Field(_) => return None,
+        };
+        let range = range.start as usize..range.end as usize;
+        self.utf8(range.start, &self.bytes[range]).ok()
+    }
+
     fn forget_fields(&mut self) {
         self.slots.fill(Slot::Absent);
     }
@@ -289,7 +310,7 @@ impl<'a> Walk<'a> {
             Tenant::None => None,
             _ if row.filtered => None,
             Tenant::Field(_) => self.ordinary.tenant,
-            _ => match place.tenant(&self.compiled.judge, &self.slots, self.bytes) {
+            _ => match self.compiled.judge.tenant(&[], self.aside(place.record)) {
                 Ok(tenant) => tenant,
                 Err(reject) => return self.refuse(place, reject, text),
             },
@@ -307,7 +328,7 @@ impl<'a> Walk<'a> {
             Ok(row) => row,
             Err(reject) => return self.refuse(place, reject, text),
         };
-        let tenant = match place.tenant(judge, &self.slots, self.bytes) {
+        let tenant = match judge.tenant(&self.slots, self.aside(place.record)) {
             _ if row.filtered => None,
             Ok(tenant) => tenant,
             Err(reject) => return self.refuse(place, reject, text),
@@ -327,16 +348,15 @@ impl<'a> Walk<'a> {
 }
 
 impl Place<'_> {
-    fn tenant<'s>(&self, judge: &Judge, slots: &'s [Slot<'_>], bytes: &'s [u8]) -> Result<Option<&'s str>, Reject> {
-        let of =
-            |range: &Option<Range<u32>>| range.clone().map(|range| &bytes[range.start as usize..range.end as usize]);
-        judge.tenant(slots, of(&self.record.key), of(&self.record.header))
-    }
-
     /// A range of the payload as a range of the batch's buffer (which holds at most 4 GiB).
     fn text(&self, range: Range<usize>) -> Range<u32> {
         (self.start + range.start) as u32..(self.start + range.end) as u32
     }
+}
+
+/// White space in JSON.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 fn utf8(text: &[u8]) -> Result<&str, Reject> {

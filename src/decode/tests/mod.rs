@@ -19,6 +19,7 @@ mod plain;
 mod shapes;
 mod swar;
 mod time;
+mod window;
 
 /// The text of a row.
 pub fn text(batch: &Batch, row: usize) -> &str {

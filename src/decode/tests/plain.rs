@@ -10,10 +10,10 @@ use super::{NOON_MS, agree, everything, metric, stations, temperatures, verdicts
 use crate::config::{FilterConfig, FilterRule, Format, PositionFields, StreamConfig, TenantConfig, TimeFormat};
 use crate::decode::Decoder;
 use crate::decode::compile::Compiled;
-use crate::decode::json::Scanner;
 use crate::decode::plain::Ordinary;
 use crate::decode::shape::Shapes;
 use crate::decode::time::Minutes;
+use crate::decode::window::Windows;
 use crate::reading::{Offset, RawBatch};
 
 /// What a plan can say, all of it.
@@ -42,14 +42,13 @@ fn is_ordinary(line: &str) -> bool {
     let compiled = compiled(&planned());
     let mut shapes = Shapes::default();
     (0..2).for_each(|_| shapes.missed(LINE, &compiled.tree, compiled.judge.fields.len(), compiled.plan.as_ref()));
-    let ahead = format!("{line}                ");
+    let windows = Windows::new(line.as_bytes());
     let mut taken_before = |last_ms: i64| {
-        let mut scanner = Scanner::within(&ahead[..line.len()], ahead.as_bytes());
-        let mut ordinary = Ordinary::new(&compiled.judge);
+        let (mut ordinary, window) = (Ordinary::new(&compiled.judge), windows.at(0, line.len()));
         ordinary.last_ms = last_ms;
-        let taken = shapes.ordinary(&mut ordinary, &mut scanner, &compiled.judge, &mut Minutes::default(), 1);
-        assert_eq!(scanner.at(), if taken { line.len() } else { 0 });
-        taken
+        let end = shapes.ordinary(&mut ordinary, &window, line, &compiled.judge, &mut Minutes::default(), 1);
+        assert!(end.is_none_or(|end| end == line.len()));
+        end.is_some()
     };
     assert!(!taken_before(NOON_MS - 86_400_000), "it is from a time to come");
     taken_before(compiled.judge.last_ms(Some(NOON_MS)))

@@ -1,0 +1,99 @@
+//! A reading and what lies behind it in the batch's buffer, looked at sixteen bytes at a time.
+//!
+//! A window is so long that whatever begins within a reading can be looked at without asking whether the buffer
+//! goes on: the end of the buffer is copied once, with zeros behind it. (A zero ends strings and numbers.)
+
+use super::swar::{Plain, plain_number, special};
+
+/// Bytes of a reading that are looked at, at most: longer ones are scanned ([`super::json`]).
+pub const READING: usize = 4096;
+/// Bytes behind it: a number's window.
+const BEHIND: usize = 32;
+const WINDOW: usize = READING + BEHIND;
+
+/// All windows of a buffer.
+pub struct Windows<'a> {
+    bytes: &'a [u8],
+    /// Where the last bytes lie, which are copied here.
+    end_at: usize,
+    end: Box<[u8; 2 * WINDOW]>,
+}
+
+impl<'a> Windows<'a> {
+    pub fn new(bytes: &'a [u8]) -> Windows<'a> {
+        let end_at = bytes.len().saturating_sub(WINDOW);
+        let mut end = Box::new([0; 2 * WINDOW]);
+        end[..bytes.len() - end_at].copy_from_slice(&bytes[end_at..]);
+        Windows { bytes, end_at, end }
+    }
+
+    /// From `at` on; the reading ends at `end` or before.
+    #[inline(always)]
+    pub fn at(&self, at: usize, end: usize) -> Window<'_> {
+        let within = self.bytes.get(at..).and_then(|rest| rest.first_chunk());
+        let bytes = within.unwrap_or_else(|| {
+            let at = at.saturating_sub(self.end_at).min(WINDOW);
+            self.end[at..].first_chunk().expect("a window from any byte of its first half")
+        });
+        Window { bytes, limit: end.saturating_sub(at).min(READING) }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Window<'w> {
+    bytes: &'w [u8; WINDOW],
+    /// The reading ends here or before.
+    limit: usize,
+}
+
+impl<'w> Window<'w> {
+    /// Where the reading ends, at most.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    #[inline(always)]
+    fn is_within(&self, at: usize) -> bool {
+        // (That it is at most so many the compiler cannot know otherwise.)
+        at < self.limit.min(READING)
+    }
+
+    /// Sixteen bytes within the reading, or behind it.
+    #[inline(always)]
+    pub fn sixteen(&self, at: usize) -> Option<&'w [u8; 16]> {
+        if self.is_within(at) { self.bytes[at..].first_chunk() } else { None }
+    }
+
+    /// A byte of the reading.
+    #[inline(always)]
+    pub fn byte(&self, at: usize) -> Option<u8> {
+        self.is_within(at).then(|| self.bytes[at])
+    }
+
+    pub fn starts_with(&self, at: usize, text: &[u8]) -> bool {
+        self.bytes.get(at..).is_some_and(|rest| rest.starts_with(text))
+    }
+
+    /// Where the JSON string at `at` has its closing quote, if it holds no escapes.
+    #[inline(always)]
+    pub fn text(&self, at: usize) -> Option<usize> {
+        if self.byte(at)? != b'"' {
+            return None;
+        }
+        let mut from = at + 1;
+        loop {
+            let marks = special(*self.sixteen(from)?);
+            if marks != 0 {
+                let end = from + marks.trailing_zeros() as usize % 16;
+                return (self.bytes[end] == b'"').then_some(end);
+            }
+            from += 16;
+        }
+    }
+
+    /// The number at `at`. (What follows it is not looked at: it may go on with an exponent.)
+    #[inline(always)]
+    pub fn number(&self, at: usize) -> Option<Plain> {
+        if self.is_within(at) { plain_number(self.bytes, at) } else { None }
+    }
+}

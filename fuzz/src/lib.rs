@@ -75,6 +75,10 @@ impl Reader {
         let after = b"what lies behind a record may be looked at".as_slice();
         let records: Vec<&[u8]> = pieces.iter().flat_map(|piece| [*piece; 3]).chain([after]).collect();
         let together = twin::verdicts(&self.decoder.decode(twin::batch(&records, None)));
+        // A batch that is not text as a whole goes the long way, reading by reading.
+        let slowly: Vec<&[u8]> = records.iter().copied().chain([b"\xff".as_slice()]).collect();
+        let slowly = twin::verdicts(&self.decoder.decode(twin::batch(&slowly, None)));
+        assert_eq!(slowly[..records.len()], together);
         for (record, together) in records.iter().zip(together) {
             assert_eq!(twin::verdicts(&self.decoder.decode(twin::batch(&[record], None))), [together]);
         }

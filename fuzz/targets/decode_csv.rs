@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 
 use etiage_fuzz::Reader;
 
-static READERS: LazyLock<[Reader; 2]> = LazyLock::new(|| {
+static READERS: LazyLock<[Reader; 4]> = LazyLock::new(|| {
     [
-        "format = \"csv\"\nseparator = \";\"\nlat = \"lat\"\nlon = \"lon\"",
-        "format = \"csv\"\nseparator = \",\"\ntime_format = \"compact\"\nstation = \"id\"\nstations = { file = \"s.csv\", id = \"id\", lat = \"lat\", lon = \"lon\" }",
+        Reader::new("format = \"csv\"\nseparator = \";\"\nlat = \"lat\"\nlon = \"lon\""),
+        Reader::new("format = \"csv\"\nseparator = \",\"\ntime_format = \"compact\"\nstation = \"id\"\nstations = { file = \"s.csv\", id = \"id\", lat = \"lat\", lon = \"lon\" }"),
+        Reader::plain("format = \"csv\"\nseparator = \";\"\nlat = \"lat\"\nlon = \"lon\""),
+        Reader::plain("format = \"csv\"\nseparator = \",\"\ntime_format = \"epoch-ms\""),
     ]
-    .map(Reader::new)
 });
 
 libfuzzer_sys::fuzz_target!(|payload: &[u8]| {

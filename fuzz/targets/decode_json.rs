@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use etiage_fuzz::Reader;
 
-static READERS: LazyLock<[Reader; 6]> = LazyLock::new(|| {
+static READERS: LazyLock<[Reader; 7]> = LazyLock::new(|| {
     [
         Reader::new("format = \"json\"\nlat = \"lat\"\nlon = \"lon\""),
         Reader::new("format = \"json-array\"\nlat = \"lat\"\nlon = \"lon\""),
@@ -13,6 +13,7 @@ static READERS: LazyLock<[Reader; 6]> = LazyLock::new(|| {
         Reader::new("format = \"json\"\ntime_format = \"epoch-ms\""),
         Reader::plain("format = \"json\"\nlat = \"lat\"\nlon = \"lon\""),
         Reader::plain("format = \"ndjson\"\nlat = \"a.lat\"\nlon = \"a.lon\""),
+        Reader::plain("format = \"json\"\ntime_format = \"epoch-ms\""),
     ]
 });
 

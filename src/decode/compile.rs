@@ -95,7 +95,8 @@ impl Compiled {
         let not_utf8 = |error: std::str::Utf8Error| super::Reject::NotUtf8 { at: error.valid_up_to() };
         let text = std::str::from_utf8(line).map_err(|error| DecoderError::BadHeader(not_utf8(error)))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let header = CsvHeader::parse(text, self.separator, &self.judge.fields).map_err(DecoderError::BadHeader)?;
+        let header = CsvHeader::parse(text, self.separator, &self.judge.fields, self.plan.as_ref())
+            .map_err(DecoderError::BadHeader)?;
         let mut required = vec![("time", self.judge.time)];
         match self.judge.position {
             Position::LatLon { lat, lon } => required.extend([("lat", lat), ("lon", lon)]),

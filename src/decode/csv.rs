@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, Slot, SlotId};
+use super::plain::{Plan, Use};
 use super::reject::Reject;
 
 /// Which cell of a row goes to which slot. Of a name that occurs twice the last column counts.
@@ -13,11 +14,13 @@ pub struct CsvHeader {
     pub names: Vec<Box<str>>,
     /// Cells that every row must have: the header's, without the empty one after a trailing separator.
     cells: usize,
+    /// What becomes of each cell of an ordinary row; empty where there are none.
+    pub uses: Vec<Use>,
 }
 
 impl CsvHeader {
     /// Reads a header line; names are trimmed.
-    pub fn parse(line: &str, separator: u8, fields: &Fields) -> Result<CsvHeader, Reject> {
+    pub fn parse(line: &str, separator: u8, fields: &Fields, plan: Option<&Plan>) -> Result<CsvHeader, Reject> {
         let mut names: Vec<String> = Vec::new();
         for_cells(line, separator, |cell| names.push(cell.trim().to_owned()))?;
         names.pop_if(|name| name.is_empty());
@@ -28,7 +31,12 @@ impl CsvHeader {
             }
         }
         let cells = names.len();
-        Ok(CsvHeader { cells, slots, names: names.into_iter().map(String::into_boxed_str).collect() })
+        let uses = plan.map(|plan| {
+            let of = |slot: &Option<SlotId>| slot.map_or(Use::Nothing, |slot| plan.of_slot(slot.0));
+            slots.iter().map(of).collect::<Vec<_>>()
+        });
+        let uses = uses.filter(|uses| plan.is_some_and(|plan| plan.is_whole(uses.iter().copied()))).unwrap_or_default();
+        Ok(CsvHeader { cells, uses, slots, names: names.into_iter().map(String::into_boxed_str).collect() })
     }
 
     pub fn has(&self, slot: SlotId) -> bool {

@@ -19,6 +19,7 @@ mod judge;
 mod others;
 mod plain;
 mod reject;
+mod row;
 mod shape;
 mod stations;
 mod swar;

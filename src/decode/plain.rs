@@ -8,7 +8,7 @@
 //! names) have no plan, and all of their readings go the long way.
 
 use super::decimal::Number;
-use super::fields::SlotId;
+use super::fields::{Slot, SlotId};
 use super::judge::{Judge, Measured, Metric, Position, Row, Tenant, Threshold, in_range};
 use super::shape::Shape;
 use super::swar::Plain;
@@ -36,7 +36,7 @@ impl Plan {
     /// `None` where a stream wants more than a plan can say.
     pub fn of(judge: &Judge) -> Option<Plan> {
         let fixed = |metric: &Metric| !matches!(metric.threshold, Some(Threshold::Field { .. }));
-        let is_plain = judge.clock.is_auto() && judge.active.is_none() && !judge.missing.has_numbers();
+        let is_plain = judge.active.is_none() && !judge.missing.has_numbers();
         if !is_plain || !judge.metrics.iter().all(fixed) {
             return None;
         }
@@ -84,7 +84,7 @@ pub struct Ordinary<'a> {
     /// The last time that the reading may have.
     pub last_ms: i64,
     time_ms: i64,
-    filtered: bool,
+    pub filtered: bool,
     lat: f64,
     lon: f64,
     positioned: bool,
@@ -130,18 +130,44 @@ impl<'a> Ordinary<'a> {
         self.filtered = false;
         shape.walk(window, depth, |window, place, at| match place.of {
             Use::Nothing => place.pass(window, text, at, depth),
-            Use::Lat | Use::Lon | Use::Metric(_) => self.number(place.of, window.number(at)?, judge),
-            _ => {
-                let end = window.text(at)?;
-                self.text(place.of, text.get(at + 1..end)?, judge, minutes)?;
-                Some(end + 1)
-            }
+            Use::Lat | Use::Lon | Use::Metric(_) => match window.number(at) {
+                Some(plain) => self.number(place.of, plain, judge),
+                None => self.null(place.of, window, at),
+            },
+            of => match window.text(at) {
+                Some(end) => self.text(of, text.get(at + 1..end)?, judge, minutes).map(|()| end + 1),
+                None if of == Use::Time => self.instant(window.number(at)?, text, at, judge, minutes),
+                None => None,
+            },
         })
+    }
+
+    /// Takes a time that is written as a number: where it ends.
+    fn instant(&mut self, plain: Plain, text: &str, at: usize, judge: &Judge, minutes: &mut Minutes) -> Option<usize> {
+        let text = text.get(at..plain.end)?;
+        let number = Number::plain(text, plain.negative, plain.mantissa, plain.decimals);
+        let time_ms = judge.clock.read(&Slot::Number(number), minutes).ok()?;
+        (time_ms <= self.last_ms).then(|| self.time_ms = time_ms)?;
+        Some(plain.end)
+    }
+
+    /// A metric may have no value: where it ends.
+    fn null(&mut self, of: Use, window: &Window<'_>, at: usize) -> Option<usize> {
+        let Use::Metric(metric) = of else { return None };
+        self.measured[metric] = Measured::default();
+        window.starts_with(at, b"null").then_some(at + 4)
+    }
+
+    /// The same of a CSV cell.
+    pub fn missing(&mut self, of: Use, cell: &str, judge: &Judge) -> Option<()> {
+        let Use::Metric(metric) = of else { return None };
+        self.measured[metric] = Measured::default();
+        judge.missing.has(cell.trim_ascii()).then_some(())
     }
 
     /// Takes a number without an exponent (before one, no text of a shape stands): where it ends.
     #[inline(always)]
-    fn number(&mut self, of: Use, plain: Plain, judge: &Judge) -> Option<usize> {
+    pub fn number(&mut self, of: Use, plain: Plain, judge: &Judge) -> Option<usize> {
         // (Its own text is left out: nobody needs it whose digits are so few.)
         let number = Number::plain("", plain.negative, plain.mantissa, plain.decimals);
         match of {
@@ -154,7 +180,7 @@ impl<'a> Ordinary<'a> {
     }
 
     #[inline(always)]
-    fn text(&mut self, of: Use, text: &'a str, judge: &Judge, minutes: &mut Minutes) -> Option<()> {
+    pub fn text(&mut self, of: Use, text: &'a str, judge: &Judge, minutes: &mut Minutes) -> Option<()> {
         match of {
             Use::Time => self.time_ms = judge.time_text(text, minutes).filter(|time_ms| *time_ms <= self.last_ms)?,
             Use::Filter(filter) => self.filtered |= !judge.filters[filter].keeps_text(Some(text)),

@@ -32,6 +32,13 @@ pub fn special(bytes: [u8; 16]) -> u32 {
     (of(b'"') | of(b'\\') | control).to_bitmask()
 }
 
+/// A bit for each byte that is one of two.
+#[inline(always)]
+pub fn either(bytes: [u8; 16], one: u8, other: u8) -> u32 {
+    let bytes = u8x16::new(bytes);
+    (bytes.simd_eq(u8x16::splat(one)) | bytes.simd_eq(u8x16::splat(other))).to_bitmask()
+}
+
 /// A number without an exponent, as JSON writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plain {

@@ -1,5 +1,7 @@
 //! Written times → milliseconds since the epoch, rounded down.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
@@ -62,15 +64,13 @@ impl TimeReader {
         TimeReader { format, zone }
     }
 
-    /// Times are written in full, in any of the usual ways.
-    pub fn is_auto(&self) -> bool {
-        matches!(self.format, TimeFormat::Auto)
-    }
-
-    /// A time that is written in full.
+    /// A time that is written as a text.
     #[inline]
     pub fn read_text(&self, text: &str, minutes: &mut Minutes) -> Option<i64> {
-        self.auto(text.as_bytes(), minutes).ok().filter(|time_ms| RANGE_MS.contains(time_ms))
+        match self.format {
+            TimeFormat::Auto => self.auto(text.as_bytes(), minutes).ok().filter(|time_ms| RANGE_MS.contains(time_ms)),
+            _ => self.read(&Slot::Text(Cow::Borrowed(text)), minutes).ok(),
+        }
     }
 
     pub fn zone_name(&self) -> &'static str {

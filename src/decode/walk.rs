@@ -13,6 +13,7 @@ use super::judge::{Measured, Tenant};
 use super::others::OthersBuilder;
 use super::plain::Ordinary;
 use super::reject::{Reject, clip};
+use super::row::{RowEnd, Rows};
 use super::shape::Shapes;
 use super::time::Minutes;
 use super::window::Windows;
@@ -244,7 +245,10 @@ impl<'a> Walk<'a> {
         // Taken out, so that the rows may borrow it beside the scratch.
         let (line, header) = match self.last_header.take() {
             Some((last, header)) if last == line => (line, header),
-            _ => (line, CsvHeader::parse(line, self.compiled.separator, &self.compiled.judge.fields)?),
+            _ => {
+                let Compiled { separator, judge, plan, .. } = self.compiled;
+                (line, CsvHeader::parse(line, *separator, &judge.fields, plan.as_ref())?)
+            }
         };
         self.csv_rows(place, &payload[start..], start, &header);
         self.last_header = Some((line, header));
@@ -255,6 +259,11 @@ impl<'a> Walk<'a> {
     fn csv_rows(&mut self, place: &mut Place<'_>, mut rows: &'a [u8], mut start: usize, header: &CsvHeader) {
         let separator = self.compiled.separator;
         while !rows.is_empty() {
+            if let Some(RowEnd { end, next }) = self.ordinary_row(place, start, rows.len(), header) {
+                self.ordinary_reading(place, start..start + end);
+                (rows, start) = (&rows[next..], start + next);
+                continue;
+            }
             let (row, length) = csv::first_row(rows, separator);
             let text = start..start + row.len();
             if !row.is_empty() {
@@ -273,6 +282,17 @@ impl<'a> Walk<'a> {
             rows = &rows[length..];
             start += length;
         }
+    }
+
+    /// Takes the first of the rows that lie at `start` of the payload, so many bytes, if it is ordinary.
+    #[inline(always)]
+    fn ordinary_row(&mut self, place: &Place<'_>, start: usize, length: usize, header: &CsvHeader) -> Option<RowEnd> {
+        let Compiled { judge, separator, .. } = self.compiled;
+        let at = place.start + start;
+        let (text, window) = (self.text?.get(at..at + length)?, self.windows.at(at, at + length));
+        self.ordinary.last_ms = judge.last_ms(place.record.timestamp_ms);
+        let rows = Rows { text, window, separator: *separator };
+        self.ordinary.read_row(&header.uses, rows, judge, &mut self.minutes)
     }
 
     /// `bytes`, which lie at `at` of the batch's, as text.

@@ -3,7 +3,7 @@
 //! A window is so long that whatever begins within a reading can be looked at without asking whether the buffer
 //! goes on: the end of the buffer is copied once, with zeros behind it. (A zero ends strings and numbers.)
 
-use super::swar::{Plain, plain_number, special};
+use super::swar::{Plain, either, plain_number, special};
 
 /// Bytes of a reading that are looked at, at most: longer ones are scanned ([`super::json`]).
 pub const READING: usize = 4096;
@@ -88,6 +88,19 @@ impl<'w> Window<'w> {
                 return (self.bytes[end] == b'"').then_some(end);
             }
             from += 16;
+        }
+    }
+
+    /// Where the first of two bytes stands from `at` on.
+    #[inline(always)]
+    pub fn either(&self, mut at: usize, one: u8, other: u8) -> Option<usize> {
+        loop {
+            let found = either(*self.sixteen(at)?, one, other);
+            if found != 0 {
+                let at = at + found.trailing_zeros() as usize;
+                return (at < self.limit).then_some(at);
+            }
+            at += 16;
         }
     }
 

@@ -22,7 +22,7 @@ fn all(format: Format) -> StreamConfig {
 }
 
 /// Everything that is known of each record.
-fn told(batch: &Batch) -> Vec<String> {
+pub fn told(batch: &Batch) -> Vec<String> {
     let columns = &batch.columns;
     let slice =
         |range: &Range<u32>| batch.raw.bytes[range.start as usize..range.end as usize].escape_ascii().to_string();

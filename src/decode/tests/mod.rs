@@ -16,6 +16,7 @@ mod differential;
 mod hostile;
 mod labels;
 mod plain;
+mod row;
 mod shapes;
 mod swar;
 mod time;

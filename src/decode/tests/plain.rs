@@ -17,7 +17,7 @@ use crate::decode::window::Windows;
 use crate::reading::{Offset, RawBatch};
 
 /// What a plan can say, all of it.
-fn planned() -> StreamConfig {
+pub fn planned() -> StreamConfig {
     let kelvin = everything(Format::Json).metrics["kelvin"].clone();
     let of = |name: &str, field: &str| (name.to_owned(), field.to_owned());
     StreamConfig {
@@ -72,6 +72,8 @@ fn what_is_ordinary_and_what_is_not() {
         ("z", ""),
         ("-0.5", "-180"),
         ("10\"", "10+01:00\""),
+        ("29.4", "null"),
+        ("7}}", "null}}"),
     ];
     for (was, is) in ordinary {
         assert!(is_ordinary(&with(was, is)), "{was} → {is}");
@@ -79,7 +81,8 @@ fn what_is_ordinary_and_what_is_not() {
     let others = [
         ("s1", "a \\\" quote"),
         ("\"s1\"", "1"),
-        ("29.4", "null"),
+        ("29.4", "nul"),
+        ("45.6", "null"),
         ("29.4", "2e1"),
         ("29.4", "029.4"),
         ("29.4", "12345678901234567890"),
@@ -106,11 +109,11 @@ fn streams_that_want_more_have_no_plan() {
     assert!(has_plan(planned()));
     assert!(has_plan(StreamConfig { position: PositionFields::None, ..planned() }));
     assert!(has_plan(StreamConfig { tenant: Some(TenantConfig::Key), ..planned() }));
+    assert!(has_plan(StreamConfig { time_format: TimeFormat::EpochMs, ..planned() }));
     let others = [
         everything(Format::Json),
         StreamConfig { active: Some("active".into()), ..planned() },
         StreamConfig { every_numeric: true, ..planned() },
-        StreamConfig { time_format: TimeFormat::EpochMs, ..planned() },
         StreamConfig { missing: vec!["-9999".into()], ..planned() },
         StreamConfig { position: PositionFields::Station { field: "id".into() }, ..planned() },
         // One value for two.
@@ -126,7 +129,7 @@ proptest! {
     #![proptest_config(super::cases(2000))]
 
     #[test]
-    fn ordinary_readings_are_read_as_any(lines in super::differential::ordinary(), arrays in prop::collection::vec(any::<bool>(), 9), kind in 0..5) {
+    fn ordinary_readings_are_read_as_any(lines in super::differential::ordinary(), arrays in prop::collection::vec(any::<bool>(), 9), kind in 0..6) {
         let text = |(line, array): (&String, &bool)| if *array { format!("[{line},{line}]") } else { line.clone() };
         let payloads: Vec<String> = lines.iter().zip(&arrays).map(text).collect();
         // (The first of a batch show the shape.)
@@ -140,15 +143,17 @@ proptest! {
                 StreamConfig { tenant: Some(TenantConfig::Field("id".into())), labels, ..planned() }
             }
             3 => StreamConfig { tenant: Some(TenantConfig::Header("h".into())), ..planned() },
+            4 => StreamConfig { time_format: TimeFormat::EpochS, ..planned() },
             _ => StreamConfig { tenant: Some(TenantConfig::Key), ..planned() },
         };
         assert_alike(&stream, &with_end(&payloads));
     }
 
     #[test]
-    fn ordinary_readings_are_what_the_twin_says(lines in super::differential::ordinary()) {
+    fn ordinary_readings_are_what_the_twin_says(lines in super::differential::ordinary(), epoch in any::<bool>()) {
         let lines = [&lines[..1], &lines[..1], &lines].concat();
-        agree(&StreamConfig { format: Format::Ndjson, ..planned() }, lines.join("\n").as_bytes(), Some(NOON_MS));
+        let time_format = if epoch { TimeFormat::EpochS } else { TimeFormat::Auto };
+        agree(&StreamConfig { format: Format::Ndjson, time_format, ..planned() }, lines.join("\n").as_bytes(), Some(NOON_MS));
         agree(&StreamConfig { format: Format::JsonArray, ..planned() }, format!("[{}]", lines.join(", ")).as_bytes(), None);
     }
 }

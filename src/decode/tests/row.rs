@@ -1,0 +1,153 @@
+//! Ordinary CSV rows, taken in one pass, against the long way through cells, slots and judge, and against the twin.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::alone::told;
+use super::plain::planned;
+use super::{NOON_MS, agree, stations};
+use crate::config::{Format, StreamConfig, TenantConfig, TimeFormat};
+use crate::decode::Decoder;
+use crate::decode::compile::Compiled;
+use crate::decode::plain::Ordinary;
+use crate::decode::row::{RowEnd, Rows};
+use crate::decode::time::Minutes;
+use crate::decode::window::Windows;
+use crate::reading::{Offset, RawBatch};
+
+const HEADER: &str = "id;timestamp;x;lat;lon;temperature;country;kind;other.y;a.b";
+const ROW: &str = "s1;2019-02-19 14:02:10;?;45.6;-0.5;29.4;France;x;z;7";
+
+fn stream() -> StreamConfig {
+    StreamConfig { format: Format::Csv, ..planned() }
+}
+
+/// Where it ends, if it is taken in one pass.
+fn ordinary(rows: &str) -> Option<RowEnd> {
+    let compiled = Compiled::new(&stream(), stations()).expect("a valid stream");
+    let header = compiled.csv_header(HEADER.as_bytes()).expect("a header");
+    let (mut ordinary, windows) = (Ordinary::new(&compiled.judge), Windows::new(rows.as_bytes()));
+    ordinary.last_ms = compiled.judge.last_ms(Some(NOON_MS));
+    let rows = Rows { text: rows, window: windows.at(0, rows.len()), separator: b';' };
+    ordinary.read_row(&header.uses, rows, &compiled.judge, &mut Minutes::default())
+}
+
+#[test]
+fn what_is_ordinary_and_what_is_not() {
+    let length = ROW.len();
+    for (behind, end, next) in [
+        ("", length, length),
+        ("\n", length, length + 1),
+        ("\r\n", length, length + 2),
+        ("\r", length, length + 1),
+        (";\n", length + 1, length + 2),
+        (";\r\nmore", length + 1, length + 3),
+        ("\nmore", length, length + 1),
+    ] {
+        assert_eq!(ordinary(&format!("{ROW}{behind}")), Some(RowEnd { end, next }), "{behind:?}");
+    }
+    for (was, is) in
+        [("29.4", "mq"), ("29.4", ""), ("?", " a \"quote\" "), ("s1", ""), ("France", "Spain"), ("7", " mq ")]
+    {
+        assert!(ordinary(&ROW.replacen(was, is, 1)).is_some(), "{was} → {is}");
+    }
+    let others = [
+        ("s1", "\"s1\""),
+        ("s1", " s1"),
+        ("?", "\"?\""),
+        ("?", "?;"),
+        ("?", "\n"),
+        ("29.4", " 29.4"),
+        ("29.4", "+29.4"),
+        ("29.4", "1e1"),
+        ("29.4", "warm"),
+        ("45.6", ""),
+        ("45.6", "95.6"),
+        ("2019-02-19", "2019-02-30"),
+        ("2019-02-19 14:02:10", "mq"),
+        (";7", ""),
+        (";7", ";7;7"),
+        (";7", ";7;;"),
+        (";7", ";7\rx"),
+    ];
+    for (was, is) in others {
+        assert_eq!(ordinary(&ROW.replacen(was, is, 1)), None, "{was} → {is}");
+    }
+    assert_eq!(ordinary("\n"), None);
+    assert_eq!(ordinary(""), None);
+}
+
+/// A row longer than a window shows, and one that ends where the window does.
+#[test]
+fn long_rows() {
+    for length in [4000, 4096 - ROW.len(), 4096, 4097 - ROW.len(), 4098 - ROW.len(), 5000] {
+        let row = ROW.replacen('?', &"x".repeat(length), 1);
+        let csv = format!("{HEADER}\n{row}\n{row}");
+        agree(&stream(), csv.as_bytes(), Some(NOON_MS));
+    }
+}
+
+fn cell(column: usize) -> BoxedStrategy<String> {
+    let odd = select(vec![
+        "", "mq", " ", "\"\"", "\"a;b\"", "\"a\nb\"", "é", " x ", "1e2", "+1", ".5", "007", "true", "-", ".",
+    ]);
+    let number = "-?(0|[1-9][0-9]?)(\\.[0-9]{1,12})?";
+    let usual = match column {
+        1 => select(vec!["2019-02-19 14:02:10", "2019-02-19T13:02:10.5Z", "2018-03-25 02:30:00", "1550584930"])
+            .prop_map(str::to_owned)
+            .boxed(),
+        3..=5 | 9 => number.boxed(),
+        6 => select(vec!["France", "Spain"]).prop_map(str::to_owned).boxed(),
+        7 => select(vec!["x", "é", "y"]).prop_map(str::to_owned).boxed(),
+        _ => "[a-z]{0,20}".boxed(),
+    };
+    prop_oneof![25 => usual, 1 => odd.prop_map(str::to_owned)].boxed()
+}
+
+/// Rows; some of them spoiled by what is never closed, or returns where no line ends.
+fn rows(spoiled: bool) -> impl Strategy<Value = String> {
+    let cells: Vec<_> = (0..10).map(cell).collect();
+    let end = select(vec!["\n", "\n", "\n", "\r\n", ";\n", ";\r\n", ";;\n", "\n\n"]);
+    let row = (cells, end, 0..30u8).prop_map(move |(mut cells, end, cut)| {
+        if cut == 0 {
+            cells.pop();
+        }
+        match cut {
+            1 if spoiled => cells.push("\"open".to_owned()),
+            2 if spoiled => cells[2].push('\r'),
+            3 if spoiled => cells[9].push('\r'),
+            _ => {}
+        }
+        cells.join(";") + end
+    });
+    prop::collection::vec(row, 0..12).prop_map(|rows| {
+        // (Behind the last one no line ends.)
+        let rows = rows.concat();
+        format!("{HEADER}\n{}", rows.strip_suffix('\n').unwrap_or(&rows))
+    })
+}
+
+proptest! {
+    #![proptest_config(super::cases(3000))]
+
+    #[test]
+    fn rows_are_what_the_twin_says(rows in rows(false), time in 0usize..3) {
+        let time_format = [TimeFormat::Auto, TimeFormat::EpochS, TimeFormat::EpochMs][time].clone();
+        agree(&StreamConfig { time_format, ..stream() }, rows.as_bytes(), Some(NOON_MS));
+    }
+
+    /// Of a batch that is not text as a whole, no row is taken in one pass.
+    #[test]
+    fn ordinary_rows_are_read_as_any(records in prop::collection::vec(rows(true), 1..4), by_field in any::<bool>()) {
+        let tenant = if by_field { TenantConfig::Field("x".into()) } else { TenantConfig::Key };
+        let decoder = Decoder::new(&StreamConfig { tenant: Some(tenant), ..stream() }, stations()).expect("a valid stream");
+        let decode = |last: &[u8]| {
+            let mut raw = RawBatch::default();
+            for payload in records.iter().map(String::as_bytes).chain([last]) {
+                raw.push(Offset(raw.records.len() as i64), Some(NOON_MS), Some(b"key"), Some(payload));
+            }
+            told(&decoder.decode(raw))
+        };
+        prop_assert_eq!(&decode(b"text")[..records.len()], &decode(b"\xff")[..records.len()]);
+    }
+}

@@ -31,11 +31,8 @@ impl CsvHeader {
             }
         }
         let cells = names.len();
-        let uses = plan.map(|plan| {
-            let of = |slot: &Option<SlotId>| slot.map_or(Use::Nothing, |slot| plan.of_slot(slot.0));
-            slots.iter().map(of).collect::<Vec<_>>()
-        });
-        let uses = uses.filter(|uses| plan.is_some_and(|plan| plan.is_whole(uses.iter().copied()))).unwrap_or_default();
+        let uses =
+            plan.and_then(|plan| plan.uses(slots.iter().map(|slot| slot.map(|slot| slot.0)))).unwrap_or_default();
         Ok(CsvHeader { cells, uses, slots, names: names.into_iter().map(String::into_boxed_str).collect() })
     }
 

@@ -55,6 +55,14 @@ impl Decoder {
         Ok(Decoder { compiled: Arc::new(Compiled::new(stream, stations)?), header: None })
     }
 
+    /// One without a plan: all readings go the long way.
+    #[cfg(any(test, fuzzing))]
+    pub fn slow(stream: &StreamConfig, stations: Stations) -> Result<Decoder, DecoderError> {
+        let mut compiled = Compiled::new(stream, stations)?;
+        compiled.plan = None;
+        Ok(Decoder { compiled: Arc::new(compiled), header: None })
+    }
+
     /// A decoder for the lines of a CSV file, each a record of its own: their header is the file's
     /// first line. It must name the fields without which every line would be rejected.
     pub fn with_csv_header(&self, header: &[u8]) -> Result<Decoder, DecoderError> {

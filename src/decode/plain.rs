@@ -1,10 +1,10 @@
 //! The ordinary reading, straight from its shape into a row.
 //!
-//! A *plan* says of each configured field what becomes of it. A reading that fits a known shape, has all of these fields,
-//! and in each an ordinary value (a time, two numbers within their range, texts), is taken in one pass over its
-//! text. At anything else, a value that is missing, a number with an exponent, whatever would be rejected, the pass gives
-//! up, and the reading goes the long way, through slots and [`super::judge`]: that is also the twin that holds this
-//! file to account. Streams that want more than this (thresholds that come with the reading, stations, numbers that nobody
+//! A *plan* says of each configured field what becomes of it. A reading that fits a known shape (or a CSV row: [`super::row`]),
+//! has all of these fields, and in each an ordinary value (a time, two numbers within their range, texts; metrics may have none),
+//! is taken in one pass over its text. At anything else, a number with an exponent, a string with escapes, whatever would be
+//! rejected, the pass gives up, and the reading goes the long way, through slots and [`super::judge`]: that is also the twin
+//! that holds this file to account. Streams that want more than this (thresholds that come with the reading, stations, numbers that nobody
 //! names) have no plan, and all of their readings go the long way.
 
 use super::decimal::Number;
@@ -68,14 +68,11 @@ impl Plan {
         (*place == Use::Nothing).then(|| *place = of)
     }
 
-    pub fn of_slot(&self, slot: usize) -> Use {
-        self.0[slot]
-    }
-
-    /// Whether a shape with these uses has a value for each field of the plan.
-    pub fn is_whole(&self, used: impl Iterator<Item = Use>) -> bool {
-        let wanted = self.0.iter().filter(|of| **of != Use::Nothing).count();
-        used.filter(|of| *of != Use::Nothing).count() == wanted
+    /// What becomes of values that go to these slots, each of them once, if there is one for each field of the plan.
+    pub fn uses(&self, slots: impl Iterator<Item = Option<usize>>) -> Option<Vec<Use>> {
+        let uses: Vec<Use> = slots.map(|slot| slot.map_or(Use::Nothing, |slot| self.0[slot])).collect();
+        let count = |uses: &[Use]| uses.iter().filter(|of| **of != Use::Nothing).count();
+        (count(&uses) == count(&self.0)).then_some(uses)
     }
 }
 
@@ -144,28 +141,27 @@ impl<'a> Ordinary<'a> {
 
     /// Takes a time that is written as a number: where it ends.
     fn instant(&mut self, plain: Plain, text: &str, at: usize, judge: &Judge, minutes: &mut Minutes) -> Option<usize> {
-        let text = text.get(at..plain.end)?;
-        let number = Number::plain(text, plain.negative, plain.mantissa, plain.decimals);
+        let number = Number::plain(text.get(at..plain.end)?, plain.negative, plain.mantissa, plain.decimals);
         let time_ms = judge.clock.read(&Slot::Number(number), minutes).ok()?;
         (time_ms <= self.last_ms).then(|| self.time_ms = time_ms)?;
         Some(plain.end)
     }
 
-    /// A metric may have no value: where it ends.
+    /// A metric that has no value: where it ends.
     fn null(&mut self, of: Use, window: &Window<'_>, at: usize) -> Option<usize> {
         let Use::Metric(metric) = of else { return None };
         self.measured[metric] = Measured::default();
         window.starts_with(at, b"null").then_some(at + 4)
     }
 
-    /// The same of a CSV cell.
+    /// A CSV cell that says that a metric has no value.
     pub fn missing(&mut self, of: Use, cell: &str, judge: &Judge) -> Option<()> {
         let Use::Metric(metric) = of else { return None };
         self.measured[metric] = Measured::default();
         judge.missing.has(cell.trim_ascii()).then_some(())
     }
 
-    /// Takes a number without an exponent (before one, no text of a shape stands): where it ends.
+    /// Takes a number without an exponent: where it ends. (Neither the text of a shape nor a separator begins with an exponent.)
     #[inline(always)]
     pub fn number(&mut self, of: Use, plain: Plain, judge: &Judge) -> Option<usize> {
         // (Its own text is left out: nobody needs it whose digits are so few.)
@@ -185,7 +181,8 @@ impl<'a> Ordinary<'a> {
             Use::Time => self.time_ms = judge.time_text(text, minutes).filter(|time_ms| *time_ms <= self.last_ms)?,
             Use::Filter(filter) => self.filtered |= !judge.filters[filter].keeps_text(Some(text)),
             Use::Label(label) => self.labels[label] = judge.label_text(text),
-            _ => self.tenant = Some(judge.label_text(text)?),
+            Use::Tenant => self.tenant = Some(judge.label_text(text)?),
+            Use::Nothing | Use::Lat | Use::Lon | Use::Metric(_) => return None,
         }
         Some(())
     }

@@ -1,7 +1,7 @@
 //! Readings of one stream look alike: between their values stands the same text, reading after reading. Of a reading
 //! that has been scanned, this text is remembered, its *shape*. Where another one has the same text in the same
 //! places, and one complete value in each place between, it is the same object with other values, and where they belong is known.
-//! Plain strings and numbers are looked at eight bytes at once ([`super::swar`]), other values by the scanner.
+//! Plain strings and numbers are looked at sixteen bytes at once ([`super::window`]), other values by the scanner.
 //!
 //! ```text
 //! {"id":"s1","lat":48.85,"p":{"t":20.5}}        read:    {"id":"s2","lat":-3.1,"p":{"t":null}}
@@ -139,12 +139,10 @@ impl Shape {
         let absent = (0..slots).filter(|slot| !taken.contains(slot)).collect();
         let end = Literal::new(&object[learner.from..]);
         let mut shape = Shape { values: learner.values, end, absent, depth: learner.depth, is_plain: false };
-        if let Some(plan) = plan {
-            shape
-                .values
-                .iter_mut()
-                .for_each(|(_, place)| place.of = place.slot.map_or(Use::Nothing, |slot| plan.of_slot(slot)));
-            shape.is_plain = plan.is_whole(shape.values.iter().map(|(_, place)| place.of));
+        let slots = shape.values.iter().map(|(_, place)| place.slot);
+        if let Some(uses) = plan.and_then(|plan| plan.uses(slots)) {
+            shape.values.iter_mut().zip(uses).for_each(|((_, place), of)| place.of = of);
+            shape.is_plain = true;
         }
         Some(shape)
     }

@@ -64,7 +64,7 @@ impl TimeReader {
         TimeReader { format, zone }
     }
 
-    /// A time that is written as a text.
+    /// A time that is written as a text. (The usual format first, without a slot around it: every ordinary reading comes by here.)
     #[inline]
     pub fn read_text(&self, text: &str, minutes: &mut Minutes) -> Option<i64> {
         match self.format {

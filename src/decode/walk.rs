@@ -123,10 +123,11 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     fn json_object(&mut self, place: &mut Place<'_>, text: &'a [u8], start: usize) -> Result<(), Reject> {
         let text = self.utf8(place.start + start, text)?;
-        if let Some(end) = self.ordinary(text, place.start + start, place, 1)
-            && text.as_bytes()[end..].iter().all(|byte| is_blank(*byte))
+        let from = text.bytes().take_while(|byte| is_blank(*byte)).count();
+        if let Some(length) = self.ordinary(&text[from..], place.start + start + from, place, 1)
+            && text.as_bytes()[from + length..].iter().all(|byte| is_blank(*byte))
         {
-            self.ordinary_reading(place, start..start + end);
+            self.ordinary_reading(place, start + from..start + from + length);
             return Ok(());
         }
         self.any_object(place, text, start)
@@ -258,8 +259,12 @@ impl<'a> Walk<'a> {
     /// `start`: where the rows lie in the payload.
     fn csv_rows(&mut self, place: &mut Place<'_>, mut rows: &'a [u8], mut start: usize, header: &CsvHeader) {
         let separator = self.compiled.separator;
+        let first = start;
+        // (Where all of them are text: else each is looked at for itself.)
+        let text = self.utf8(place.start + start, rows).ok();
         while !rows.is_empty() {
-            if let Some(RowEnd { end, next }) = self.ordinary_row(place, start, rows.len(), header) {
+            let text = text.and_then(|text| text.get(start - first..));
+            if let Some(RowEnd { end, next }) = text.and_then(|text| self.ordinary_row(place, text, start, header)) {
                 self.ordinary_reading(place, start..start + end);
                 (rows, start) = (&rows[next..], start + next);
                 continue;
@@ -284,14 +289,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes the first of the rows that lie at `start` of the payload, so many bytes, if it is ordinary.
+    /// Takes the first of the rows that lie at `start` of the payload, if it is ordinary.
     #[inline(always)]
-    fn ordinary_row(&mut self, place: &Place<'_>, start: usize, length: usize, header: &CsvHeader) -> Option<RowEnd> {
+    fn ordinary_row(&mut self, place: &Place<'_>, text: &'a str, start: usize, header: &CsvHeader) -> Option<RowEnd> {
         let Compiled { judge, separator, .. } = self.compiled;
         let at = place.start + start;
-        let (text, window) = (self.text?.get(at..at + length)?, self.windows.at(at, at + length));
         self.ordinary.last_ms = judge.last_ms(place.record.timestamp_ms);
-        let rows = Rows { text, window, separator: *separator };
+        let rows = Rows { text, window: self.windows.at(at, at + text.len()), separator: *separator };
         self.ordinary.read_row(&header.uses, rows, judge, &mut self.minutes)
     }
 

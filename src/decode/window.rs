@@ -1,13 +1,13 @@
-//! A reading and what lies behind it in the batch's buffer, looked at sixteen bytes at a time.
+//! What is to be read, a reading or CSV rows, and what lies behind it in the batch's buffer, looked at sixteen bytes at a time.
 //!
-//! A window is so long that whatever begins within a reading can be looked at without asking whether the buffer
-//! goes on: the end of the buffer is copied once, with zeros behind it. (A zero ends strings and numbers.)
+//! A window always shows some bytes more than may be read, so that nothing has to ask whether the buffer goes on behind what
+//! it looks at: the end of the buffer is copied once, with zeros behind it. (A zero ends strings and numbers.)
 
 use super::swar::{Plain, either, plain_number, special};
 
-/// Bytes of a reading that are looked at, at most: longer ones are scanned ([`super::json`]).
+/// Bytes that are read by one window, at most: longer readings are scanned ([`super::json`]), longer rows cut ([`super::csv`]).
 pub const READING: usize = 4096;
-/// Bytes behind it: a number's window.
+/// Bytes behind them: as many as are looked at for a number.
 const BEHIND: usize = 32;
 const WINDOW: usize = READING + BEHIND;
 
@@ -27,7 +27,7 @@ impl<'a> Windows<'a> {
         Windows { bytes, end_at, end }
     }
 
-    /// From `at` on; the reading ends at `end` or before.
+    /// From `at` on: what may be read ends at `end`, or before.
     #[inline(always)]
     pub fn at(&self, at: usize, end: usize) -> Window<'_> {
         let within = self.bytes.get(at..).and_then(|rest| rest.first_chunk());
@@ -42,12 +42,12 @@ impl<'a> Windows<'a> {
 #[derive(Clone, Copy)]
 pub struct Window<'w> {
     bytes: &'w [u8; WINDOW],
-    /// The reading ends here or before.
+    /// Nothing is read from here on.
     limit: usize,
 }
 
 impl<'w> Window<'w> {
-    /// Where the reading ends, at most.
+    /// How many bytes may be read.
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -58,13 +58,13 @@ impl<'w> Window<'w> {
         at < self.limit.min(READING)
     }
 
-    /// Sixteen bytes within the reading, or behind it.
+    /// Sixteen bytes, the first of which may be read.
     #[inline(always)]
     pub fn sixteen(&self, at: usize) -> Option<&'w [u8; 16]> {
         if self.is_within(at) { self.bytes[at..].first_chunk() } else { None }
     }
 
-    /// A byte of the reading.
+    /// A byte that may be read.
     #[inline(always)]
     pub fn byte(&self, at: usize) -> Option<u8> {
         self.is_within(at).then(|| self.bytes[at])

@@ -22,7 +22,7 @@ fn all(format: Format) -> StreamConfig {
 }
 
 /// Everything that is known of each record.
-pub fn told(batch: &Batch) -> Vec<String> {
+fn told(batch: &Batch) -> Vec<String> {
     let columns = &batch.columns;
     let slice =
         |range: &Range<u32>| batch.raw.bytes[range.start as usize..range.end as usize].escape_ascii().to_string();
@@ -56,6 +56,18 @@ pub fn assert_alike(stream: &StreamConfig, payloads: &[&[u8]]) {
     for (number, (payload, together)) in payloads.iter().zip(together).enumerate() {
         let alone = told(&decoder.decode(batch([(number, payload)].into_iter()))).remove(0);
         assert_eq!(alone, together, "record {number}: {}", payload.escape_ascii());
+    }
+}
+
+/// The fast ways change nothing, in any respect either. `header`: that of a CSV file, whose lines the payloads are.
+pub fn assert_slow_alike(stream: &StreamConfig, header: Option<&[u8]>, payloads: &[&[u8]]) {
+    let [fast, slow] = [Decoder::new, Decoder::slow].map(|new| {
+        let decoder = new(stream, stations()).expect("a valid stream");
+        let decoder = header.map_or(Ok(decoder.clone()), |header| decoder.with_csv_header(header)).expect("a header");
+        told(&decoder.decode(batch(payloads.iter().enumerate())))
+    });
+    for ((fast, slow), payload) in fast.iter().zip(&slow).zip(payloads) {
+        assert_eq!(fast, slow, "{}", payload.escape_ascii());
     }
 }
 

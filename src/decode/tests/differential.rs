@@ -183,7 +183,7 @@ fn fill(value: Option<(prop::sample::Index, u8, String)>, pool: &[&str]) -> Stri
 }
 
 /// Cuts the payload, overwrites or inserts a byte.
-fn damage(mut payload: Vec<u8>, kind: u8, at: prop::sample::Index, byte: u8) -> Vec<u8> {
+pub fn damage(mut payload: Vec<u8>, kind: u8, at: prop::sample::Index, byte: u8) -> Vec<u8> {
     let at = at.index(payload.len() + 1);
     match kind {
         0 => {}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::alone::{assert_alike, with_end};
+use super::alone::{assert_alike, assert_slow_alike, with_end};
 use super::{NOON_MS, agree, everything, metric, stations, temperatures, verdicts};
 use crate::config::{FilterConfig, FilterRule, Format, PositionFields, StreamConfig, TenantConfig, TimeFormat};
 use crate::decode::Decoder;
@@ -147,6 +147,17 @@ proptest! {
             _ => StreamConfig { tenant: Some(TenantConfig::Key), ..planned() },
         };
         assert_alike(&stream, &with_end(&payloads));
+    }
+
+    #[test]
+    fn damaged_readings_are_read_as_any(lines in super::differential::ordinary(), kind in 0u8..5, at: prop::sample::Index, byte in prop_oneof![prop::sample::select(b"\"\\{}[]:,0-9.eE \n\t\0\xc3".to_vec()), any::<u8>()], epoch in any::<bool>()) {
+        let time_format = if epoch { TimeFormat::EpochMs } else { TimeFormat::Auto };
+        let damaged = super::differential::damage(lines.join("\n").into_bytes(), kind, at, byte);
+        let (first, spaced) = (lines[0].as_bytes(), [b" \n", lines[0].as_bytes(), b" \r"].concat());
+        let several = [&[first, first, &spaced][..], &damaged.split(|byte| *byte == b'\n').collect::<Vec<_>>()].concat();
+        assert_slow_alike(&StreamConfig { time_format: time_format.clone(), ..planned() }, None, &several);
+        let text = several.join(&b'\n');
+        assert_slow_alike(&StreamConfig { format: Format::Ndjson, time_format, ..planned() }, None, &[&text, first]);
     }
 
     #[test]

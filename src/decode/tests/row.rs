@@ -1,19 +1,21 @@
 //! Ordinary CSV rows, taken in one pass, against the long way through cells, slots and judge, and against the twin.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::alone::told;
+use super::alone::assert_slow_alike;
+use super::differential::damage;
 use super::plain::planned;
-use super::{NOON_MS, agree, stations};
-use crate::config::{Format, StreamConfig, TenantConfig, TimeFormat};
+use super::{NOON_MS, agree, metric, stations};
+use crate::config::{Format, PositionFields, StreamConfig, TenantConfig, TimeFormat};
 use crate::decode::Decoder;
 use crate::decode::compile::Compiled;
 use crate::decode::plain::Ordinary;
 use crate::decode::row::{RowEnd, Rows};
 use crate::decode::time::Minutes;
 use crate::decode::window::Windows;
-use crate::reading::{Offset, RawBatch};
 
 const HEADER: &str = "id;timestamp;x;lat;lon;temperature;country;kind;other.y;a.b";
 const ROW: &str = "s1;2019-02-19 14:02:10;?;45.6;-0.5;29.4;France;x;z;7";
@@ -136,18 +138,78 @@ proptest! {
         agree(&StreamConfig { time_format, ..stream() }, rows.as_bytes(), Some(NOON_MS));
     }
 
-    /// Of a batch that is not text as a whole, no row is taken in one pass.
     #[test]
-    fn ordinary_rows_are_read_as_any(records in prop::collection::vec(rows(true), 1..4), by_field in any::<bool>()) {
-        let tenant = if by_field { TenantConfig::Field("x".into()) } else { TenantConfig::Key };
-        let decoder = Decoder::new(&StreamConfig { tenant: Some(tenant), ..stream() }, stations()).expect("a valid stream");
-        let decode = |last: &[u8]| {
-            let mut raw = RawBatch::default();
-            for payload in records.iter().map(String::as_bytes).chain([last]) {
-                raw.push(Offset(raw.records.len() as i64), Some(NOON_MS), Some(b"key"), Some(payload));
-            }
-            told(&decoder.decode(raw))
+    fn rows_are_read_as_any(records in prop::collection::vec(rows(true), 1..4), tenant in 0usize..3, kind in 0u8..5, at: prop::sample::Index, byte in prop_oneof![select(b"\";,\r\n-+.0 \0\xc3".to_vec()), any::<u8>()]) {
+        let tenant = [None, Some(TenantConfig::Field("x".into())), Some(TenantConfig::Key)].into_iter().nth(tenant).flatten();
+        let mut payloads: Vec<Vec<u8>> = records.iter().map(|rows| rows.clone().into_bytes()).collect();
+        payloads[0] = damage(std::mem::take(&mut payloads[0]), kind, at, byte);
+        let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
+        assert_slow_alike(&StreamConfig { tenant, ..stream() }, None, &payloads);
+    }
+
+    /// Lines of a file are records of their own, with nothing between them in the batch.
+    #[test]
+    fn lines_are_read_as_any(rows in rows(true), compact in any::<bool>()) {
+        let stream = match compact {
+            true => StreamConfig { time_format: TimeFormat::Compact, ..stream() },
+            false => stream(),
         };
-        prop_assert_eq!(&decode(b"text")[..records.len()], &decode(b"\xff")[..records.len()]);
+        let rows = if compact { rows.replace("2019-02-19 14:02:10", "20190219140210") } else { rows };
+        let lines: Vec<&[u8]> = rows.split('\n').skip(1).map(str::as_bytes).collect();
+        assert_slow_alike(&stream, Some(HEADER.as_bytes()), &lines);
+    }
+
+    #[test]
+    fn short_rows_are_read_as_any(lines in prop::collection::vec("(-?[0-9.e]{0,3}[;\r]?){1,3}", 1..6)) {
+        let stream = StreamConfig {
+            time: "a".into(),
+            time_format: TimeFormat::EpochS,
+            position: PositionFields::None,
+            metrics: BTreeMap::from([("b".to_owned(), metric("b"))]),
+            labels: BTreeMap::new(),
+            filters: Vec::new(),
+            ..stream()
+        };
+        let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+        for header in ["a;b", "b;a", "b;b;a", "a;b;x", "x;a;b"] {
+            assert_slow_alike(&stream, Some(header.as_bytes()), &lines);
+        }
+        let only_time = StreamConfig { metrics: BTreeMap::new(), ..stream };
+        assert_slow_alike(&only_time, Some(b"a"), &lines);
+    }
+}
+
+/// What numbers are made of cannot separate them.
+#[test]
+fn separators_that_are_refused() {
+    for separator in [b'-', b'.', b'+', b'7', b'e', b'"', b'\n', 0xe9] {
+        assert!(Decoder::new(&StreamConfig { separator, ..stream() }, stations()).is_err(), "{separator}");
+    }
+}
+
+#[test]
+fn separators_of_all_kinds() {
+    for separator in [0, b'\t', b' ', b',', b'|', b'/', b':', b'\'', b'\\'] {
+        let with = |text: &str| text.replace(' ', "T").replace(';', &char::from(separator).to_string());
+        let payload = format!("{}\n{}\n{}", with(HEADER), with(ROW), with(&ROW.replace("29.4", "mq")));
+        let stream = StreamConfig { separator, ..stream() };
+        assert_slow_alike(&stream, None, &[payload.as_bytes(), b"0", b"\0"]);
+    }
+}
+
+/// A row that ends where nothing more may be read, and whatever begins the next record.
+#[test]
+fn the_next_record_is_none_of_a_row() {
+    for last in ["7", "7.5", "-", "0", "7.", "12345678", "\r", "é"] {
+        for next in ["8", ".5", "-1", "e5", "\n", "\r\n", ";", "\0"] {
+            for long in [1, 4096 - ROW.len() - 1, 4096 - ROW.len(), 4096 - ROW.len() + 4] {
+                let row = ROW.replacen('?', &"x".repeat(long), 1) + last;
+                assert_slow_alike(
+                    &stream(),
+                    Some(HEADER.as_bytes()),
+                    &[row.as_bytes(), next.as_bytes(), ROW.as_bytes()],
+                );
+            }
+        }
     }
 }

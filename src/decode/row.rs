@@ -47,8 +47,8 @@ impl<'a> Ordinary<'a> {
         let end = self.cell(*last, rows, at, judge, minutes)?;
         // Many files have a separator behind the last cell, too.
         let end = end + usize::from(rows.window.byte(end) == Some(rows.separator));
-        // (A row that is nothing but its end is none.)
-        (end > 0).then_some(RowEnd { end, next: rows.line_end(end)? })
+        // (A row without anything in it is none: it has no time.)
+        Some(RowEnd { end, next: rows.line_end(end)? })
     }
 
     /// Takes the cell at `at`: where it ends.

@@ -169,6 +169,26 @@ proptest! {
     }
 }
 
+/// Instants that are numbers, also of a time to come.
+#[test]
+fn times_as_numbers() {
+    let line = |time: &str| LINE.replacen("\"2019-02-19 14:02:10\"", time, 1);
+    let times = [
+        "1550584930000",
+        "1550584930000",
+        "1550584930001",
+        "1550585230000",
+        "1550585230001",
+        "4102444800000",
+        "-1",
+        "1e3",
+        "1.5",
+    ];
+    let lines = times.map(line);
+    let payloads: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+    assert_slow_alike(&StreamConfig { time_format: TimeFormat::EpochMs, ..planned() }, None, &payloads);
+}
+
 /// Whoever is filtered out need not say whose it is.
 #[test]
 fn a_filtered_reading_needs_no_tenant() {

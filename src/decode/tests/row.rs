@@ -179,6 +179,17 @@ proptest! {
     }
 }
 
+/// A text that goes on behind the window, in the last cell.
+#[test]
+fn long_last_cells() {
+    for length in [3900, 4000, 4030, 4031, 4032, 4096, 5000] {
+        let row = format!("2019-02-19 14:02:10;45.6;-0.5;29.4;France;x;z;7;{}", "é".repeat(length / 2));
+        let header = "timestamp;lat;lon;temperature;country;kind;other.y;a.b;id";
+        let csv = format!("{header}\n{row}\n{row}\r\n{row}");
+        assert_slow_alike(&stream(), None, &[csv.as_bytes()]);
+    }
+}
+
 /// What numbers are made of cannot separate them.
 #[test]
 fn separators_that_are_refused() {
@@ -200,7 +211,7 @@ fn separators_of_all_kinds() {
 /// A row that ends where nothing more may be read, and whatever begins the next record.
 #[test]
 fn the_next_record_is_none_of_a_row() {
-    for last in ["7", "7.5", "-", "0", "7.", "12345678", "\r", "é"] {
+    for last in ["7", "7.5", "-", "0", "7.", "12345678", "12345678;9", "12345678x", "\r", "é"] {
         for next in ["8", ".5", "-1", "e5", "\n", "\r\n", ";", "\0"] {
             for long in [1, 4096 - ROW.len() - 1, 4096 - ROW.len(), 4096 - ROW.len() + 4] {
                 let row = ROW.replacen('?', &"x".repeat(long), 1) + last;

@@ -2,6 +2,7 @@
 //! of parts, flushes or ownerships; it decodes what ends up in the store, and that is all that it
 //! takes from the core.
 
+mod grain;
 mod horizon;
 mod liveness;
 mod log;

@@ -1,11 +1,14 @@
 //! Rejected and late readings as they leave: keyed by their place in the log, with the reason and,
 //! unless withheld, their text. Sent at least once; the key tells repetitions. Pure.
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use arrow_array::Array;
 use serde_json::{Map, Value, json};
 
-use crate::decode::Reject;
-use crate::reading::{Batch, Offset, TopicPartition};
+use crate::decode::{Reject, Texts};
+use crate::reading::{Batch, Offset, Rejection, TopicPartition};
 use crate::source::Outgoing;
 use crate::view::View;
 
@@ -15,75 +18,71 @@ const MAX_TEXT: usize = 64 * 1024;
 /// Fields that hold something of the reading.
 const TELLING: [&str; 2] = ["detail", "event_time_ms"];
 
-/// What all readings of a partition have in common.
+/// What all readings of a batch have in common.
 pub struct Sender<'a> {
-    pub partition: &'a TopicPartition,
-    pub stream: &'a str,
-    /// Whether the readings' text goes along, and with it whatever repeats a piece of it: without, reason
-    /// and place are all that leaves.
-    pub payload: bool,
+    partition: &'a TopicPartition,
+    stream: &'a str,
+    payload: bool,
+    batch: &'a Batch,
+    texts: RefCell<Texts<'a>>,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    /// `payload`: whether the readings' text goes along, and with it whatever repeats a piece of it: without, reason
+    /// and place are all that leaves.
+    pub fn new(partition: &'a TopicPartition, stream: &'a str, payload: bool, batch: &'a Batch) -> Sender<'a> {
+        Sender { partition, stream, payload, batch, texts: RefCell::new(Texts::new(batch)) }
+    }
+
     /// A reading that the stream rejected.
-    pub fn rejected(
-        &self,
-        batch: &Batch,
-        offset: Offset,
-        index: u32,
-        reject: &Reject,
-        text: &std::ops::Range<u32>,
-    ) -> Outgoing {
+    pub fn rejected(&self, rejection: &Rejection) -> Outgoing {
+        let Rejection { offset, index, reject, text } = rejection;
         let fields = json!({ "reason": reject.reason(), "detail": reject.to_string() });
-        self.outgoing(false, batch, offset, index, text, fields)
+        self.outgoing(false, *offset, *index, text, reject.is_of_table(), fields)
     }
 
     /// A reading that lies in none of a view's regions, or that has no position.
-    pub fn outside(&self, batch: &Batch, offset: Offset, row: usize, view: &str) -> Outgoing {
-        let columns = &batch.columns;
+    pub fn outside(&self, offset: Offset, row: usize, view: &str) -> Outgoing {
+        let columns = &self.batch.columns;
         let (reason, what) = if columns.lat.is_null(row) {
             ("no_position", "has no position".to_owned())
         } else {
             ("outside", format!("{}, {} lies in none of the regions", columns.lat.value(row), columns.lon.value(row)))
         };
-        self.not_taken(
-            batch,
-            offset,
-            row,
-            json!({ "reason": reason, "detail": format!("{what}: view {view}"), "view": view }),
-        )
+        self.not_taken(offset, row, json!({ "reason": reason, "detail": format!("{what}: view {view}"), "view": view }))
     }
 
     /// A reading without a field that a view groups by.
-    pub fn unkeyed(&self, batch: &Batch, offset: Offset, row: usize, view: &View) -> Outgoing {
+    pub fn unkeyed(&self, offset: Offset, row: usize, view: &View) -> Outgoing {
         let detail = format!("nothing in a field that view {} groups by: {}", view.name, view.group_by.join(", "));
-        self.not_taken(batch, offset, row, json!({ "reason": "unkeyed", "detail": detail, "view": &*view.name }))
+        self.not_taken(offset, row, json!({ "reason": "unkeyed", "detail": detail, "view": &*view.name }))
     }
 
-    fn not_taken(&self, batch: &Batch, offset: Offset, row: usize, fields: Value) -> Outgoing {
-        let columns = &batch.columns;
-        self.outgoing(false, batch, offset, columns.index[row], &columns.text[row], fields)
+    fn not_taken(&self, offset: Offset, row: usize, fields: Value) -> Outgoing {
+        let columns = &self.batch.columns;
+        self.outgoing(false, offset, columns.index[row], &columns.text[row], false, fields)
     }
 
     /// A reading that came after its window was closed in this partition.
-    pub fn late(&self, batch: &Batch, offset: Offset, row: usize, view: &str, width: &str) -> Outgoing {
-        let columns = &batch.columns;
+    pub fn late(&self, offset: Offset, row: usize, view: &str, width: &str) -> Outgoing {
+        let columns = &self.batch.columns;
         let fields = json!({
             "reason": "late",
             "event_time_ms": columns.time_ms.value(row),
             "view": view,
             "width": width,
         });
-        self.outgoing(true, batch, offset, columns.index[row], &columns.text[row], fields)
+        self.outgoing(true, offset, columns.index[row], &columns.text[row], false, fields)
     }
 
+    /// `of_table`: where records are tables, the text is the whole record's, none of its rows'.
     fn outgoing(
         &self,
         late: bool,
-        batch: &Batch,
         offset: Offset,
         index: u32,
-        text: &std::ops::Range<u32>,
+        text: &Range<u32>,
+        of_table: bool,
         fields: Value,
     ) -> Outgoing {
         let TopicPartition { topic, partition } = self.partition;
@@ -97,7 +96,7 @@ impl Sender<'_> {
         if !self.payload {
             value.retain(|name, _| !TELLING.contains(&name.as_str()));
         } else {
-            let all = &batch.raw.bytes[text.start as usize..text.end as usize];
+            let all = self.texts.borrow_mut().text(text, (!of_table).then_some(index), MAX_TEXT);
             let kept = &all[..all.len().min(MAX_TEXT)];
             value.insert("payload".into(), String::from_utf8_lossy(kept).into());
             if kept.len() < all.len() {
@@ -119,12 +118,13 @@ mod tests {
     fn without_the_payload_nothing_of_the_reading_leaves() {
         let mut raw = RawBatch::default();
         raw.push(Offset(7), None, None, Some(b"{\"secret\":29.4}"));
-        let batch = Batch { raw, records: Vec::new(), columns: Default::default(), rejections: Vec::new() };
+        let rejections = Vec::new();
+        let batch = Batch { raw, records: Vec::new(), columns: Default::default(), rejections, tables: false };
         let partition = TopicPartition { topic: Arc::from("t"), partition: 3 };
         let reject = Reject::BadNumber { field: "secret".into(), value: "29.4".into() };
         let sent = |payload| {
-            let sender = Sender { partition: &partition, stream: "s", payload };
-            sender.rejected(&batch, Offset(7), 0, &reject, &(0..15))
+            let rejection = Rejection { offset: Offset(7), index: 0, reject: reject.clone(), text: 0..15 };
+            Sender::new(&partition, "s", payload, &batch).rejected(&rejection)
         };
         let whole: Value = serde_json::from_str(&sent(true).value).unwrap();
         assert_eq!((&whole["payload"], &whole["reason"]), (&json!("{\"secret\":29.4}"), &json!("bad_number")));

@@ -295,6 +295,9 @@ pub struct Batch {
     pub records: Vec<Record>,
     pub columns: Columns,
     pub rejections: Vec<Rejection>,
+    /// A record is a table, its readings are rows: none has a text of its own, and each one's is the whole record's.
+    /// ([`crate::decode::Texts`] writes a row where it is asked for.)
+    pub tables: bool,
 }
 
 #[cfg(test)]

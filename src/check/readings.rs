@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::Array;
 use serde_json::{Value, json};
 
+use crate::decode::Texts;
 use crate::locate::RegionIdx;
 use crate::reading::{Batch, TextColumn, TopicPartition, flags};
 
@@ -79,12 +80,13 @@ pub struct Metric {
 /// The first readings of a decoded batch, in the order of the log.
 pub fn first(partition: &TopicPartition, batch: &Batch, names: &Names<'_>, count: usize) -> Vec<Reading> {
     let mut readings: Vec<Reading> = Vec::new();
+    let mut texts = Texts::new(batch);
     for rejection in &batch.rejections {
-        let (start, end) = (rejection.text.start as usize, rejection.text.end as usize);
+        let index = (!rejection.reject.is_of_table()).then_some(rejection.index);
         let outcome = Outcome::Refused {
             reason: rejection.reject.reason(),
             detail: rejection.reject.to_string(),
-            text: clip(&String::from_utf8_lossy(&batch.raw.bytes[start..end])),
+            text: clip(&String::from_utf8_lossy(&texts.text(&rejection.text, index, 4 * SHOWN))),
         };
         readings.push(reading(partition, rejection.offset.0, rejection.index, outcome));
     }

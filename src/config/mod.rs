@@ -70,6 +70,8 @@ pub enum Format {
     /// CSV: in a topic, each record is a header line and any number of lines; in a file, the first line of the
     /// file is the header of all and each further line a record.
     Csv,
+    /// A stream of Arrow's IPC format a record, each row of its batches a reading. Not in files, whose records are lines.
+    ArrowIpc,
 }
 
 /// Where a reading's position comes from.

@@ -41,8 +41,8 @@ pub(super) fn over<'a>(defaults: &Table, mut given: Section<'a>) -> Section<'a> 
 }
 
 fn stream(mut section: Section<'_>, metric_defaults: &Table) -> Result<StreamConfig, ConfigError> {
-    let Input { topics, files, history } = input(&mut section)?;
     let format = section.required("format", &FORMAT)?;
+    let Input { topics, files, history } = input(&mut section, format)?;
     let separator = section.required("separator", &SEPARATOR)?;
     let stations = stations(&mut section)?;
     let every_numeric = section.required("every_numeric", &BOOL)?;
@@ -86,10 +86,16 @@ struct Input {
 
 /// Topics or files. Where a higher layer gives the one, it replaces the other: so one variable turns a stream
 /// of topics, and their history, into one of files.
-fn input(section: &mut Section<'_>) -> Result<Input, ConfigError> {
+fn input(section: &mut Section<'_>, format: Format) -> Result<Input, ConfigError> {
     let (topics_at, topics) = section.list("topics", &TOPIC)?;
     let (files_at, files) = section.list("files", &FILE)?;
     let (history_at, history) = section.list("history", &FILE)?;
+    for (key, at, listed) in [("files", &files_at, &files), ("history", &history_at, &history)] {
+        if format == Format::ArrowIpc && !listed.is_empty() {
+            let message = "a file's records are its lines, and a record of the format arrow-ipc is none: choose another format, or topics alone";
+            return Err(section.error(at, key, message));
+        }
+    }
     let resolved = |section: &Section<'_>, at: &Origin, files: Vec<String>| -> Vec<InputFile> {
         let file = |name: String| InputFile { path: section::resolve(section.base, at, &name), name };
         files.into_iter().map(file).collect()

@@ -48,12 +48,13 @@ pub(super) const WIDTH: Form<Width> = Form {
     read: |text| Width::from_str(text).ok(),
 };
 pub(super) const FORMAT: Form<Format> = Form {
-    expected: "\"json\", \"json-array\", \"ndjson\" or \"csv\"",
+    expected: "\"json\", \"json-array\", \"ndjson\", \"csv\" or \"arrow-ipc\"",
     read: |text| match text {
         "json" => Some(Format::Json),
         "json-array" => Some(Format::JsonArray),
         "ndjson" => Some(Format::Ndjson),
         "csv" => Some(Format::Csv),
+        "arrow-ipc" => Some(Format::ArrowIpc),
         _ => None,
     },
 };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::decimal::Number;
+use super::time::Stamp;
 
 /// What a reading holds at a path, as it is written.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,15 +17,17 @@ pub enum Slot<'a> {
     Text(Cow<'a, str>),
     /// A CSV cell: number or text, whatever is asked of it.
     Cell(Cow<'a, str>),
-    /// An object or an array.
+    /// An object or an array; a value of Arrow that is neither number nor text nor time.
     Nested(&'a str),
+    /// A timestamp of Arrow: a time, and nothing else.
+    Time(Stamp),
 }
 
 impl Slot<'_> {
-    /// The value as text; none for null, objects and arrays.
+    /// The value as text; none for null, objects, arrays and timestamps.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Slot::Absent | Slot::Null | Slot::Nested(_) => None,
+            Slot::Absent | Slot::Null | Slot::Nested(_) | Slot::Time(_) => None,
             Slot::Bool(true) => Some("true"),
             Slot::Bool(false) => Some("false"),
             Slot::Number(number) => Some(number.text),
@@ -41,6 +44,7 @@ impl Slot<'_> {
                 format!("{start:?}").into()
             }
             Slot::Nested(text) => Cow::Borrowed(text),
+            Slot::Time(stamp) => stamp.to_string().into(),
             other => other.text().unwrap_or("null").into(),
         }
     }
@@ -51,7 +55,7 @@ impl Slot<'_> {
 pub struct SlotId(pub usize);
 
 /// All paths that a stream's configuration names. (A key that itself holds a dot cannot be named
-/// in JSON; in CSV a path is the column's whole name.)
+/// in JSON; in CSV a path is the column's whole name, in Arrow it may be.)
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
     paths: Vec<Box<str>>,

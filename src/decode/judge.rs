@@ -304,7 +304,7 @@ impl Judge {
             Slot::Cell(text) => self.missing.has(text.trim_ascii()),
             Slot::Text(text) => self.missing.has(text),
             Slot::Number(number) => self.missing.numbers && self.missing.has(number.text),
-            Slot::Bool(_) | Slot::Nested(_) => false,
+            Slot::Bool(_) | Slot::Nested(_) | Slot::Time(_) => false,
         }
     }
 
@@ -376,6 +376,6 @@ fn is_active(slot: &Slot<'_>) -> bool {
         Slot::Number(number) => !number.is_zero(),
         Slot::Text(text) => text.eq_ignore_ascii_case("true") || text == "1",
         Slot::Cell(text) => text.trim_ascii().eq_ignore_ascii_case("true") || non_zero(text.trim_ascii()),
-        Slot::Absent | Slot::Null | Slot::Nested(_) => false,
+        Slot::Absent | Slot::Null | Slot::Nested(_) | Slot::Time(_) => false,
     }
 }

@@ -1,14 +1,15 @@
 //! 1 · Bytes → columns, or a reason why not. Pure.
 //!
-//! A scanner ([`json`], [`csv`]) finds a reading's configured fields in the text, as they are
+//! A scanner ([`json`], [`csv`], [`arrow`]) finds a reading's configured fields in the record, as they are
 //! written; the [`judge`] makes a row of them or says why not. A message that cannot be split
 //! counts as one rejected reading; a bad reading among others harms only itself.
 
 use std::sync::Arc;
 
-use crate::config::StreamConfig;
+use crate::config::{Format, StreamConfig};
 use crate::reading::{Batch, RawBatch};
 
+mod arrow;
 mod columns;
 mod compile;
 mod csv;
@@ -33,6 +34,7 @@ mod tests;
 #[cfg(any(test, fuzzing))]
 pub mod twin;
 
+pub use arrow::Texts;
 pub use compile::DecoderError;
 pub use reject::Reject;
 pub use stations::{Stations, StationsError};
@@ -83,6 +85,6 @@ impl Decoder {
     /// Every record of the batch, in order. Takes any input.
     pub fn decode(&self, raw: RawBatch) -> Batch {
         let walk::Decoded { records, columns, rejections } = walk::decode(&self.compiled, self.header.as_deref(), &raw);
-        Batch { raw, records, columns, rejections }
+        Batch { raw, records, columns, rejections, tables: self.compiled.format == Format::ArrowIpc }
     }
 }

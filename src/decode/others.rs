@@ -3,7 +3,7 @@
 //! columns' names. What cannot be a metric is left out and counted; it costs the reading nothing.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::decimal::Number;
@@ -36,6 +36,9 @@ pub struct OthersBuilder<'a> {
     found: Vec<(u32, Cow<'a, str>)>,
     left_out: u32,
     path: String,
+    /// Of a table's row: those that are worth something already; `None` does not fit the unit. And how many there were.
+    worth: Vec<(u32, Option<i64>)>,
+    added: usize,
 }
 
 impl<'a> OthersBuilder<'a> {
@@ -47,6 +50,8 @@ impl<'a> OthersBuilder<'a> {
             found: Vec::new(),
             left_out: 0,
             path: String::new(),
+            worth: Vec::new(),
+            added: 0,
         }
     }
 
@@ -70,18 +75,50 @@ impl<'a> OthersBuilder<'a> {
         }
     }
 
+    /// A table's columns of numbers, in order: those that are metrics, or of no use as one. Of a name that occurs twice the
+    /// last column counts.
+    pub fn columns(&mut self, paths: Vec<(usize, String)>) -> Vec<(usize, Option<u32>)> {
+        let (mut found, mut named) = (Vec::new(), BTreeSet::new());
+        for (column, path) in paths.into_iter().rev() {
+            match self.known(&path) {
+                Known::Taken => {}
+                Known::Unfit => found.push((column, None)),
+                Known::Metric(id) if named.insert(id) => found.push((column, Some(id))),
+                Known::Metric(_) => {}
+            }
+        }
+        found.reverse();
+        found
+    }
+
+    /// A table's row begins.
+    pub fn begin_row(&mut self) {
+        self.forget();
+    }
+
+    /// A number of a table's row, whose columns have different names, in a column that [`OthersBuilder::columns`] has named.
+    pub fn add_column(&mut self, judge: &Judge, metric: Option<u32>, text: &str) {
+        match metric {
+            Some(id) if self.added < MAX_FIELDS => {
+                self.added += 1;
+                if !judge.is_missing(&Slot::Cell(Cow::Borrowed(text))) {
+                    self.worth.push((id, judge.unnamed(text)));
+                }
+            }
+            _ => self.left_out += 1,
+        }
+    }
+
     fn forget(&mut self) {
         self.found.clear();
+        self.worth.clear();
+        self.added = 0;
         self.left_out = 0;
     }
 
     /// Of a name that occurs twice the last number counts.
     fn add(&mut self, name: &str, number: Cow<'a, str>) {
-        let known = match self.known.get(name) {
-            Some(known) => *known,
-            None => self.learn(name),
-        };
-        let id = match known {
+        let id = match self.known(name) {
             Known::Taken => return,
             Known::Unfit => {
                 self.left_out += 1;
@@ -95,6 +132,13 @@ impl<'a> OthersBuilder<'a> {
             self.left_out += 1;
         } else {
             self.found.push((id, number));
+        }
+    }
+
+    fn known(&mut self, name: &str) -> Known {
+        match self.known.get(name) {
+            Some(known) => *known,
+            None => self.learn(name),
         }
     }
 
@@ -118,6 +162,12 @@ impl<'a> OthersBuilder<'a> {
                 continue;
             }
             match judge.unnamed(text.trim_ascii()) {
+                Some(value) => self.built.values.push((id, value, flags)),
+                None => self.left_out += 1,
+            }
+        }
+        for (id, value) in self.worth.drain(..).filter(|_| !filtered) {
+            match value {
                 Some(value) => self.built.values.push((id, value, flags)),
                 None => self.left_out += 1,
             }

@@ -111,6 +111,19 @@ impl Reject {
         "no_tenant",
     ];
 
+    /// Whether it is a whole record's, where records are tables: their rows are never refused for these.
+    pub fn is_of_table(&self) -> bool {
+        matches!(
+            self,
+            Reject::Tombstone
+                | Reject::Empty
+                | Reject::TooLarge { .. }
+                | Reject::NotUtf8 { .. }
+                | Reject::Malformed { .. }
+                | Reject::TooDeep { .. }
+        )
+    }
+
     /// A short name that stays the same: the label of counters.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! Written times → milliseconds since the epoch, rounded down.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use chrono::{DateTime, MappedLocalTime, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
@@ -22,6 +23,8 @@ pub const WHOLE_MINUTES_SINCE_S: i64 = 94_694_400;
 pub struct Minutes {
     /// By the minute's last digit.
     known: [Option<Minute>; 16],
+    /// Those of times that are counted, with what they are on the clock of the stream's zone.
+    counted: [Option<(i64, Result<i64, TimeFault>)>; 16],
 }
 
 #[derive(Clone, Copy)]
@@ -52,6 +55,34 @@ pub struct TimeReader {
     zone: Tz,
 }
 
+/// A time that is counted, not written: units since the epoch, of which a second has so many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    pub value: i64,
+    /// 1, or a power of ten from 1000 on.
+    pub per_s: i64,
+    /// Or what the clock of the stream's zone shows.
+    pub is_instant: bool,
+}
+
+impl Stamp {
+    /// Rounded down.
+    fn ms(self) -> Option<i64> {
+        if self.per_s == 1 { self.value.checked_mul(1000) } else { Some(self.value.div_euclid(self.per_s / 1000)) }
+    }
+}
+
+impl fmt::Display for Stamp {
+    /// In RFC 3339, as far as there is such a date; without an offset where it is no instant.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = if self.is_instant { "Z" } else { "" };
+        match self.ms().and_then(DateTime::from_timestamp_millis) {
+            Some(time) => write!(f, "{}{end}", time.format("%Y-%m-%dT%H:%M:%S%.3f")),
+            None => write!(f, "{}/{} s", self.value, self.per_s),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeFault {
     NotATime,
@@ -80,6 +111,7 @@ impl TimeReader {
     /// `minutes`: what is remembered from one call to the next.
     pub fn read(&self, slot: &Slot<'_>, minutes: &mut Minutes) -> Result<i64, TimeFault> {
         let text = match (&self.format, slot) {
+            (_, Slot::Time(stamp)) => return self.counted(*stamp, minutes),
             (_, Slot::Cell(text)) => text.trim_ascii(),
             (_, Slot::Text(text)) => text,
             (TimeFormat::Auto, _) => return Err(TimeFault::NotATime),
@@ -95,6 +127,31 @@ impl TimeReader {
             TimeFormat::EpochNs => epoch(text, -6)?,
         };
         RANGE_MS.contains(&time_ms).then_some(time_ms).ok_or(TimeFault::NotATime)
+    }
+
+    /// Whatever the format: nothing is left to be told apart.
+    fn counted(&self, stamp: Stamp, minutes: &mut Minutes) -> Result<i64, TimeFault> {
+        let mut time_ms = stamp.ms().ok_or(TimeFault::NotATime)?;
+        if !stamp.is_instant {
+            let civil_s = time_ms.div_euclid(1000);
+            let start_s = self.minute_on_the_clock(civil_s, minutes)?;
+            time_ms = start_s.saturating_mul(1000).saturating_add(time_ms.rem_euclid(1000));
+        }
+        RANGE_MS.contains(&time_ms).then_some(time_ms).ok_or(TimeFault::NotATime)
+    }
+
+    /// Seconds of the zone's wall clock → seconds since the epoch, of which whole minutes are remembered.
+    fn minute_on_the_clock(&self, civil_s: i64, minutes: &mut Minutes) -> Result<i64, TimeFault> {
+        if civil_s < WHOLE_MINUTES_SINCE_S {
+            return self.since_epoch(civil_s);
+        }
+        let (minute, second) = (civil_s / 60, civil_s % 60);
+        let known = &mut minutes.counted[(minute & 15) as usize];
+        let start = match known {
+            Some((of, start)) if *of == minute => *start,
+            _ => known.insert((minute, self.since_epoch(minute * 60))).1,
+        };
+        start.map(|start_s| start_s + second)
     }
 
     /// `YYYY-MM-DD hh:mm:ss`, `T` allowed between date and time; what follows says in which zone.

@@ -1,6 +1,7 @@
 //! The walk over a batch: record by record, reading by reading.
 
 use std::borrow::Cow;
+use std::mem;
 use std::ops::Range;
 use std::str;
 
@@ -19,6 +20,8 @@ use super::time::Minutes;
 use super::window::Windows;
 use crate::config::Format;
 use crate::reading::{Columns, RawBatch, RawRecord, Record, Rejection};
+
+mod arrow;
 
 pub struct Decoded {
     pub records: Vec<Record>,
@@ -43,6 +46,7 @@ pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -
         rest: Vec::new(),
         rejections: Vec::new(),
         last_header: None,
+        last_table: None,
     };
     let records = raw.records.iter().map(|record| walk.record(record)).collect();
     let others = walk.others.map(OthersBuilder::finish).unwrap_or_default();
@@ -69,6 +73,8 @@ struct Walk<'a> {
     rejections: Vec<Rejection>,
     /// The records of a topic mostly open with the same header.
     last_header: Option<(&'a str, CsvHeader)>,
+    /// And with the same schema.
+    last_table: Option<(&'a [u8], arrow::Found)>,
 }
 
 /// The record at hand.
@@ -116,6 +122,7 @@ impl<'a> Walk<'a> {
                 Ok(())
             }
             Format::Csv => self.csv(&mut place, payload),
+            Format::ArrowIpc => self.table(&mut place, payload),
         }
     }
 
@@ -347,20 +354,26 @@ impl<'a> Walk<'a> {
 
     /// Judges the reading whose fields are in the slots. Of a filtered one nothing but its time counts.
     fn reading(&mut self, place: &mut Place<'_>, text: Range<usize>) {
+        let slots = mem::take(&mut self.slots);
+        self.judged(place, &slots, text);
+        self.slots = slots;
+    }
+
+    fn judged(&mut self, place: &mut Place<'_>, slots: &[Slot<'_>], text: Range<usize>) {
         let judge = &self.compiled.judge;
-        let row = match judge.judge(&self.slots, place.record.timestamp_ms, &mut self.minutes, &mut self.measured) {
+        let row = match judge.judge(slots, place.record.timestamp_ms, &mut self.minutes, &mut self.measured) {
             Ok(row) => row,
             Err(reject) => return self.refuse(place, reject, text),
         };
-        let tenant = match judge.tenant(&self.slots, self.aside(place.record)) {
+        let tenant = match judge.tenant(slots, self.aside(place.record)) {
             _ if row.filtered => None,
             Ok(tenant) => tenant,
             Err(reject) => return self.refuse(place, reject, text),
         };
         self.columns.push(&row, &self.measured, place.index, place.text(text));
-        let labels = judge.labels.iter().map(|label| judge.label(*label, &self.slots).filter(|_| !row.filtered));
+        let labels = judge.labels.iter().map(|label| judge.label(*label, slots).filter(|_| !row.filtered));
         self.columns.push_texts(tenant, labels);
-        self.others.iter_mut().for_each(|others| others.end_row(judge, &self.slots, row.filtered));
+        self.others.iter_mut().for_each(|others| others.end_row(judge, slots, row.filtered));
         place.index += 1;
     }
 

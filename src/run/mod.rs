@@ -364,13 +364,10 @@ impl Engine {
         let Some(owned) = self.owned.get_mut(partition) else { return };
         let (sent_before, source) = (&self.world.sent_before, owned.core.source());
         let position = sent_before.position(source);
-        let sender =
-            crate::outgoing::Sender { partition, stream: &owned.stream.name, payload: self.world.settings.payload };
-        let batch = &keyed.batch;
+        let (name, batch) = (owned.stream.name.clone(), &keyed.batch);
+        let sender = crate::outgoing::Sender::new(partition, &name, self.world.settings.payload, batch);
         for rejection in batch.rejections.iter().filter(|rejection| rejection.offset >= position) {
-            let outgoing =
-                sender.rejected(batch, rejection.offset, rejection.index, &rejection.reject, &rejection.text);
-            owned.core.enqueue(rejection.offset, outgoing);
+            owned.core.enqueue(rejection.offset, sender.rejected(rejection));
         }
         for verdict in verdicts {
             let view = &owned.stream.feeds[verdict.view].view;
@@ -379,11 +376,11 @@ impl Engine {
             }
             let row = verdict.row as usize;
             let outgoing = match verdict.kind {
-                VerdictKind::Outside => sender.outside(batch, verdict.record, row, &view.name),
-                VerdictKind::Unkeyed => sender.unkeyed(batch, verdict.record, row, view),
+                VerdictKind::Outside => sender.outside(verdict.record, row, &view.name),
+                VerdictKind::Unkeyed => sender.unkeyed(verdict.record, row, view),
                 VerdictKind::Late => {
                     let width = view.widths[verdict.grain].to_string();
-                    sender.late(batch, verdict.record, row, &view.name, &width)
+                    sender.late(verdict.record, row, &view.name, &width)
                 }
                 // Whoever asks for a replay is told; nothing is lost that its row does not hold.
                 VerdictKind::BeforeHistory => continue,

@@ -32,6 +32,14 @@ fn history_that_does_not_go_together_is_refused() {
             with("files = [\"a\"]\nhistory = [\"old\"]").replace("topics = [\"readings\"]", ""),
             "etiage.toml:4: streams.t.history: history is what topics hold no longer, and this stream has none: list its files under files",
         ),
+        (
+            with("history = [\"old\"]\nformat = \"arrow-ipc\""),
+            "etiage.toml:3: streams.t.history: a file's records are its lines, and a record of the format arrow-ipc is none: choose another format, or topics alone",
+        ),
+        (
+            with("files = [\"a\"]\nformat = \"arrow-ipc\"").replace("topics = [\"readings\"]", ""),
+            "etiage.toml:3: streams.t.files: a file's records are its lines, and a record of the format arrow-ipc is none: choose another format, or topics alone",
+        ),
         (two, "streams.u: the file \"/x\" already belongs to streams.t; remove it from one of the two"),
         (
             with("history = [\"old\"]\ntenant = { key = true }"),

@@ -11,6 +11,7 @@ use crate::config::{
 use crate::reading::Batch;
 
 mod alone;
+mod arrow;
 mod decimal;
 mod differential;
 mod hostile;

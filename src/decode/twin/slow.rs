@@ -42,6 +42,7 @@ pub fn decode(stream: &StreamConfig, stations: &Stations, payload: &[u8], record
         Format::Csv => {
             csv(stream.separator, payload).map(|rows| rows.into_iter().map(|row| row.and_then(judge)).collect())
         }
+        Format::ArrowIpc => unreachable!("a table's twin is the same readings as a JSON array"),
     };
     // A byte-order mark may stand before a table.
     let text =

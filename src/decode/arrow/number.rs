@@ -1,0 +1,204 @@
+//! Numbers as text: the shortest decimal that reads back as the same value of its width. `1` for 1.0, and with an
+//! exponent only from 1e21 on and below 1e-7.
+
+use std::fmt::Write;
+
+use arrow_buffer::i256;
+
+use super::Numeric;
+use crate::decode::decimal::Number;
+use crate::decode::fields::Slot;
+
+/// A value as it stands in a text of many, or what is there instead.
+#[derive(Clone, Copy, Debug)]
+pub enum Written {
+    Null,
+    /// What a float has that is no number.
+    NotANumber(&'static str),
+    /// Of digits that are known, at most 19.
+    Plain {
+        start: u32,
+        end: u32,
+        negative: bool,
+        mantissa: u64,
+        decimals: u8,
+    },
+    Any {
+        start: u32,
+        end: u32,
+    },
+}
+
+impl Written {
+    pub fn slot(self, texts: &str) -> Slot<'_> {
+        match self {
+            Written::Null => Slot::Null,
+            Written::NotANumber(name) => Slot::Text(name.into()),
+            Written::Plain { start, end, negative, mantissa, decimals } => {
+                let text = &texts[start as usize..end as usize];
+                Slot::Number(Number::plain(text, negative, mantissa, decimals.into()))
+            }
+            Written::Any { start, end } => {
+                // What is written here is a number.
+                Number::parse(&texts[start as usize..end as usize]).map_or(Slot::Null, Slot::Number)
+            }
+        }
+    }
+
+    pub fn text(self, texts: &str) -> Option<&str> {
+        match self {
+            Written::Null => None,
+            Written::NotANumber(name) => Some(name),
+            Written::Plain { start, end, .. } | Written::Any { start, end } => {
+                Some(&texts[start as usize..end as usize])
+            }
+        }
+    }
+}
+
+/// What the values of a column mostly are like. It saves steps, and changes no text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habit {
+    decimals: usize,
+    /// Of more digits than a few.
+    is_long: bool,
+}
+
+const POWERS: [f64; 17] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
+
+impl Numeric<'_> {
+    /// Appends the value to a text, which must stay below 4 GiB.
+    #[inline]
+    pub fn write(self, texts: &mut String, habit: &mut Habit) -> Written {
+        match self {
+            Numeric::Integer(value) => match u64::try_from(value.unsigned_abs()) {
+                Ok(magnitude) if magnitude < 10u64.pow(19) => plain(texts, value < 0, magnitude, 0),
+                _ => any(texts, |texts| write!(texts, "{value}")),
+            },
+            Numeric::Float64(value) if value.is_finite() => match short_f64(value.abs(), habit) {
+                Some((mantissa, decimals)) => plain(texts, value.is_sign_negative(), mantissa, decimals),
+                None if is_near_one(value.abs()) => any(texts, |texts| write!(texts, "{value}")),
+                None => any(texts, |texts| write!(texts, "{value:e}")),
+            },
+            Numeric::Float32(value) if value.is_finite() => match short_f32(value.abs(), habit) {
+                Some((mantissa, decimals)) => plain(texts, value.is_sign_negative(), mantissa, decimals),
+                None if is_near_one(value.abs().into()) => any(texts, |texts| write!(texts, "{value}")),
+                None => any(texts, |texts| write!(texts, "{value:e}")),
+            },
+            Numeric::Float64(value) => Written::NotANumber(not_a_number(value)),
+            Numeric::Float32(value) => Written::NotANumber(not_a_number(value.into())),
+            Numeric::Decimal { value, scale } => decimal(texts, value, scale),
+        }
+    }
+}
+
+/// Or zero: written without an exponent.
+fn is_near_one(magnitude: f64) -> bool {
+    magnitude == 0.0 || (1e-7..1e21).contains(&magnitude)
+}
+
+fn not_a_number(value: f64) -> &'static str {
+    if value.is_nan() {
+        "NaN"
+    } else if value > 0.0 {
+        "Infinity"
+    } else {
+        "-Infinity"
+    }
+}
+
+/// Digits and decimals of the shortest decimal, where they are few. Of integers below 2^51 at most one, divided by a power
+/// of ten, lies within half a step of the value; and the quotient of two exact values is rounded once, as its text is.
+fn short_f64(value: f64, habit: &mut Habit) -> Option<(u64, usize)> {
+    let is_it = |digits, power| digits / power == value;
+    if is_near_one(value) { short(habit, (1u64 << 51) as f64, POWERS.len(), value, is_it) } else { None }
+}
+
+/// The same of a narrow one: below 2^22, and with at most eight decimals, so that the quotient, rounded to a wide one
+/// first, lies on the same side of what is half-way between two narrow ones.
+fn short_f32(value: f32, habit: &mut Habit) -> Option<(u64, usize)> {
+    let wide = f64::from(value);
+    let is_it = |digits, power| (digits / power) as f32 == value;
+    if is_near_one(wide) { short(habit, (1u64 << 22) as f64, 9, wide, is_it) } else { None }
+}
+
+#[inline]
+fn short(
+    habit: &mut Habit,
+    below: f64,
+    most: usize,
+    value: f64,
+    is_it: impl Fn(f64, f64) -> bool,
+) -> Option<(u64, usize)> {
+    let digits = |decimals: usize| {
+        let digits = value * POWERS[decimals];
+        let digits = if digits < below { (digits + 0.5) as u64 } else { return None };
+        is_it(digits as f64, POWERS[decimals]).then_some(digits)
+    };
+    // As many as the last one had, or more than it needs: then without the zeros at its end.
+    if let Some(mut found) = digits(habit.decimals) {
+        let mut decimals = habit.decimals;
+        while decimals > 0 && found % 10 == 0 {
+            (found, decimals) = (found / 10, decimals - 1);
+        }
+        habit.is_long = false;
+        return Some((found, decimals));
+    }
+    let searched = if habit.is_long { 0 } else { most };
+    let decimals = (0..searched).find(|decimals| digits(*decimals).is_some());
+    habit.is_long = decimals.is_none();
+    habit.decimals = decimals.unwrap_or(habit.decimals);
+    Some((digits(decimals?)?, decimals?))
+}
+
+fn decimal(texts: &mut String, value: &[u8], scale: i8) -> Written {
+    let narrow = match value.len() {
+        4 => value.try_into().map(|value| i32::from_le_bytes(value).into()).ok(),
+        8 => value.try_into().map(|value| i64::from_le_bytes(value).into()).ok(),
+        16 => value.try_into().map(i128::from_le_bytes).ok(),
+        _ => None,
+    };
+    if let (Some(narrow), Ok(decimals)) = (narrow, usize::try_from(scale))
+        && let Ok(magnitude) = u64::try_from(narrow.unsigned_abs())
+        && magnitude < 10u64.pow(19)
+    {
+        return plain(texts, narrow < 0, magnitude, decimals);
+    }
+    let wide = value.try_into().map(i256::from_le_bytes);
+    any(texts, |texts| match (narrow, wide) {
+        (Some(value), _) => write!(texts, "{value}e{}", -i32::from(scale)),
+        (None, Ok(value)) => write!(texts, "{value}e{}", -i32::from(scale)),
+        (None, Err(_)) => write!(texts, "0"),
+    })
+}
+
+/// Writing to a string does not fail.
+fn any(texts: &mut String, write: impl FnOnce(&mut String) -> std::fmt::Result) -> Written {
+    let start = texts.len() as u32;
+    let _ = write(texts);
+    Written::Any { start, end: texts.len() as u32 }
+}
+
+fn plain(texts: &mut String, negative: bool, mantissa: u64, decimals: usize) -> Written {
+    let start = texts.len() as u32;
+    let mut digits = [b'0'; 160];
+    let (mut at, mut rest) = (digits.len(), mantissa);
+    for place in 0.. {
+        if rest == 0 && place > decimals {
+            break;
+        }
+        if place == decimals && decimals > 0 {
+            at -= 1;
+            digits[at] = b'.';
+        }
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    if negative {
+        at -= 1;
+        digits[at] = b'-';
+    }
+    texts.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    Written::Plain { start, end: texts.len() as u32, negative, mantissa, decimals: decimals as u8 }
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use etiage::config::{Config, Format, StationsConfig, StreamConfig};
-use etiage::decode::{Decoder, Stations, twin};
+use etiage::decode::{Decoder, Stations, Texts, twin};
 
 /// When the records of a batch were written: their readings may lie in its future.
 const NOON_MS: i64 = 1_550_584_930_000;
@@ -82,6 +82,20 @@ impl Reader {
         for (record, together) in records.iter().zip(together) {
             assert_eq!(twin::verdicts(&self.decoder.decode(twin::batch(&[record], None))), [together]);
         }
+    }
+
+    /// The same of a record that holds any bytes; and each of its readings has a text.
+    pub fn decode_whole(&self, payload: &[u8]) {
+        let batch = self.decoder.decode(twin::batch(&[payload; 2], None));
+        let mut texts = Texts::new(&batch);
+        for rejection in &batch.rejections {
+            texts.text(&rejection.text, (!rejection.reject.is_of_table()).then_some(rejection.index), 1000);
+        }
+        for (text, index) in batch.columns.text.iter().zip(&batch.columns.index) {
+            texts.text(text, Some(*index), 1000);
+        }
+        let alone = twin::verdicts(&self.decoder.decode(twin::batch(&[payload], None))).remove(0);
+        assert_eq!(twin::verdicts(&batch), [alone.clone(), alone]);
     }
 
     /// And the verdict is that of its twin, which forgives quotes that nobody should write.

@@ -8,6 +8,9 @@ use chrono::{DateTime, SecondsFormat};
 use proptest::prelude::*;
 
 use super::*;
+use crate::decode::arrow::{Habit, Numeric};
+use crate::decode::decimal::Number;
+use crate::decode::fields::Slot;
 
 /// A column and, of each row, its value in JSON; `None` where the text lacks it.
 struct Told {
@@ -208,6 +211,25 @@ proptest! {
         // (A NaN is a text in JSON, and a number left out here.)
         if !json.contains("NaN") && !json.contains("Infinity") {
             assert_same(|format| StreamConfig { every_numeric: true, ..temperatures(format) }, &arrow, &json);
+        }
+    }
+
+    /// The texts are those of the standard library, whatever came before; and what is known of their digits is right.
+    #[test]
+    fn floats_are_written_as_short_as_they_can_be(raws in prop::collection::vec(any::<u64>(), 1..50)) {
+        let (mut texts, mut habits) = (String::new(), [Habit::default(); 2]);
+        for raw in raws {
+            let (double, single) = (wide(raw), wide(raw) as f32);
+            let written = [
+                (Numeric::Float64(double).write(&mut texts, &mut habits[0]), shortest(double, double)),
+                (Numeric::Float32(single).write(&mut texts, &mut habits[1]), shortest(single, single.into())),
+            ];
+            for (written, expected) in written {
+                prop_assert_eq!(written.text(&texts), Some(expected.trim_matches('"')));
+                if let Slot::Number(number) = written.slot(&texts) {
+                    prop_assert_eq!(Some(number), Number::parse(number.text));
+                }
+            }
         }
     }
 }

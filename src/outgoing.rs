@@ -7,7 +7,7 @@ use std::ops::Range;
 use arrow_array::Array;
 use serde_json::{Map, Value, json};
 
-use crate::decode::{Reject, Texts};
+use crate::decode::Texts;
 use crate::reading::{Batch, Offset, Rejection, TopicPartition};
 use crate::source::Outgoing;
 use crate::view::View;
@@ -97,10 +97,13 @@ impl<'a> Sender<'a> {
             value.retain(|name, _| !TELLING.contains(&name.as_str()));
         } else {
             let all = self.texts.borrow_mut().text(text, (!of_table).then_some(index), MAX_TEXT);
-            let kept = &all[..all.len().min(MAX_TEXT)];
+            let kept = &all.bytes[..all.bytes.len().min(MAX_TEXT)];
             value.insert("payload".into(), String::from_utf8_lossy(kept).into());
-            if kept.len() < all.len() {
-                value.insert("payload_bytes".into(), all.len().into());
+            if kept.len() < all.bytes.len() {
+                value.insert("payload_bytes".into(), all.bytes.len().into());
+            }
+            if all.is_cut {
+                value.insert("payload_cut".into(), true.into());
             }
         }
         Outgoing { late, key: format!("{topic}/{partition}/{offset}/{index}"), value: Value::Object(value).to_string() }
@@ -112,6 +115,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::decode::Reject;
     use crate::reading::RawBatch;
 
     #[test]

@@ -86,7 +86,7 @@ pub fn first(partition: &TopicPartition, batch: &Batch, names: &Names<'_>, count
         let outcome = Outcome::Refused {
             reason: rejection.reject.reason(),
             detail: rejection.reject.to_string(),
-            text: clip(&String::from_utf8_lossy(&texts.text(&rejection.text, index, 4 * SHOWN))),
+            text: clip(&String::from_utf8_lossy(&texts.text(&rejection.text, index, 4 * SHOWN).bytes)),
         };
         readings.push(reading(partition, rejection.offset.0, rejection.index, outcome));
     }

@@ -22,7 +22,7 @@ pub const MAX_NAME: usize = 128;
 enum Known {
     /// The stream names it, or uses it otherwise.
     Taken,
-    /// Too long, or empty.
+    /// Too long, or empty. (Such names are not kept.)
     Unfit,
     Metric(u32),
 }
@@ -138,19 +138,14 @@ impl<'a> OthersBuilder<'a> {
     fn known(&mut self, name: &str) -> Known {
         match self.known.get(name) {
             Some(known) => *known,
-            None => self.learn(name),
+            None if name.is_empty() || name.len() > MAX_NAME => Known::Unfit,
+            None => {
+                self.built.names.push(Arc::from(name));
+                let known = Known::Metric(self.built.names.len() as u32 - 1);
+                self.known.insert(name.into(), known);
+                known
+            }
         }
-    }
-
-    fn learn(&mut self, name: &str) -> Known {
-        let known = if name.is_empty() || name.len() > MAX_NAME {
-            Known::Unfit
-        } else {
-            self.built.names.push(Arc::from(name));
-            Known::Metric(self.built.names.len() as u32 - 1)
-        };
-        self.known.insert(name.into(), known);
-        known
     }
 
     /// The row is complete: keeps what was found, as far as it fits the unit. Nothing is kept of a

@@ -1,7 +1,7 @@
 //! A batch of rows: its columns as slices of the message's body, each access checked.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use arrow_ipc::{DictionaryBatch, FieldNode, RecordBatch};
@@ -54,7 +54,7 @@ impl<'a> Batch<'a> {
         let lengths =
             buffers.iter().try_fold(0usize, |sum, buffer| sum.checked_add(usize::try_from(buffer.length()).ok()?));
         if lengths.is_none_or(|lengths| lengths > message.body.len()) {
-            return fault("buffers that do not overlap");
+            return fault("buffers that are together no longer than their message");
         }
         Ok(Batch {
             rows: rows as usize,
@@ -67,19 +67,20 @@ impl<'a> Batch<'a> {
         })
     }
 
+    /// The column for itself: the structs that it lies in may be null where it is not.
+    pub fn bare_column(&self, schema: &Schema, column: usize, known: &Dictionaries<'a>) -> Result<Column<'a>, Reject> {
+        let field = &schema.columns[column];
+        let Some((id, index)) = field.dictionary else { return self.values(field.kind, field.first) };
+        let indexes = self.fixed(index.bytes, field.first)?;
+        let chunks = known.by_id.get(&id).cloned().unwrap_or_default();
+        let values = Values::Dictionary { index, indexes, chunks };
+        Ok(Column { at: self.at, valid: self.valid(Kind::Integer(index), field.first)?, values })
+    }
+
     /// The column, with the nulls of the structs that it lies in.
     pub fn column(&self, schema: &Schema, column: usize, known: &Dictionaries<'a>) -> Result<Column<'a>, Reject> {
-        let field = &schema.columns[column];
-        let mut found = match field.dictionary {
-            None => self.values(field.kind, field.first)?,
-            Some((id, index)) => {
-                let indexes = self.fixed(index.bytes, field.first)?;
-                let chunks = known.by_id.get(&id).cloned().unwrap_or_default();
-                let values = Values::Dictionary { index, indexes, chunks };
-                Column { at: self.at, valid: self.valid(Kind::Integer(index), field.first)?, values }
-            }
-        };
-        let mut above = field.parent;
+        let mut found = self.bare_column(schema, column, known)?;
+        let mut above = schema.columns[column].parent;
         while let Some(parent) = above {
             let parent = &schema.columns[parent];
             if let Some(outer) = self.valid(parent.kind, parent.first)? {
@@ -218,12 +219,12 @@ impl<'a> Dictionaries<'a> {
     pub fn take(
         &mut self,
         schema: &Schema,
-        wanted: &[i64],
+        wanted: &BTreeSet<i64>,
         message: &Message<'a>,
         dictionary: &DictionaryBatch<'a>,
     ) -> Result<(), Reject> {
         let id = dictionary.id();
-        let Some(kind) = schema.dictionary(id).filter(|_| wanted.contains(&id)) else { return Ok(()) };
+        let Some(kind) = schema.dictionaries.get(&id).copied().filter(|_| wanted.contains(&id)) else { return Ok(()) };
         let data = dictionary.data().ok_or(malformed(message.at, "a dictionary with values"))?;
         let column = match kind {
             // What nobody can ask for need not be taken apart.

@@ -4,7 +4,8 @@
 //! What bounds the reader, whatever the bytes say: a message's metadata is verified ([`message`]) and may not look larger
 //! than a few times its length, however often it repeats a piece of itself; a message's buffers lie in its body and are
 //! together no longer than it; a record has no more columns than [`MAX_COLUMNS`], and no more rows than
-//! half its bytes. Every access to a buffer is checked. So time and memory grow with the record's length, and with nothing else.
+//! half its bytes; texts of more than 512 bytes count for nothing, since all rows may share one. Every access to a buffer is checked. So
+//! time and memory stay within some hundred times the record's length.
 
 mod cell;
 mod column;

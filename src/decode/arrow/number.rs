@@ -45,10 +45,10 @@ impl Written {
         }
     }
 
+    /// Of a number.
     pub fn text(self, texts: &str) -> Option<&str> {
         match self {
-            Written::Null => None,
-            Written::NotANumber(name) => Some(name),
+            Written::Null | Written::NotANumber(_) => None,
             Written::Plain { start, end, .. } | Written::Any { start, end } => {
                 Some(&texts[start as usize..end as usize])
             }
@@ -156,7 +156,7 @@ fn decimal(texts: &mut String, value: &[u8], scale: i8) -> Written {
         4 => value.try_into().map(|value| i32::from_le_bytes(value).into()).ok(),
         8 => value.try_into().map(|value| i64::from_le_bytes(value).into()).ok(),
         16 => value.try_into().map(i128::from_le_bytes).ok(),
-        _ => None,
+        _ => value.try_into().ok().and_then(|value| i256::from_le_bytes(value).to_i128()),
     };
     if let (Some(narrow), Ok(decimals)) = (narrow, usize::try_from(scale))
         && let Ok(magnitude) = u64::try_from(narrow.unsigned_abs())
@@ -164,12 +164,28 @@ fn decimal(texts: &mut String, value: &[u8], scale: i8) -> Written {
     {
         return plain(texts, narrow < 0, magnitude, decimals);
     }
-    let wide = value.try_into().map(i256::from_le_bytes);
-    any(texts, |texts| match (narrow, wide) {
-        (Some(value), _) => write!(texts, "{value}e{}", -i32::from(scale)),
-        (None, Ok(value)) => write!(texts, "{value}e{}", -i32::from(scale)),
-        (None, Err(_)) => write!(texts, "0"),
-    })
+    let digits = match (narrow, value.try_into().map(i256::from_le_bytes)) {
+        (Some(narrow), _) => narrow.to_string(),
+        (None, Ok(wide)) => wide.to_string(),
+        (None, Err(_)) => return Written::Null,
+    };
+    any(texts, |texts| pointed(texts, &digits, scale))
+}
+
+/// Digits, perhaps with a sign, of which so many stand after the point; where that is less than none, zeros follow them.
+fn pointed(texts: &mut String, digits: &str, scale: i8) -> std::fmt::Result {
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let decimals = usize::from(scale.max(0).unsigned_abs());
+    let zeros = usize::from(scale.min(0).unsigned_abs());
+    match digits {
+        "0" if decimals == 0 => write!(texts, "0"),
+        _ if decimals == 0 => write!(texts, "{sign}{digits}{:0<zeros$}", ""),
+        _ => {
+            let digits = format!("{digits:0>width$}", width = decimals + 1);
+            let (whole, after) = digits.split_at(digits.len() - decimals);
+            write!(texts, "{sign}{whole}.{after}")
+        }
+    }
 }
 
 /// Writing to a string does not fail.

@@ -1,9 +1,12 @@
 //! A stream's schema: its columns, and where each one's parts stand among the nodes and buffers of every batch.
 
+use std::collections::BTreeMap;
+
 use arrow_ipc::{Endianness, MetadataVersion, Precision, TimeUnit, Type, UnionMode};
 
 use super::message::{SchemaMessage, verified};
 use super::{MAX_COLUMNS, malformed};
+use crate::decode::others::MAX_NAME;
 use crate::decode::reject::Reject;
 
 #[derive(Clone, Debug, Default)]
@@ -13,6 +16,8 @@ pub struct Schema {
     pub roots: Vec<usize>,
     /// What every batch must have, those buffers aside that a view has any number of.
     pub parts: Parts,
+    /// What the values of each dictionary are, by its id.
+    pub dictionaries: BTreeMap<i64, Kind>,
 }
 
 /// Places among a batch's parts, which stand in the order of the columns.
@@ -100,12 +105,11 @@ impl Schema {
             |among: &[usize], name: &str| among.iter().copied().rfind(|&column| *self.columns[column].name == *name);
         let mut keys = path.split('.');
         let first = named(&self.roots, keys.next()?);
-        let nested =
-            keys.try_fold(first, |column, key| Some(column.map(|column| named(&self.columns[column].within, key))?));
+        let nested = keys.try_fold(first, |column, key| column.map(|column| named(&self.columns[column].within, key)));
         nested.flatten().or_else(|| named(&self.roots, path))
     }
 
-    /// Every column of numbers, with its dotted path.
+    /// Every column of numbers, with its dotted path, which is cut where it is longer than any metric's name.
     pub fn numeric(&self) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         self.roots.iter().for_each(|&root| self.numeric_within(root, "", &mut found));
@@ -114,7 +118,12 @@ impl Schema {
 
     fn numeric_within(&self, column: usize, above: &str, found: &mut Vec<(usize, String)>) {
         let field = &self.columns[column];
-        let path = || if above.is_empty() { field.name.to_string() } else { format!("{above}.{}", field.name) };
+        let path = || {
+            let start = if above.is_empty() { String::new() } else { format!("{above}.") };
+            let room = (MAX_NAME + 1).saturating_sub(start.len());
+            let end = (room..field.name.len()).find(|end| field.name.is_char_boundary(*end));
+            start + &field.name[..end.unwrap_or(field.name.len())]
+        };
         if field.kind.is_numeric() {
             found.push((column, path()));
         } else if !field.within.is_empty() {
@@ -129,12 +138,6 @@ impl Schema {
         let is_value = |column: &usize| !matches!(kinds[*column], Kind::Other(_));
         self.roots.retain(is_value);
         self.columns.iter_mut().for_each(|field| field.within.retain(is_value));
-    }
-
-    /// The kind of the values of a dictionary.
-    pub fn dictionary(&self, id: i64) -> Option<Kind> {
-        let of = |field: &&Field| field.dictionary.is_some_and(|(of, _)| of == id);
-        self.columns.iter().find(of).map(|field| field.kind)
     }
 }
 
@@ -159,6 +162,10 @@ impl Reader {
                 let index = dictionary.indexType();
                 // (Left out, the indexes are 32 bits.)
                 let index = index.map_or(Ok(Integer { bytes: 4, signed: true }), |index| self.integer(index))?;
+                // (Else one column's values would be taken for the other's.)
+                if *self.schema.dictionaries.entry(dictionary.id()).or_insert(kind) != kind {
+                    return Err(malformed(self.at, "dictionaries whose values are of one type"));
+                }
                 Some((dictionary.id(), index))
             }
         };

@@ -1,5 +1,6 @@
 //! Tables: a record is a stream of Arrow's IPC format, each row of its batches a reading.
 
+use std::collections::BTreeSet;
 use std::mem;
 
 use super::{Place, Slot, Walk};
@@ -7,6 +8,9 @@ use crate::decode::arrow::{
     Batch, Cell, Column, Content, Dictionaries, Habit, LEAST_ROW, Messages, Schema, Written, malformed,
 };
 use crate::decode::reject::Reject;
+
+/// Bytes of a text that is a field's value, at most.
+const MAX_TEXT: usize = 512;
 
 /// Rows whose slots are filled at once, a column after the other.
 const ROWS: usize = 128;
@@ -19,7 +23,7 @@ pub(super) struct Found {
     /// Columns of numbers that the stream does not name, with their metrics.
     others: Vec<(usize, Option<u32>)>,
     /// The dictionaries of all of them.
-    dictionaries: Vec<i64>,
+    dictionaries: BTreeSet<i64>,
     habits: Vec<Habit>,
     /// Scratch: numbers as text, a column after the other.
     texts: String,
@@ -72,7 +76,7 @@ impl<'a> Walk<'a> {
             schema,
             fields,
             others,
-            dictionaries: Vec::new(),
+            dictionaries: BTreeSet::new(),
             texts: String::new(),
             written: Vec::new(),
         };
@@ -157,6 +161,8 @@ fn slot_of(cell: Cell<'_>) -> Slot<'_> {
         // (Numbers are written first.)
         Cell::Null | Cell::Number(_) => Slot::Null,
         Cell::Bool(value) => Slot::Bool(value),
+        // (All rows may share one text: none may cost each of them more than a few bytes of the record.)
+        Cell::Text(text) if text.len() > MAX_TEXT => Slot::Nested("a text of more than 512 bytes"),
         Cell::Text(text) => Slot::Text(text.into()),
         Cell::Time(stamp) => Slot::Time(stamp),
         Cell::Other(name) => Slot::Nested(name),

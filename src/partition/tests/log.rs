@@ -214,6 +214,6 @@ pub fn keyed(entries: &[Entry]) -> Keyed {
         keys: (0..=KEYS).map(|at| key(set, if backwards { KEYS - at } else { at })).collect(),
     };
     let raw = RawBatch { leader_epoch: 4, ..RawBatch::default() };
-    let batch = Batch { raw, records, columns, rejections: Vec::new() };
+    let batch = Batch { raw, records, columns, rejections: Vec::new(), tables: false };
     Keyed { keys: (0..2).map(keys).collect(), batch }
 }

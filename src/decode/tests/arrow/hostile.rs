@@ -220,9 +220,9 @@ fn lengths_that_lie_are_found() {
     assert!(one(&[(2, 0)], &[(0, 0), (1, 16)]).starts_with(lies));
     assert!(one(&[(2, 0)], &[(0, 0), (i64::MAX, 16)]).starts_with(lies));
     assert!(one(&[(2, 0)], &[(0, 0), (-16, 16)]).starts_with(lies));
-    assert!(one(&[(2, 0)], &[(0, 0), (0, -1)]).starts_with("expected buffers that do not overlap"));
-    assert!(one(&[(2, 0)], &[(0, 0), (0, i64::MAX)]).starts_with("expected buffers that do not overlap"));
-    assert!(one(&[(2, 0)], &[(0, 16), (0, 16)]).starts_with("expected buffers that do not overlap"));
+    assert!(one(&[(2, 0)], &[(0, 0), (0, -1)]).starts_with("expected buffers that are together no longer"));
+    assert!(one(&[(2, 0)], &[(0, 0), (0, i64::MAX)]).starts_with("expected buffers that are together no longer"));
+    assert!(one(&[(2, 0)], &[(0, 16), (0, 16)]).starts_with("expected buffers that are together no longer"));
     assert!(one(&[(2, 0)], &[(0, 0), (0, 15)]).starts_with("expected a value for every row"));
     assert!(one(&[(2, 1)], &[(0, 0), (0, 16)]).starts_with("expected a value for every row"));
     for length in [0, 1, 3, -1, i64::MAX] {

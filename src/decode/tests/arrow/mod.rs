@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow_array::types::{Int8Type, UInt16Type};
 use arrow_array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array, Int64Array,
-    LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray, StructArray, TimestampMicrosecondArray,
-    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Decimal256Array, DictionaryArray, Float32Array, Float64Array,
+    Int64Array, LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray, StructArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
 };
 use arrow_buffer::NullBuffer;
 use arrow_ipc::writer::StreamWriter;
@@ -220,6 +220,59 @@ fn paths_reach_into_structs() {
     assert_eq!(levels(vec![]), [None, None]);
 }
 
+/// What stands for no value is found in a decimal of any width, with all of its decimals.
+#[test]
+fn decimals_are_written_out() {
+    let missing = |column: ArrayRef, token: &str| {
+        let stream = StreamConfig { missing: vec![token.to_owned()], ..temperatures(Format::ArrowIpc) };
+        let found = decode(&stream, &table(&with("temperature", column)), Some(NOON_MS));
+        found[0].as_ref().expect("a reading").metrics[0].0.is_none()
+    };
+    let of_128 = |value: i128, scale| {
+        array(Decimal128Array::from(vec![value, 0]).with_precision_and_scale(38, scale).expect("a decimal"))
+    };
+    let of_256 = |value: &str, scale| {
+        let value = arrow_buffer::i256::from_string(value).expect("a number");
+        let zero = arrow_buffer::i256::ZERO;
+        array(Decimal256Array::from(vec![value, zero]).with_precision_and_scale(76, scale).expect("a decimal"))
+    };
+    assert!(missing(of_128(-99_900, 2), "-999.00"));
+    assert!(missing(of_256("-99900", 2), "-999.00"));
+    assert!(!missing(of_256("-99901", 2), "-999.00"));
+    assert!(missing(of_128(-999, -2), "-99900"));
+    assert!(missing(of_128(0, -2), "0"));
+    assert!(missing(of_128(123_456_789_012_345_678_901, 3), "123456789012345678.901"));
+    assert!(missing(of_128(12_345_678_901_234_567_890, 0), "12345678901234567890"));
+    assert!(missing(of_256("-5", 70), &format!("-0.{}5", "0".repeat(69))));
+    assert!(missing(of_256(&"7".repeat(60), 30), &format!("{0}.{0}", "7".repeat(30))));
+}
+
+/// A text that all rows share is looked at for each of them: it may not be long.
+#[test]
+fn long_texts_are_none() {
+    for (length, reason) in [(488, ""), (5000, "bad_time")] {
+        let time = format!("2019-02-19 14:02:10.{}Z", "0".repeat(length));
+        let column = array(StringArray::from(vec![time.as_str(), "2019-02-19 14:02:10"]));
+        assert_eq!(reasons(&with("timestamp", column)), [reason, ""]);
+    }
+}
+
+/// A row's text that is cut says so.
+#[test]
+fn a_rows_share_of_the_texts() {
+    let names: Vec<String> = (0..100).map(|number| format!("a column with a long name, number {number}")).collect();
+    let flags = array(BooleanArray::from(vec![true; 800]));
+    let columns = names.iter().map(|name| (name.as_str(), flags.clone(), true));
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).expect("a batch");
+    let batch = whole(&temperatures(Format::ArrowIpc), &stream_of(&[batch]));
+    assert_eq!(batch.rejections.len(), 800);
+    let mut texts = Texts::new(&batch);
+    let cut = texts.text(&batch.rejections[799].text, Some(799), 1 << 16);
+    assert!(cut.is_cut && cut.bytes.starts_with(b"{\"a column with"), "{}", cut.bytes.len());
+    assert!(cut.bytes.len() * 800 <= 32 * batch.raw.bytes.len());
+    assert!(!texts.text(&batch.rejections[799].text, None, 1 << 16).is_cut);
+}
+
 #[test]
 fn a_row_is_written_when_it_is_asked_for() {
     let mut columns = with("temperature", array(Float64Array::from(vec![Some(1e300), Some(f64::NAN)])));
@@ -232,12 +285,14 @@ fn a_row_is_written_when_it_is_asked_for() {
     let mut text = |number: usize, limit| {
         let rejection = &batch.rejections[number];
         assert!(!rejection.reject.is_of_table());
-        String::from_utf8(texts.text(&rejection.text, Some(rejection.index), limit).into_owned()).expect("text")
+        String::from_utf8(texts.text(&rejection.text, Some(rejection.index), limit).bytes.into_owned()).expect("text")
     };
     let first = r#"{"timestamp":"2019-02-19 14:02:10","lat":45.6,"lon":0.06,"temperature":1e300,"country":"France","a \"b\"":{"c":-1},"at":"2019-02-19T14:02:10.000Z"}"#;
     assert_eq!(text(0, 1000), first);
     assert_eq!(text(2, 1000), first);
     let last = r#","lat":45.7,"lon":-0.5,"temperature":"NaN","country":"France","a \"b\"":{"c":null},"at":"2019-02-19T14:02:10.000Z"}"#;
     assert!(text(3, 1000).ends_with(last), "{}", text(3, 1000));
-    assert!((20..60).contains(&text(0, 20).len()));
+    // Back to an earlier batch; and cut.
+    assert_eq!(text(0, 1000), first);
+    assert_eq!(text(0, 20), first[..20]);
 }

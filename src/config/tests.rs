@@ -223,7 +223,7 @@ fn bad_values_name_key_value_and_form() {
         ("max_future = [1]", format!("etiage.toml:3: streams.t.max_future = […]: {duration}")),
         ("max_record = \"1 MB/s\"", "etiage.toml:3: streams.t.max_record = \"1 MB/s\": expected a size such as \"64 MiB\", at most 4 GiB".into()),
         ("zone = \"Mars\"", "etiage.toml:3: streams.t.zone = \"Mars\": expected an IANA time zone such as \"Europe/Paris\" or \"UTC\"".into()),
-        ("format = \"xml\"", "etiage.toml:3: streams.t.format = \"xml\": expected \"json\", \"json-array\", \"ndjson\" or \"csv\"".into()),
+        ("format = \"xml\"", "etiage.toml:3: streams.t.format = \"xml\": expected \"json\", \"json-array\", \"ndjson\", \"csv\" or \"arrow-ipc\"".into()),
         ("separator = \"ab\"", "etiage.toml:3: streams.t.separator = \"ab\": expected one ASCII character such as \";\" or \"\\t\"".into()),
         ("stations = 5", "etiage.toml:3: streams.t.stations: expected a table, found 5".into()),
         ("filters = [{ field = \"a\" }]", "etiage.toml:3: streams.t.filters[0]: expected one rule beside the field: equals = \"x\", not = \"x\" or in = [\"x\", \"y\"]".into()),

@@ -27,6 +27,7 @@ mod value;
 mod view;
 
 pub use error::ConfigError;
+pub use value::is_separator;
 pub use view::MAX_BEFORE_MS;
 
 /// Largest file that is read, bytes.

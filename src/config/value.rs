@@ -155,9 +155,14 @@ fn unit(text: &str) -> Option<i32> {
 
 fn separator(text: &str) -> Option<u8> {
     match text.as_bytes() {
-        [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\n\r.-+".contains(byte) => Some(*byte),
+        [byte] if is_separator(*byte) => Some(*byte),
         _ => None,
     }
+}
+
+/// Whether a byte may separate the cells of a CSV row: it is nothing that numbers are made of, nor a quote or a line end.
+pub fn is_separator(byte: u8) -> bool {
+    byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\n\r.-+".contains(&byte)
 }
 
 fn address(text: &str) -> Option<String> {

@@ -57,9 +57,7 @@ impl Compiled {
         if !UNIT_EXPONENTS.contains(&stream.unit_exponent) {
             return Err(DecoderError::BadUnit(stream.unit_exponent));
         }
-        // (What numbers are made of would be taken for a part of them.)
-        let is_possible = |byte: u8| byte.is_ascii() && !byte.is_ascii_alphanumeric() && !b"\"\n\r.-+".contains(&byte);
-        if !is_possible(stream.separator) {
+        if !config::is_separator(stream.separator) {
             return Err(DecoderError::BadSeparator(stream.separator.into()));
         }
         let mut compiler = Compiler { fields: Fields::default(), format: stream.format, unit: stream.unit_exponent };

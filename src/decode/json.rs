@@ -58,7 +58,7 @@ impl<'a> Scanner<'a> {
     }
 
     pub fn blanks(&mut self) {
-        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+        while is_blank(self.peek()) {
             self.at += 1;
         }
     }
@@ -318,6 +318,11 @@ impl<'a> Scanner<'a> {
         }
         Ok(())
     }
+}
+
+/// White space in JSON.
+pub fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// The text of a string whose escapes have been found valid.

@@ -77,8 +77,8 @@ impl Shapes {
         if let Some(end) = self.known.get(self.last).and_then(&mut read) {
             return Some(end);
         }
-        let others = self.known.iter().enumerate().filter(|(number, _)| *number != self.last);
-        let (number, end) = others.into_iter().find_map(|(number, shape)| Some((number, read(shape)?)))?;
+        let mut others = self.known.iter().enumerate().filter(|(number, _)| *number != self.last);
+        let (number, end) = others.find_map(|(number, shape)| Some((number, read(shape)?)))?;
         self.last = number;
         Some(end)
     }

@@ -9,7 +9,7 @@ use super::columns::ColumnsBuilder;
 use super::compile::Compiled;
 use super::csv::{self, CsvHeader};
 use super::fields::Slot;
-use super::json::Scanner;
+use super::json::{Scanner, is_blank};
 use super::judge::{Measured, Tenant};
 use super::others::OthersBuilder;
 use super::plain::Ordinary;
@@ -389,11 +389,6 @@ impl Place<'_> {
     fn text(&self, range: Range<usize>) -> Range<u32> {
         (self.start + range.start) as u32..(self.start + range.end) as u32
     }
-}
-
-/// White space in JSON.
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 fn utf8(text: &[u8]) -> Result<&str, Reject> {

@@ -178,13 +178,10 @@ impl Reader {
             parent,
             within: Vec::new(),
         });
+        self.own_parts(field)?;
         if dictionary.is_some() {
-            self.count()?;
-            self.schema.parts.nodes += 1;
-            self.schema.parts.buffers += 2;
             return Ok(Some(column));
         }
-        self.own_parts(field)?;
         for child in field.children().into_iter().flatten() {
             if kind == Kind::Struct {
                 let within = self.field(&child, Some(column))?;
@@ -198,13 +195,10 @@ impl Reader {
 
     /// A column that nobody can ask for: only its parts count.
     fn skip(&mut self, field: &arrow_ipc::Field<'_>) -> Result<(), Reject> {
+        self.own_parts(field)?;
         if field.dictionary().is_some() {
-            self.count()?;
-            self.schema.parts.nodes += 1;
-            self.schema.parts.buffers += 2;
             return Ok(());
         }
-        self.own_parts(field)?;
         field.children().into_iter().flatten().try_for_each(|child| self.skip(&child))
     }
 
@@ -213,10 +207,11 @@ impl Reader {
         if self.seen > MAX_COLUMNS { Err(malformed(self.at, "at most 16384 columns")) } else { Ok(()) }
     }
 
-    /// The parts of a column, without those of the columns within it.
+    /// The parts of a column, without those of the columns within it. (Of one with a dictionary they are those of its indexes.)
     fn own_parts(&mut self, field: &arrow_ipc::Field<'_>) -> Result<(), Reject> {
         self.count()?;
         let (buffers, children) = match field.type_type() {
+            _ if field.dictionary().is_some() => (2, None),
             Type::Null => (0, Some(0)),
             Type::Utf8 | Type::LargeUtf8 | Type::Binary | Type::LargeBinary => (3, Some(0)),
             Type::Utf8View | Type::BinaryView => {

@@ -131,18 +131,17 @@ impl<'a> Walk<'a> {
 }
 
 impl Found {
-    /// All that are asked for, first those that fill slots.
     fn columns(&self) -> impl Iterator<Item = usize> {
-        self.fields.iter().map(|(_, column)| *column).chain(self.others.iter().map(|(column, _)| *column))
+        columns(&self.fields, &self.others)
     }
 
     /// Writes the rows' numbers, a column after the other.
     fn write_numbers(&mut self, asked: &Asked<'_>, start: usize, rows: usize) -> Result<(), Reject> {
         self.texts.clear();
         self.written.clear();
-        let columns = self.fields.iter().map(|(_, column)| column).chain(self.others.iter().map(|(column, _)| column));
+        let columns = columns(&self.fields, &self.others);
         for ((column, values), habit) in columns.zip(&asked.columns).zip(&mut self.habits) {
-            if !self.schema.columns[*column].kind.is_numeric() {
+            if !self.schema.columns[column].kind.is_numeric() {
                 continue;
             }
             for row in start..start + rows {
@@ -154,6 +153,11 @@ impl Found {
         }
         Ok(())
     }
+}
+
+/// All columns that are asked for, first those that fill slots.
+fn columns(fields: &[(usize, usize)], others: &[(usize, Option<u32>)]) -> impl Iterator<Item = usize> {
+    fields.iter().map(|(_, column)| *column).chain(others.iter().map(|(column, _)| *column))
 }
 
 fn slot_of(cell: Cell<'_>) -> Slot<'_> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use arrow_array::Array;
 use etiage::config::TenantConfig;
-use etiage::keys::{Key, Keyed};
+use etiage::keys::{Key, Keyed, UNKEYED};
 use etiage::part::Stored;
 use etiage::partition::Partition;
 use etiage::reading::flags;
@@ -65,7 +65,10 @@ fn add(table: &mut Table, keyed: &Keyed) {
     let (columns, keys) = (&keyed.batch.columns, &keyed.keys[0]);
     let metric = &columns.metrics[0];
     for (row, number) in keys.of.iter().enumerate() {
-        let Some(key) = keys.keys.get(*number as usize).filter(|_| metric.values.is_valid(row)) else { continue };
+        if *number >= UNKEYED || metric.values.is_null(row) {
+            continue;
+        }
+        let key = keys.keys.get(*number);
         let time_ms = columns.time_ms.value(row);
         let (value, bits) = (metric.values.value(row), metric.flags.value(row));
         let window = (key.clone(), time_ms - time_ms.rem_euclid(HOUR_MS));

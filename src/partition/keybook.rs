@@ -1,12 +1,11 @@
 //! The keys of a view that parts in memory are of, each with a number. A batch brings its own
-//! list of keys; its readings find the numbers through a map made once a batch.
+//! list of keys, mostly that of the batch before; its readings find the numbers through a map that lasts as long.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use ahash::RandomState;
 
-use crate::keys::Key;
+use crate::keys::{Key, KeyList};
 
 /// The batch's key has no number yet.
 const UNKNOWN: u32 = u32::MAX;
@@ -26,17 +25,21 @@ pub struct KeyBook {
     free: Vec<u32>,
     /// Bytes of the keys' texts.
     text_bytes: usize,
-    /// The batch's keys, and the number of each. Mostly the same list as the last time.
-    batch: Arc<[Key]>,
+    /// The batch's keys, and the number of each. Mostly the same list as the last time, or longer.
+    batch: KeyList,
     map: Vec<u32>,
 }
 
 impl KeyBook {
     /// A batch with these keys comes next.
-    pub fn open(&mut self, keys: &Arc<[Key]>) {
-        if !Arc::ptr_eq(&self.batch, keys) {
-            self.batch = keys.clone();
+    pub fn open(&mut self, keys: &KeyList) {
+        let agrees = self.batch.agrees(keys);
+        if !agrees {
             self.map.clear();
+        }
+        // (Batches that threads made side by side may come with the longer list first.)
+        if !agrees || keys.len() > self.batch.len() {
+            self.batch = keys.clone();
             self.map.resize(keys.len(), UNKNOWN);
         }
     }
@@ -51,8 +54,8 @@ impl KeyBook {
     }
 
     fn look_up(&mut self, of: u32) -> u32 {
-        let known = self.numbers.get(&self.batch[of as usize]).copied();
-        let number = known.unwrap_or_else(|| self.add(self.batch[of as usize].clone()));
+        let known = self.numbers.get(self.batch.get(of)).copied();
+        let number = known.unwrap_or_else(|| self.add(self.batch.get(of).clone()));
         self.map[of as usize] = number;
         number
     }
@@ -89,7 +92,7 @@ impl KeyBook {
             self.held[number as usize] = None;
             self.free.push(number);
             // The map may name it.
-            self.batch = Arc::from([]);
+            self.batch = KeyList::default();
         }
     }
 
@@ -106,9 +109,11 @@ fn bytes(key: &Key) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::{Field, Grouping, KeyColumn};
+    use crate::reading::{Columns, TextColumn};
 
-    fn keys(texts: &[&str]) -> Arc<[Key]> {
-        texts.iter().map(|text| Key { tenant: "".into(), text: (*text).into() }).collect()
+    fn keys(texts: &[&str]) -> KeyList {
+        KeyList::new(texts.iter().map(|text| Key { tenant: "".into(), text: (*text).into() }).collect())
     }
 
     /// However many keys there are, and whatever has been looked up before.
@@ -130,6 +135,38 @@ mod tests {
             }
         }
         assert_eq!(known.values().collect::<std::collections::BTreeSet<_>>().len(), 3_000);
+    }
+
+    /// Lists of one origin, which may come in any order; and keys that leave between them.
+    #[test]
+    fn lists_that_agree_share_their_numbers() {
+        let grouping = Grouping::new(vec![Field::Label(Some(0))], false);
+        let column = |numbers: std::ops::Range<u32>| {
+            let texts: Vec<std::sync::Arc<str>> = numbers.map(|number| number.to_string().into()).collect();
+            let label = TextColumn { of: (0..texts.len() as u32).map(Some).collect(), texts };
+            let columns = Columns { index: vec![0; label.of.len()], labels: vec![label], ..Columns::default() };
+            grouping.keys(&columns, &[])
+        };
+        let columns: Vec<KeyColumn> = [0..100, 50..110, 0..20, 100..120, 5..7].map(column).into();
+        assert!(columns.iter().all(|column| column.keys.agrees(&columns[0].keys)));
+        let mut book = KeyBook::default();
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        for step in [1, 0, 3, 2, 4, 0, 3, 1] {
+            let KeyColumn { of, keys } = &columns[step];
+            book.open(keys);
+            for of in of {
+                let number = book.number(*of);
+                let text = keys.get(*of).text.to_string();
+                assert_eq!(*book.key(number).text, *text);
+                let known = *numbers.entry(text).or_insert_with(|| {
+                    book.hold(number);
+                    number
+                });
+                assert_eq!(known, number);
+            }
+            // One leaves: whatever comes next may have its number.
+            numbers.remove("101").into_iter().for_each(|number| book.release(number));
+        }
     }
 
     #[test]

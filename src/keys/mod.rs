@@ -1,15 +1,17 @@
 //! 3 · Readings → keys. A view groups by fields: regions, labels, tenants; what a reading has of
-//! them is its key. Keys are found a column at a time, and each distinct one of a batch is made
-//! once. Pure.
+//! them is its key. Keys are found a column at a time, and each distinct one is made once
+//! ([`lexicon`]). Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
+use std::sync::{Arc, Mutex};
 
 use crate::locate::RegionIdx;
-use crate::reading::{Batch, Columns, TextColumn};
+use crate::reading::{Batch, Columns};
+
+mod lexicon;
+
+use lexicon::Lexicon;
 
 /// The reading lies in none of the grouping's regions.
 pub const OUTSIDE: u32 = u32::MAX;
@@ -30,8 +32,41 @@ pub struct Key {
 pub struct KeyColumn {
     /// Index into `keys`, or [`OUTSIDE`], or [`UNKEYED`].
     pub of: Vec<u32>,
-    /// The same allocation from batch to batch where the keys are always the same ones.
-    pub keys: Arc<[Key]>,
+    pub keys: KeyList,
+}
+
+/// Keys of this batch and of batches before.
+#[derive(Clone, Debug, Default)]
+pub struct KeyList {
+    /// The same allocation from batch to batch, as long as few keys are new.
+    known: Arc<[Key]>,
+    /// What has come since. Of two lists with the same `known` one goes on where the other ends.
+    new: Arc<[Key]>,
+}
+
+impl KeyList {
+    pub fn new(keys: Arc<[Key]>) -> KeyList {
+        KeyList { known: keys, new: Arc::from([]) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.known.len() + self.new.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One that is there.
+    pub fn get(&self, number: u32) -> &Key {
+        let number = number as usize;
+        self.known.get(number).unwrap_or_else(|| &self.new[number - self.known.len()])
+    }
+
+    /// Whether the keys of both have the same numbers, as far as both go.
+    pub fn agrees(&self, other: &KeyList) -> bool {
+        Arc::ptr_eq(&self.known, &other.known)
+    }
 }
 
 /// A decoded batch with the keys of each reading.
@@ -56,7 +91,9 @@ pub enum Field {
 pub struct Grouping {
     fields: Vec<Field>,
     /// The keys where nothing but the region decides, and the stream has no tenants.
-    fixed: Option<Arc<[Key]>>,
+    fixed: Option<KeyList>,
+    /// Of all threads that decode the stream, for some ns a reading.
+    lexicon: Arc<Mutex<Lexicon>>,
 }
 
 impl Grouping {
@@ -64,10 +101,10 @@ impl Grouping {
         let no_tenant: Arc<str> = Arc::from("");
         let key = |code: &Arc<str>| Key { tenant: no_tenant.clone(), text: escaped(code) };
         let fixed = match fields.as_slice() {
-            [Field::Region { codes, .. }] if !tenants => Some(codes.iter().map(key).collect()),
+            [Field::Region { codes, .. }] if !tenants => Some(KeyList::new(codes.iter().map(key).collect())),
             _ => None,
         };
-        Grouping { fields, fixed }
+        Grouping { lexicon: Arc::new(Mutex::new(Lexicon::new(fields.len()))), fields, fixed }
     }
 
     /// `regions`: of each set in use, the region of each reading.
@@ -76,111 +113,35 @@ impl Grouping {
             let of = regions[*set].iter().map(|region| region.map_or(OUTSIDE, |region| region.index() as u32));
             return KeyColumn { of: of.collect(), keys: keys.clone() };
         }
-        let mut growing = Growing::of_tenants(columns);
+        // (Should a thread have broken off amid a batch, what it left is not used.)
+        if let Ok(mut lexicon) = self.lexicon.lock()
+            && !lexicon.rests()
+        {
+            return self.find(&mut lexicon, columns, regions);
+        }
+        self.find(&mut Lexicon::once(self.fields.len()), columns, regions)
+    }
+
+    fn find(&self, lexicon: &mut Lexicon, columns: &Columns, regions: &[Vec<Option<RegionIdx>>]) -> KeyColumn {
+        let mut of = lexicon.tenants(columns.tenants.as_ref(), columns.len());
         for (number, field) in self.fields.iter().enumerate() {
             match field {
                 Field::Region { set, codes } => {
-                    let part = |row: usize| regions[*set][row].map_or(OUTSIDE, |region| region.index() as u32);
-                    growing.append(number, codes.len(), part, |region| &codes[region as usize]);
+                    let regions = &regions[*set];
+                    let part = |row: usize| regions[row].map_or(OUTSIDE, |region| region.index() as u32);
+                    lexicon.append(number, &mut of, codes.len(), part, |_, region| &codes[region as usize]);
                 }
-                Field::Label(None) => growing.of.fill(UNKEYED),
+                Field::Label(None) => of.fill(UNKEYED),
                 Field::Label(Some(label)) => {
                     let column = &columns.labels[*label];
-                    let part = |row: usize| column.get(row).unwrap_or(UNKEYED);
-                    growing.append(number, column.texts.len(), part, |text| column.text(text));
+                    let (numbers, values) = lexicon.numbers(number + 1, &column.texts);
+                    let part = |row: usize| column.get(row).map_or(UNKEYED, |text| numbers[text as usize]);
+                    let text = |row: usize, _| &column.texts[column.get(row).unwrap_or_default() as usize];
+                    lexicon.append(number, &mut of, values, part, text);
                 }
             }
         }
-        KeyColumn { of: growing.of, keys: growing.keys.into() }
-    }
-}
-
-/// Keys of which the first fields are known.
-struct Growing {
-    of: Vec<u32>,
-    keys: Vec<Key>,
-}
-
-impl Growing {
-    fn of_tenants(columns: &Columns) -> Growing {
-        let key = |tenant: &Arc<str>| Key { tenant: tenant.clone(), text: Arc::from("") };
-        match &columns.tenants {
-            None => Growing { of: vec![0; columns.len()], keys: vec![key(&Arc::from(""))] },
-            Some(TextColumn { of, texts }) => {
-                let of = of.iter().map(|tenant| tenant.unwrap_or(UNKEYED)).collect();
-                Growing { of, keys: texts.iter().map(key).collect() }
-            }
-        }
-    }
-
-    /// Adds a field: `part` is its value in each row, one of so many `values`, `text` the value's text. What one field
-    /// misses the others cannot mend.
-    fn append<'t>(
-        &mut self,
-        number: usize,
-        values: usize,
-        part: impl Fn(usize) -> u32,
-        text: impl Fn(u32) -> &'t Arc<str>,
-    ) {
-        let mut known = Pairs::new(self.keys.len(), values);
-        let mut keys: Vec<Key> = Vec::new();
-        // Neighbouring readings often have the same key.
-        let mut last = ((UNKEYED, UNKEYED), UNKEYED);
-        for (row, of) in self.of.iter_mut().enumerate() {
-            let pair = (*of, part(row));
-            if pair == last.0 {
-                *of = last.1;
-                continue;
-            }
-            *of = match pair {
-                (OUTSIDE | UNKEYED, _) => pair.0,
-                (_, OUTSIDE | UNKEYED) => pair.1,
-                (before, value) => known.number(before, value, || {
-                    let Key { tenant, text: start } = &self.keys[before as usize];
-                    let text = if number == 0 { escaped(text(value)) } else { join(start, text(value)) };
-                    keys.push(Key { tenant: tenant.clone(), text });
-                    keys.len() as u32 - 1
-                }),
-            };
-            last = (pair, *of);
-        }
-        self.keys = keys;
-    }
-}
-
-/// The numbers of pairs that have occurred.
-enum Pairs {
-    /// A place for each pair that there may be, where they are not many.
-    Dense {
-        values: usize,
-        numbers: Vec<u32>,
-    },
-    Sparse(FxHashMap<(u32, u32), u32>),
-}
-
-impl Pairs {
-    /// Places in a table, at most.
-    const MOST: usize = 1 << 14;
-
-    fn new(befores: usize, values: usize) -> Pairs {
-        match befores.checked_mul(values) {
-            Some(places) if places <= Pairs::MOST => Pairs::Dense { values, numbers: vec![UNKEYED; places] },
-            _ => Pairs::Sparse(FxHashMap::default()),
-        }
-    }
-
-    #[inline]
-    fn number(&mut self, before: u32, value: u32, new: impl FnOnce() -> u32) -> u32 {
-        match self {
-            Pairs::Sparse(known) => *known.entry((before, value)).or_insert_with(new),
-            Pairs::Dense { values, numbers } => {
-                let number = &mut numbers[before as usize * *values + value as usize];
-                if *number == UNKEYED {
-                    *number = new();
-                }
-                *number
-            }
-        }
+        KeyColumn { of, keys: lexicon.end(columns.len()) }
     }
 }
 
@@ -217,8 +178,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::reading::TextColumn;
 
-    fn texts(values: &[Option<&str>]) -> TextColumn {
+    pub(super) fn texts(values: &[Option<&str>]) -> TextColumn {
         let mut column = TextColumn::default();
         for value in values {
             let known = value.map(|value| {
@@ -241,7 +203,7 @@ mod tests {
         let show = |of: &u32| match *of {
             OUTSIDE => "outside".to_owned(),
             UNKEYED => "unkeyed".to_owned(),
-            key => format!("{}:{}", column.keys[key as usize].tenant, column.keys[key as usize].text),
+            key => format!("{}:{}", column.keys.get(key).tenant, column.keys.get(key).text),
         };
         column.of.iter().map(show).collect()
     }
@@ -258,7 +220,7 @@ mod tests {
         let regions = [vec![region(1), None, region(0)]];
         let [one, two] = [0, 1].map(|_| grouping.keys(&columns, &regions));
         assert_eq!(shown(&one), [":53", "outside", ":11"]);
-        assert!(Arc::ptr_eq(&one.keys, &two.keys));
+        assert!(one.keys.agrees(&two.keys));
     }
 
     #[test]
@@ -274,30 +236,9 @@ mod tests {
             .keys(&columns(Some(tenants), labels), &[vec![region(1), region(0), None, region(1), region(1)]]);
         assert_eq!(shown(&column), ["t1:a%2Fb/53/x", "t2:50%25/11/y", "outside", "unkeyed", "unkeyed"]);
         let names: Vec<Arc<str>> = ["site", "region", "kind"].map(Arc::from).to_vec();
-        let taken_apart = super::labels(&names, &column.keys[column.of[1] as usize].text);
+        let taken_apart = super::labels(&names, &column.keys.get(column.of[1]).text);
         assert_eq!(taken_apart["site"], "50%");
         assert_eq!((taken_apart["region"].as_str(), taken_apart["kind"].as_str()), ("11", "y"));
-    }
-
-    /// However many values there are.
-    #[test]
-    fn pairs_are_numbered_in_a_table_or_not() {
-        let numbers = |befores: u32, values: u32| {
-            let (mut known, mut count) = (Pairs::new(befores as usize, values as usize), 0);
-            let pairs =
-                [(0, 0), (0, values - 1), (befores - 1, 0), (0, 0), (befores - 1, values - 1), (befores - 1, 0)];
-            pairs.map(|(before, value)| {
-                known.number(before, value, || {
-                    count += 1;
-                    count
-                })
-            })
-        };
-        assert!(matches!(Pairs::new(128, 128), Pairs::Dense { .. }));
-        assert!(matches!(Pairs::new(129, 128), Pairs::Sparse(_)));
-        for (befores, values) in [(2, 2), (128, 128), (129, 128), (u32::MAX, u32::MAX)] {
-            assert_eq!(numbers(befores, values), [1, 2, 3, 1, 4, 3], "{befores} × {values}");
-        }
     }
 
     proptest! {
@@ -312,7 +253,7 @@ mod tests {
             let column = grouping.keys(&columns(None, labels), &[]);
             let names: Vec<Arc<str>> = ["a", "b"].map(Arc::from).to_vec();
             for (of, (a, b)) in column.of.iter().zip(&rows) {
-                let apart = super::labels(&names, &column.keys[*of as usize].text);
+                let apart = super::labels(&names, &column.keys.get(*of).text);
                 prop_assert_eq!((&apart["a"], &apart["b"]), (a, b));
             }
         }

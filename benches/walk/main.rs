@@ -10,6 +10,10 @@ mod measure;
 mod readings;
 mod whole;
 
+/// That of the engine.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// All of them, or those that are named (`cargo bench -- decode`).
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();

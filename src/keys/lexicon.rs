@@ -2,7 +2,7 @@
 //! up by what folds it: two hundred tenants in eighteen regions would else be thousands of new keys in each batch. The
 //! first fields of a key are a key, too: a field is added by looking up a pair of numbers.
 //!
-//! What it holds is bounded. Where it is full it is forgotten; where it has been of no use until then (a million
+//! What it holds is bounded. When it is full it is forgotten; where it has been of no use until then (a million
 //! stations), it rests for a while, longer each time.
 
 use std::collections::HashMap;
@@ -14,14 +14,15 @@ use rustc_hash::FxHashMap;
 use super::{Key, KeyList, OUTSIDE, UNKEYED, escaped, join};
 use crate::reading::TextColumn;
 
-/// Bytes that a lexicon may hold, about. (A partition that comes to rest keeps the list that it has seen last.)
+/// Bytes that a lexicon may hold, about, and what one batch adds.
 const MOST_BYTES: usize = 2 << 20;
 /// Bytes of a text or a key in it, beside what is written there.
 const ENTRY_BYTES: usize = 96;
-/// So many readings for each entry, and it has been of use.
-const OF_USE: u64 = 4;
-/// Batches without it, at most.
-const LONGEST_REST: u32 = 1024;
+/// So many readings for each entry whose key a batch before had, and it has been of use.
+const OF_USE: u64 = 2;
+/// Readings without it: the first time, and at most.
+const FIRST_REST: u64 = 1 << 14;
+const LONGEST_REST: u64 = 1 << 24;
 
 #[derive(Debug)]
 pub struct Lexicon {
@@ -31,18 +32,18 @@ pub struct Lexicon {
     /// Of each field: the numbers of the keys that it makes out of those before it.
     pairs: Vec<Pairs>,
     /// The tenants alone, then the keys with one field more each.
-    keys: Vec<Vec<Key>>,
-    list: KeyList,
+    keys: Vec<KeyList>,
     /// Further batches will come.
     lasts: bool,
     /// Texts and keys that are held, and the bytes of their texts.
     entries: usize,
     bytes: usize,
-    /// Readings since it was empty.
-    readings: u64,
-    /// Batches to come that do without it, and how many the last rest took.
-    resting: u32,
-    rest: u32,
+    /// Keys that there were before this batch, and readings since it was empty that have had such a one.
+    before: u32,
+    hits: u64,
+    /// Readings to come that do without it, and how many the last rest took.
+    resting: u64,
+    rest: u64,
 }
 
 impl Lexicon {
@@ -51,12 +52,12 @@ impl Lexicon {
         Lexicon {
             texts: vec![HashMap::default(); fields + 1],
             pairs: (0..fields).map(|_| Pairs::default()).collect(),
-            keys: vec![Vec::new(); fields + 1],
-            list: KeyList::new(Arc::from([])),
+            keys: (0..=fields).map(|_| KeyList::default()).collect(),
             lasts: true,
             entries: 0,
             bytes: 0,
-            readings: 0,
+            before: 0,
+            hits: 0,
             resting: 0,
             rest: 0,
         }
@@ -67,15 +68,16 @@ impl Lexicon {
         Lexicon { lasts: false, ..Lexicon::new(fields) }
     }
 
-    /// Whether the batch that comes next does without it.
-    pub fn rests(&mut self) -> bool {
+    /// Whether the batch of so many readings that comes next does without it.
+    pub fn rests(&mut self, readings: usize) -> bool {
         let rests = self.resting > 0;
-        self.resting = self.resting.saturating_sub(1);
+        self.resting = self.resting.saturating_sub(readings as u64);
         rests
     }
 
     /// The keys of a batch's tenants.
     pub fn tenants(&mut self, column: Option<&TextColumn>, rows: usize) -> Vec<u32> {
+        // (A stream has tenants in all of its batches, or in none.)
         let Some(TextColumn { of, texts }) = column else {
             if self.keys[0].is_empty() {
                 self.add(0, Key { tenant: Arc::from(""), text: Arc::from("") });
@@ -122,7 +124,9 @@ impl Lexicon {
         text: impl Fn(usize, u32) -> &'t Arc<str>,
     ) {
         let mut pairs = std::mem::take(&mut self.pairs[field]);
-        pairs.make_room(self.keys[field].len(), values);
+        // (A table is not worth while for one batch, where it is much larger than that.)
+        let most = if self.lasts { Pairs::MOST } else { Pairs::MOST_ONCE };
+        pairs.make_room(self.keys[field].len(), values, most);
         // Neighbouring readings often have the same key.
         let mut last = ((UNKEYED, UNKEYED), UNKEYED);
         for (row, of) in of.iter_mut().enumerate() {
@@ -135,10 +139,11 @@ impl Lexicon {
                 (OUTSIDE | UNKEYED, _) => pair.0,
                 (_, OUTSIDE | UNKEYED) => pair.1,
                 (before, value) => pairs.number(before, value, || {
-                    let Key { tenant, text: start } = &self.keys[field][before as usize];
+                    let Key { tenant, text: start } = self.keys[field].get(before);
                     let text = text(row, value);
                     let text = if field == 0 { escaped(text) } else { join(start, text) };
-                    self.add(field + 1, Key { tenant: tenant.clone(), text })
+                    let key = Key { tenant: tenant.clone(), text };
+                    self.add(field + 1, key)
                 }),
             };
             last = (pair, *of);
@@ -149,25 +154,17 @@ impl Lexicon {
     fn add(&mut self, fields: usize, key: Key) -> u32 {
         self.entries += 1;
         self.bytes += key.text.len();
-        self.keys[fields].push(key);
-        self.keys[fields].len() as u32 - 1
+        self.keys[fields].push(key)
     }
 
-    /// The keys of a batch of so many readings, at its end.
-    pub fn end(&mut self, readings: usize) -> KeyList {
-        let keys = self.keys.last().map_or(&[][..], Vec::as_slice);
-        let new = keys.len() - self.list.known.len();
-        // Copied when they have doubled: whoever folds has to look all of them up again.
-        if new > self.list.known.len() {
-            self.list = KeyList::new(keys.into());
-        } else if new > self.list.new.len() {
-            self.list.new = keys[self.list.known.len()..].into();
-        }
-        let list = self.list.clone();
-        self.readings += readings as u64;
+    /// The keys of a batch whose readings have these, at its end.
+    pub fn end(&mut self, of: &[u32]) -> KeyList {
+        let list = self.keys.last().cloned().unwrap_or_default();
+        self.hits += of.iter().filter(|of| **of < self.before).count() as u64;
+        self.before = list.len() as u32;
         if self.entries * ENTRY_BYTES + self.bytes > MOST_BYTES {
-            let was_of_use = self.readings >= OF_USE * self.entries as u64;
-            let rest = if was_of_use { 0 } else { (self.rest * 2).clamp(1, LONGEST_REST) };
+            let was_of_use = self.hits >= OF_USE * self.entries as u64;
+            let rest = if was_of_use { 0 } else { (self.rest * 2).clamp(FIRST_REST, LONGEST_REST) };
             *self = Lexicon { rest, resting: rest, ..Lexicon::new(self.pairs.len()) };
         }
         list
@@ -194,9 +191,10 @@ impl Default for Pairs {
 impl Pairs {
     /// Places in a table, at most.
     const MOST: usize = 1 << 16;
+    const MOST_ONCE: usize = 1 << 14;
 
     /// For pairs of so many keys and so many values.
-    fn make_room(&mut self, keys: usize, values: usize) {
+    fn make_room(&mut self, keys: usize, values: usize, most: usize) {
         let Pairs::Dense { values: width, numbers } = self else { return };
         if values <= *width && keys * *width <= numbers.len() {
             return;
@@ -206,7 +204,7 @@ impl Pairs {
         let rows = if numbers.is_empty() { Some(keys) } else { keys.checked_next_power_of_two() };
         let known = numbers.chunks(width.max(&mut 1).to_owned()).enumerate();
         match rows.and_then(|rows| rows.checked_mul(wider)) {
-            Some(places) if places <= Pairs::MOST => {
+            Some(places) if places <= most => {
                 let mut wide = vec![UNKEYED; places];
                 known.for_each(|(row, known)| wide[row * wider..][..known.len()].copy_from_slice(known));
                 *self = Pairs::Dense { values: wider, numbers: wide };
@@ -263,7 +261,7 @@ mod tests {
         let (mut pairs, mut known) = (Pairs::default(), HashMap::new());
         let steps = [(1, 3), (2, 3), (200, 3), (200, 4), (201, 100), (600, 100), (700, 5_000), (u32::MAX, u32::MAX)];
         for (keys, values) in steps {
-            pairs.make_room(keys as usize, values as usize);
+            pairs.make_room(keys as usize, values as usize, Pairs::MOST);
             assert_eq!(matches!(pairs, Pairs::Dense { .. }), keys < 600, "{keys} × {values}");
             for (before, value) in [(0, 0), (0, values - 1), (keys - 1, 0), (keys - 1, values - 1), (0, 2), (0, 0)] {
                 let next = known.len() as u32;
@@ -275,27 +273,29 @@ mod tests {
         }
     }
 
-    /// A million stations would fill it again and again, for nothing; readings that have the same keys again are what it
-    /// is for.
+    /// A million stations would fill it again and again, for nothing, and so do those of batches that share none.
     #[test]
     fn what_is_of_no_use_rests_longer_each_time_and_is_bounded() {
         let grouping = Grouping::new(vec![Field::Label(Some(0))], false);
         let (mut rests, mut most) = (vec![0], 0);
         for batch in 0..300 {
-            let columns = stations(batch * 4_000..(batch + 1) * 4_000);
-            assert!(shown(&grouping.keys(&columns, &[])).iter().flatten().count() == 4_000);
+            let column = grouping.keys(&stations(batch * 4_000..(batch + 1) * 4_000), &[]);
+            assert_eq!(shown(&column).iter().flatten().count(), 4_000);
+            most = most.max(column.keys.len());
             let lexicon = grouping.lexicon.lock().unwrap();
-            most = most.max(lexicon.entries * ENTRY_BYTES + lexicon.bytes);
             if lexicon.rest != rests[rests.len() - 1] {
                 rests.push(lexicon.rest);
             }
         }
-        assert_eq!(rests, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256]);
-        assert!(most <= MOST_BYTES, "{most}");
-        // The same ones again and again until it is full: that was of use.
+        assert_eq!(rests, [0, 1, 2, 4, 8, 16, 32, 64].map(|times| times * FIRST_REST));
+        assert!((8_000..MOST_BYTES / ENTRY_BYTES / 2 + 4_000).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn what_is_of_use_is_forgotten_and_does_not_rest() {
         let grouping = Grouping::new(vec![Field::Label(Some(0))], false);
         for batch in 0..100 {
-            for _ in 0..4 * OF_USE {
+            for _ in 0..2 * OF_USE + 2 {
                 grouping.keys(&stations(batch * 1_000..(batch + 1) * 1_000), &[]);
             }
         }
@@ -304,12 +304,11 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_with_few_new_keys_has_the_list_of_the_one_before() {
+    fn a_batch_has_the_list_of_the_one_before_and_what_is_new() {
         let grouping = Grouping::new(vec![Field::Label(Some(0))], false);
-        let [first, second, third, fourth] =
-            [0..100, 50..110, 0..20, 100..400].map(|numbers| grouping.keys(&stations(numbers), &[]));
-        assert!(first.keys.agrees(&second.keys) && second.keys.agrees(&third.keys) && !third.keys.agrees(&fourth.keys));
-        assert_eq!([first.keys.len(), second.keys.len(), third.keys.len(), fourth.keys.len()], [100, 110, 110, 400]);
+        let lists = [0..100, 50..110, 0..20, 100..400].map(|numbers| grouping.keys(&stations(numbers), &[]).keys);
+        assert!(lists.iter().all(|list| list.is_of(&lists[0].origin())));
+        assert_eq!(lists.each_ref().map(KeyList::len), [100, 110, 110, 400]);
     }
 
     /// Numbers of its tenant, its label and its region.
@@ -337,7 +336,7 @@ mod tests {
             let (ours, once) =
                 (lasting.keys(&columns, &regions), Grouping::new(fields(), tenants).keys(&columns, &regions));
             prop_assert_eq!(shown(&ours), shown(&once));
-            for earlier in lists.iter().filter(|list| list.agrees(&ours.keys)) {
+            for earlier in lists.iter().filter(|list| list.is_of(&ours.keys.origin())) {
                 for number in 0..earlier.len().min(ours.keys.len()) as u32 {
                     prop_assert_eq!(earlier.get(number), ours.keys.get(number));
                 }

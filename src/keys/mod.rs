@@ -1,6 +1,6 @@
 //! 3 · Readings → keys. A view groups by fields: regions, labels, tenants; what a reading has of
-//! them is its key. Keys are found a column at a time, and each distinct one is made once
-//! ([`lexicon`]). Pure.
+//! them is its key. Keys are found a column at a time, and mostly those of batches before ([`lexicon`]) are found
+//! again. Pure, but for the numbers that they have in a batch.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,8 +10,10 @@ use crate::locate::RegionIdx;
 use crate::reading::{Batch, Columns};
 
 mod lexicon;
+mod list;
 
 use lexicon::Lexicon;
+pub use list::{KeyList, Origin};
 
 /// The reading lies in none of the grouping's regions.
 pub const OUTSIDE: u32 = u32::MAX;
@@ -33,40 +35,6 @@ pub struct KeyColumn {
     /// Index into `keys`, or [`OUTSIDE`], or [`UNKEYED`].
     pub of: Vec<u32>,
     pub keys: KeyList,
-}
-
-/// Keys of this batch and of batches before.
-#[derive(Clone, Debug, Default)]
-pub struct KeyList {
-    /// The same allocation from batch to batch, as long as few keys are new.
-    known: Arc<[Key]>,
-    /// What has come since. Of two lists with the same `known` one goes on where the other ends.
-    new: Arc<[Key]>,
-}
-
-impl KeyList {
-    pub fn new(keys: Arc<[Key]>) -> KeyList {
-        KeyList { known: keys, new: Arc::from([]) }
-    }
-
-    pub fn len(&self) -> usize {
-        self.known.len() + self.new.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// One that is there.
-    pub fn get(&self, number: u32) -> &Key {
-        let number = number as usize;
-        self.known.get(number).unwrap_or_else(|| &self.new[number - self.known.len()])
-    }
-
-    /// Whether the keys of both have the same numbers, as far as both go.
-    pub fn agrees(&self, other: &KeyList) -> bool {
-        Arc::ptr_eq(&self.known, &other.known)
-    }
 }
 
 /// A decoded batch with the keys of each reading.
@@ -92,7 +60,7 @@ pub struct Grouping {
     fields: Vec<Field>,
     /// The keys where nothing but the region decides, and the stream has no tenants.
     fixed: Option<KeyList>,
-    /// Of all threads that decode the stream, for some ns a reading.
+    /// Of all threads that decode the stream. What numbers keys have depends on which was first; which keys, does not.
     lexicon: Arc<Mutex<Lexicon>>,
 }
 
@@ -101,7 +69,7 @@ impl Grouping {
         let no_tenant: Arc<str> = Arc::from("");
         let key = |code: &Arc<str>| Key { tenant: no_tenant.clone(), text: escaped(code) };
         let fixed = match fields.as_slice() {
-            [Field::Region { codes, .. }] if !tenants => Some(KeyList::new(codes.iter().map(key).collect())),
+            [Field::Region { codes, .. }] if !tenants => Some(codes.iter().map(key).collect()),
             _ => None,
         };
         Grouping { lexicon: Arc::new(Mutex::new(Lexicon::new(fields.len()))), fields, fixed }
@@ -115,7 +83,7 @@ impl Grouping {
         }
         // (Should a thread have broken off amid a batch, what it left is not used.)
         if let Ok(mut lexicon) = self.lexicon.lock()
-            && !lexicon.rests()
+            && !lexicon.rests(columns.len())
         {
             return self.find(&mut lexicon, columns, regions);
         }
@@ -141,7 +109,8 @@ impl Grouping {
                 }
             }
         }
-        KeyColumn { of, keys: lexicon.end(columns.len()) }
+        let keys = lexicon.end(&of);
+        KeyColumn { of, keys }
     }
 }
 
@@ -220,7 +189,7 @@ mod tests {
         let regions = [vec![region(1), None, region(0)]];
         let [one, two] = [0, 1].map(|_| grouping.keys(&columns, &regions));
         assert_eq!(shown(&one), [":53", "outside", ":11"]);
-        assert!(one.keys.agrees(&two.keys));
+        assert!(one.keys.is_of(&two.keys.origin()));
     }
 
     #[test]

@@ -3,8 +3,7 @@
 //! so neither batch boundaries nor the other readings of a record matter (invariant I1).
 
 use crate::commit::Tally;
-use crate::keys::Keyed;
-use crate::keys::{OUTSIDE, UNKEYED};
+use crate::keys::{KeyList, Keyed, OUTSIDE, UNKEYED};
 use crate::reading::{Offset, Record};
 
 use super::grain::Found;
@@ -115,7 +114,17 @@ impl Fold {
                 UNKEYED => VerdictKind::Unkeyed,
                 key => {
                     let time_ms = columns.time_ms.value(at);
-                    self.judge_place(view, record.offset, row, time_ms, key, watermark_ms, out, judged);
+                    self.judge_place(
+                        view,
+                        record.offset,
+                        row,
+                        time_ms,
+                        key,
+                        &keyed.keys[view].keys,
+                        watermark_ms,
+                        out,
+                        judged,
+                    );
                     continue;
                 }
             };
@@ -136,6 +145,7 @@ impl Fold {
         row: u32,
         time_ms: i64,
         of: u32,
+        keys: &KeyList,
         watermark_ms: Option<i64>,
         out: &mut JudgedView,
         judged: &mut Judged,
@@ -153,7 +163,7 @@ impl Fold {
                 continue;
             }
             out.tallies[number].folded += 1;
-            let key = self.book.number(of);
+            let key = self.book.number(of, keys);
             let (entry, found) = grain.entry(key, window.start_ms, self.from_max_ms, self.metrics.configured());
             out.targets[number][row as usize] = entry;
             if found != Found::Held {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 
-use crate::keys::{Key, KeyList};
+use crate::keys::{Key, KeyList, Origin};
 
-/// The batch's key has no number yet.
+/// Nobody has asked yet for this key of the batch.
 const UNKNOWN: u32 = u32::MAX;
 
 struct Held {
@@ -25,38 +25,37 @@ pub struct KeyBook {
     free: Vec<u32>,
     /// Bytes of the keys' texts.
     text_bytes: usize,
-    /// The batch's keys, and the number of each. Mostly the same list as the last time, or longer.
-    batch: KeyList,
+    /// The number of each of the batch's keys, and which list they are of: mostly that of the last time. A partition that
+    /// comes to rest does not keep it alive.
     map: Vec<u32>,
+    origin: Origin,
 }
 
 impl KeyBook {
     /// A batch with these keys comes next.
     pub fn open(&mut self, keys: &KeyList) {
-        let agrees = self.batch.agrees(keys);
-        if !agrees {
+        if !keys.is_of(&self.origin) {
+            self.origin = keys.origin();
             self.map.clear();
         }
-        // (Batches that threads made side by side may come with the longer list first.)
-        if !agrees || keys.len() > self.batch.len() {
-            self.batch = keys.clone();
-            self.map.resize(keys.len(), UNKNOWN);
-        }
     }
 
-    /// The number of one of the batch's keys.
+    /// The number of one of the keys of the batch that has been opened.
     #[inline]
-    pub fn number(&mut self, of: u32) -> u32 {
-        match self.map[of as usize] {
-            UNKNOWN => self.look_up(of),
-            number => number,
+    pub fn number(&mut self, of: u32, keys: &KeyList) -> u32 {
+        match self.map.get(of as usize) {
+            Some(number) if *number != UNKNOWN => *number,
+            _ => self.look_up(of, keys.get(of)),
         }
     }
 
-    fn look_up(&mut self, of: u32) -> u32 {
-        let known = self.numbers.get(self.batch.get(of)).copied();
-        let number = known.unwrap_or_else(|| self.add(self.batch.get(of).clone()));
-        self.map[of as usize] = number;
+    fn look_up(&mut self, of: u32, key: &Key) -> u32 {
+        let number = self.numbers.get(key).copied().unwrap_or_else(|| self.add(key.clone()));
+        let of = of as usize;
+        if of >= self.map.len() {
+            self.map.resize(of + 1, UNKNOWN);
+        }
+        self.map[of] = number;
         number
     }
 
@@ -92,13 +91,15 @@ impl KeyBook {
             self.held[number as usize] = None;
             self.free.push(number);
             // The map may name it.
-            self.batch = KeyList::default();
+            self.origin = Origin::default();
+            self.map.clear();
         }
     }
 
     /// Bytes in memory, about.
     pub fn bytes(&self) -> usize {
-        self.text_bytes + self.numbers.len() * (std::mem::size_of::<(Key, u32)>() + std::mem::size_of::<Held>())
+        let each = std::mem::size_of::<(Key, u32)>() + std::mem::size_of::<Held>();
+        self.text_bytes + self.numbers.len() * each + self.map.len() * std::mem::size_of::<u32>()
     }
 }
 
@@ -113,7 +114,7 @@ mod tests {
     use crate::reading::{Columns, TextColumn};
 
     fn keys(texts: &[&str]) -> KeyList {
-        KeyList::new(texts.iter().map(|text| Key { tenant: "".into(), text: (*text).into() }).collect())
+        texts.iter().map(|text| Key { tenant: "".into(), text: (*text).into() }).collect()
     }
 
     /// However many keys there are, and whatever has been looked up before.
@@ -125,9 +126,10 @@ mod tests {
         let mut known: HashMap<&str, u32> = HashMap::new();
         for batch in [&all[..10], &all[5..2_000], &all[..], &all[1_000..1_010], &all[..]] {
             let texts: Vec<&str> = batch.iter().map(String::as_str).collect();
-            book.open(&keys(&texts));
+            let list = keys(&texts);
+            book.open(&list);
             for (of, text) in texts.iter().enumerate() {
-                let number = book.number(of as u32);
+                let number = book.number(of as u32, &list);
                 if *known.entry(*text).or_insert(number) != number {
                     panic!("{text} has two numbers");
                 }
@@ -148,14 +150,14 @@ mod tests {
             grouping.keys(&columns, &[])
         };
         let columns: Vec<KeyColumn> = [0..100, 50..110, 0..20, 100..120, 5..7].map(column).into();
-        assert!(columns.iter().all(|column| column.keys.agrees(&columns[0].keys)));
+        assert!(columns.iter().all(|column| column.keys.is_of(&columns[0].keys.origin())));
         let mut book = KeyBook::default();
         let mut numbers: HashMap<String, u32> = HashMap::new();
         for step in [1, 0, 3, 2, 4, 0, 3, 1] {
             let KeyColumn { of, keys } = &columns[step];
             book.open(keys);
             for of in of {
-                let number = book.number(*of);
+                let number = book.number(*of, keys);
                 let text = keys.get(*of).text.to_string();
                 assert_eq!(*book.key(number).text, *text);
                 let known = *numbers.entry(text).or_insert_with(|| {
@@ -172,11 +174,13 @@ mod tests {
     #[test]
     fn a_key_keeps_its_number_while_a_part_is_of_it() {
         let mut book = KeyBook::default();
-        book.open(&keys(&["a", "b"]));
-        let (a, b) = (book.number(0), book.number(1));
+        let list = keys(&["a", "b"]);
+        book.open(&list);
+        let (a, b) = (book.number(0, &list), book.number(1, &list));
         [a, b, b].into_iter().for_each(|number| book.hold(number));
-        book.open(&keys(&["b", "c"]));
-        assert_eq!(book.number(0), b);
+        let list = keys(&["b", "c"]);
+        book.open(&list);
+        assert_eq!(book.number(0, &list), b);
         book.release(b);
         assert_eq!(&*book.key(b).text, "b");
         book.release(b);
@@ -184,8 +188,9 @@ mod tests {
         assert_eq!(book.numbers.len(), 0);
         assert_eq!(book.text_bytes, 0);
         // The numbers are used again, for other keys.
-        book.open(&keys(&["c", "b"]));
-        let (c, b) = (book.number(0), book.number(1));
+        let list = keys(&["c", "b"]);
+        book.open(&list);
+        let (c, b) = (book.number(0, &list), book.number(1, &list));
         assert_ne!(c, b);
         assert_eq!((&*book.key(c).text, &*book.key(b).text), ("c", "b"));
         assert_eq!(book.held.len(), 2);

@@ -1,4 +1,4 @@
-//! Decoding, locating and finding keys beside the loop: pure functions of the bytes, so any thread may do them, and
+//! Decoding, locating and finding keys beside the loop: functions of the bytes alone, so any thread may do them, and
 //! several may do those of one partition. Batches have numbers, by which their partition folds them in order
 //! ([`InOrder`]). What waits is bounded by the permits that travel with the batches.
 

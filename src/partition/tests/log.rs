@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow_array::{BooleanArray, Float64Array, Int64Array, UInt8Array};
 
 use crate::keys::Keyed;
-use crate::keys::{Key, KeyColumn, KeyList, OUTSIDE, UNKEYED};
+use crate::keys::{Key, KeyColumn, OUTSIDE, UNKEYED};
 use crate::partition::FoldStart;
 use crate::reading::{Batch, Columns, MetricColumn, Offset, Others, RawBatch, Record, SourceId, TopicId};
 use crate::simulate::Random;
@@ -211,7 +211,7 @@ pub fn keyed(entries: &[Entry]) -> Keyed {
             .iter()
             .map(|row| row.place[set].map_or(NOWHERE[set], |place| if backwards { KEYS - place } else { place }))
             .collect(),
-        keys: KeyList::new((0..=KEYS).map(|at| key(set, if backwards { KEYS - at } else { at })).collect()),
+        keys: (0..=KEYS).map(|at| key(set, if backwards { KEYS - at } else { at })).collect(),
     };
     let raw = RawBatch { leader_epoch: 4, ..RawBatch::default() };
     let batch = Batch { raw, records, columns, rejections: Vec::new(), tables: false };

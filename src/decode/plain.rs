@@ -1,6 +1,7 @@
 //! The ordinary reading, straight from its shape into a row.
 //!
-//! A *plan* says of each configured field what becomes of it. A reading that fits a known shape (or a CSV row: [`super::row`]),
+//! A *plan* says of each configured field what becomes of it. A reading that fits a known shape (or a CSV row: [`super::row`]; rows of
+//! a table: [`super::arrow`]),
 //! has all of these fields, and in each an ordinary value (a time, two numbers within their range, texts; metrics may have none),
 //! is taken in one pass over its text. At anything else, a number with an exponent, a string with escapes, whatever would be
 //! rejected, the pass gives up, and the reading goes the long way, through slots and [`super::judge`]: that is also the twin
@@ -103,6 +104,12 @@ impl<'a> Ordinary<'a> {
             labels: vec![None; judge.labels.len()],
             tenant: None,
         }
+    }
+
+    /// All but the values of metrics, the labels and the tenant.
+    #[inline]
+    pub fn set(&mut self, time_ms: i64, filtered: bool, lat: f64, lon: f64) {
+        (self.time_ms, self.filtered, self.lat, self.lon) = (time_ms, filtered, lat, lon);
     }
 
     pub fn row(&mut self) -> Row {

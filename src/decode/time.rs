@@ -129,8 +129,23 @@ impl TimeReader {
         RANGE_MS.contains(&time_ms).then_some(time_ms).ok_or(TimeFault::NotATime)
     }
 
+    /// A time that is written as an integer, where the format says what it counts.
+    #[inline]
+    pub fn whole(&self, value: i128, minutes: &mut Minutes) -> Option<i64> {
+        let per_s = match self.format {
+            TimeFormat::EpochS => 1,
+            TimeFormat::EpochMs => 1_000,
+            TimeFormat::EpochUs => 1_000_000,
+            TimeFormat::EpochNs => 1_000_000_000,
+            TimeFormat::Auto | TimeFormat::Compact => return None,
+        };
+        let stamp = Stamp { value: i64::try_from(value).ok()?, per_s, is_instant: true };
+        self.counted(stamp, minutes).ok()
+    }
+
     /// Whatever the format: nothing is left to be told apart.
-    fn counted(&self, stamp: Stamp, minutes: &mut Minutes) -> Result<i64, TimeFault> {
+    #[inline]
+    pub fn counted(&self, stamp: Stamp, minutes: &mut Minutes) -> Result<i64, TimeFault> {
         let mut time_ms = stamp.ms().ok_or(TimeFault::NotATime)?;
         if !stamp.is_instant {
             let civil_s = time_ms.div_euclid(1000);

@@ -5,6 +5,7 @@ use std::mem;
 use std::ops::Range;
 use std::str;
 
+use super::arrow::Block;
 use super::columns::ColumnsBuilder;
 use super::compile::Compiled;
 use super::csv::{self, CsvHeader};
@@ -47,6 +48,7 @@ pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -
         rejections: Vec::new(),
         last_header: None,
         last_table: None,
+        block: Block::default(),
     };
     let records = raw.records.iter().map(|record| walk.record(record)).collect();
     let others = walk.others.map(OthersBuilder::finish).unwrap_or_default();
@@ -75,6 +77,8 @@ struct Walk<'a> {
     last_header: Option<(&'a str, CsvHeader)>,
     /// And with the same schema.
     last_table: Option<(&'a [u8], arrow::Found)>,
+    /// Scratch: rows of a table.
+    block: Block<'a>,
 }
 
 /// The record at hand.

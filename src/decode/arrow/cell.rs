@@ -121,6 +121,6 @@ pub fn integer(kind: Integer, values: &[u8], row: usize) -> i128 {
 
 /// The bytes of a row's value, which is there.
 #[inline]
-fn array<const BYTES: usize>(values: &[u8], row: usize) -> [u8; BYTES] {
+pub fn array<const BYTES: usize>(values: &[u8], row: usize) -> [u8; BYTES] {
     values.as_chunks::<BYTES>().0[row]
 }

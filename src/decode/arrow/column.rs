@@ -2,16 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 use arrow_ipc::{DictionaryBatch, FieldNode, RecordBatch};
 use flatbuffers::Vector;
 
-use super::cell::{Values, integer};
+use super::cell::{Values, array, integer};
 use super::message::Message;
 use super::schema::{Integer, Kind, Parts, Schema};
 use super::{Cell, malformed};
 use crate::decode::reject::Reject;
+use crate::decode::time::Stamp;
 
 pub struct Batch<'a> {
     pub rows: usize,
@@ -180,13 +182,33 @@ impl<'a> Column<'a> {
     /// What the row holds. Fails where that would lie elsewhere than in its buffer.
     #[inline]
     pub fn cell(&self, row: usize) -> Result<Cell<'a>, Reject> {
-        if self.valid.as_ref().is_some_and(|valid| valid[row / 8] >> (row % 8) & 1 == 0) {
+        if !self.is_there(row) {
             return Ok(Cell::Null);
         }
         match &self.values {
             Values::Dictionary { index, indexes, chunks } => self.entry(*index, indexes, chunks, row),
             values => values.cell(row).ok_or_else(|| malformed(self.at, "texts that lie in their buffer")),
         }
+    }
+
+    /// Each of the rows' values, where they are doubles.
+    #[inline(always)]
+    pub fn doubles(&self, rows: Range<usize>) -> Option<impl Iterator<Item = Option<f64>>> {
+        let Values::Float64(values) = &self.values else { return None };
+        Some(rows.map(|row| self.is_there(row).then(|| f64::from_le_bytes(array(values, row)))))
+    }
+
+    /// Each of the rows' values, where they are timestamps.
+    #[inline(always)]
+    pub fn stamps(&self, rows: Range<usize>) -> Option<impl Iterator<Item = Option<Stamp>>> {
+        let &Values::Timestamp { per_s, is_instant, values } = &self.values else { return None };
+        let stamp = move |row| Stamp { value: i64::from_le_bytes(array(values, row)), per_s, is_instant };
+        Some(rows.map(move |row| self.is_there(row).then(|| stamp(row))))
+    }
+
+    #[inline(always)]
+    fn is_there(&self, row: usize) -> bool {
+        self.valid.as_ref().is_none_or(|valid| valid[row / 8] >> (row % 8) & 1 == 1)
     }
 
     fn entry(

@@ -11,6 +11,7 @@ mod cell;
 mod column;
 mod message;
 mod number;
+mod ordinary;
 mod rows;
 mod schema;
 
@@ -18,6 +19,7 @@ pub use cell::{Cell, Numeric};
 pub use column::{Batch, Column, Dictionaries};
 pub use message::{Content, Messages};
 pub use number::{Habit, Written};
+pub use ordinary::{Block, ROWS, Source};
 pub use rows::Texts;
 pub use schema::Schema;
 
@@ -27,6 +29,10 @@ use super::reject::Reject;
 pub const MAX_COLUMNS: usize = 16_384;
 /// A row takes so many bytes of its record, at least: one that is taken has a time and a value.
 pub const LEAST_ROW: usize = 2;
+
+/// Bytes of a text that is a field's value, at most. (All rows may share one text: none may cost each of them more than a
+/// few bytes of the record.)
+pub const MAX_TEXT: usize = 512;
 
 /// Not what the format says; `at` in bytes from the start of the record.
 pub fn malformed(at: usize, expected: &'static str) -> Reject {

@@ -66,28 +66,63 @@ pub struct Habit {
 
 const POWERS: [f64; 17] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
 
+/// A value's digits, at most 19 of them, of which the last ones stand after the point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digits {
+    pub negative: bool,
+    pub mantissa: u64,
+    pub decimals: usize,
+}
+
+impl Digits {
+    fn of(value: i128, decimals: usize) -> Option<Digits> {
+        let mantissa = u64::try_from(value.unsigned_abs()).ok().filter(|mantissa| *mantissa < 10u64.pow(19))?;
+        Some(Digits { negative: value < 0, mantissa, decimals })
+    }
+
+    /// Without the zeros at its end.
+    fn shortest(mut self) -> Digits {
+        while self.decimals > 0 && self.mantissa.is_multiple_of(10) {
+            (self.mantissa, self.decimals) = (self.mantissa / 10, self.decimals - 1);
+        }
+        self
+    }
+
+    /// The number, for those who do not look at its text.
+    #[inline]
+    pub fn number(self) -> Number<'static> {
+        Number::plain("", self.negative, self.mantissa, self.decimals)
+    }
+}
+
 impl Numeric<'_> {
+    /// The digits of the value's text, where they are few (and of a float's perhaps zeros after them); no text is written.
+    #[inline(always)]
+    pub fn digits(self, habit: &mut Habit) -> Option<Digits> {
+        match self {
+            Numeric::Integer(value) => Digits::of(value, 0),
+            Numeric::Float64(value) => short_f64(value, habit),
+            Numeric::Float32(value) => short_f32(value, habit),
+            Numeric::Decimal { value, scale } => Digits::of(narrow(value)?, usize::try_from(scale).ok()?),
+        }
+    }
+
     /// Appends the value to a text, which must stay below 4 GiB.
     #[inline]
     pub fn write(self, texts: &mut String, habit: &mut Habit) -> Written {
-        match self {
-            Numeric::Integer(value) => match u64::try_from(value.unsigned_abs()) {
-                Ok(magnitude) if magnitude < 10u64.pow(19) => plain(texts, value < 0, magnitude, 0),
-                _ => any(texts, |texts| write!(texts, "{value}")),
-            },
-            Numeric::Float64(value) if value.is_finite() => match short_f64(value.abs(), habit) {
-                Some((mantissa, decimals)) => plain(texts, value.is_sign_negative(), mantissa, decimals),
-                None if is_near_one(value.abs()) => any(texts, |texts| write!(texts, "{value}")),
-                None => any(texts, |texts| write!(texts, "{value:e}")),
-            },
-            Numeric::Float32(value) if value.is_finite() => match short_f32(value.abs(), habit) {
-                Some((mantissa, decimals)) => plain(texts, value.is_sign_negative(), mantissa, decimals),
-                None if is_near_one(value.abs().into()) => any(texts, |texts| write!(texts, "{value}")),
-                None => any(texts, |texts| write!(texts, "{value:e}")),
-            },
-            Numeric::Float64(value) => Written::NotANumber(not_a_number(value)),
-            Numeric::Float32(value) => Written::NotANumber(not_a_number(value.into())),
-            Numeric::Decimal { value, scale } => decimal(texts, value, scale),
+        match (self, self.digits(habit)) {
+            (Numeric::Float64(_) | Numeric::Float32(_), Some(digits)) => plain(texts, digits.shortest()),
+            (_, Some(digits)) => plain(texts, digits),
+            (Numeric::Integer(value), None) => any(texts, |texts| write!(texts, "{value}")),
+            (Numeric::Decimal { value, scale }, None) => decimal(texts, value, scale),
+            (Numeric::Float64(value), None) if !value.is_finite() => Written::NotANumber(not_a_number(value)),
+            (Numeric::Float64(value), None) if is_near_one(value.abs()) => any(texts, |texts| write!(texts, "{value}")),
+            (Numeric::Float64(value), None) => any(texts, |texts| write!(texts, "{value:e}")),
+            (Numeric::Float32(value), None) if !value.is_finite() => Written::NotANumber(not_a_number(value.into())),
+            (Numeric::Float32(value), None) if is_near_one(value.abs().into()) => {
+                any(texts, |texts| write!(texts, "{value}"))
+            }
+            (Numeric::Float32(value), None) => any(texts, |texts| write!(texts, "{value:e}")),
         }
     }
 }
@@ -107,19 +142,29 @@ fn not_a_number(value: f64) -> &'static str {
     }
 }
 
-/// Digits and decimals of the shortest decimal, where they are few. Of integers below 2^51 at most one, divided by a power
-/// of ten, lies within half a step of the value; and the quotient of two exact values is rounded once, as its text is.
-fn short_f64(value: f64, habit: &mut Habit) -> Option<(u64, usize)> {
-    let is_it = |digits, power| digits / power == value;
-    if is_near_one(value) { short(habit, (1u64 << 51) as f64, POWERS.len(), value, is_it) } else { None }
+/// Those of the shortest decimal, where they are few. Of integers below 2^51 at most one, divided by a power of ten, lies
+/// within half a step of the value; and the quotient of two exact values is rounded once, as its text is.
+#[inline]
+fn short_f64(value: f64, habit: &mut Habit) -> Option<Digits> {
+    let magnitude = value.abs();
+    let is_it = |digits, power| digits / power == magnitude;
+    let found =
+        if is_near_one(magnitude) { short(habit, (1u64 << 51) as f64, POWERS.len(), magnitude, is_it) } else { None };
+    found.map(|(mantissa, decimals)| Digits { negative: value.is_sign_negative(), mantissa, decimals })
 }
 
 /// The same of a narrow one: below 2^22, and with at most eight decimals, so that the quotient, rounded to a wide one
 /// first, lies on the same side of what is half-way between two narrow ones.
-fn short_f32(value: f32, habit: &mut Habit) -> Option<(u64, usize)> {
-    let wide = f64::from(value);
-    let is_it = |digits, power| (digits / power) as f32 == value;
-    if is_near_one(wide) { short(habit, (1u64 << 22) as f64, 9, wide, is_it) } else { None }
+#[inline]
+fn short_f32(value: f32, habit: &mut Habit) -> Option<Digits> {
+    let magnitude = value.abs();
+    let is_it = |digits, power| (digits / power) as f32 == magnitude;
+    let found = if is_near_one(magnitude.into()) {
+        short(habit, (1u64 << 22) as f64, 9, magnitude.into(), is_it)
+    } else {
+        None
+    };
+    found.map(|(mantissa, decimals)| Digits { negative: value.is_sign_negative(), mantissa, decimals })
 }
 
 #[inline]
@@ -132,17 +177,14 @@ fn short(
 ) -> Option<(u64, usize)> {
     let digits = |decimals: usize| {
         let digits = value * POWERS[decimals];
-        let digits = if digits < below { (digits + 0.5) as u64 } else { return None };
-        is_it(digits as f64, POWERS[decimals]).then_some(digits)
+        // (Below 2^63, for which there is an instruction.)
+        let digits = if digits < below { (digits + 0.5) as i64 } else { return None };
+        is_it(digits as f64, POWERS[decimals]).then_some(digits as u64)
     };
-    // As many as the last one had, or more than it needs: then without the zeros at its end.
-    if let Some(mut found) = digits(habit.decimals) {
-        let mut decimals = habit.decimals;
-        while decimals > 0 && found % 10 == 0 {
-            (found, decimals) = (found / 10, decimals - 1);
-        }
+    // As many as the last one had, or more than it needs.
+    if let Some(found) = digits(habit.decimals) {
         habit.is_long = false;
-        return Some((found, decimals));
+        return Some((found, habit.decimals));
     }
     let searched = if habit.is_long { 0 } else { most };
     let decimals = (0..searched).find(|decimals| digits(*decimals).is_some());
@@ -151,20 +193,19 @@ fn short(
     Some((digits(decimals?)?, decimals?))
 }
 
-fn decimal(texts: &mut String, value: &[u8], scale: i8) -> Written {
-    let narrow = match value.len() {
+/// A decimal's digits as an integer, where 128 bits hold them.
+fn narrow(value: &[u8]) -> Option<i128> {
+    match value.len() {
         4 => value.try_into().map(|value| i32::from_le_bytes(value).into()).ok(),
         8 => value.try_into().map(|value| i64::from_le_bytes(value).into()).ok(),
         16 => value.try_into().map(i128::from_le_bytes).ok(),
         _ => value.try_into().ok().and_then(|value| i256::from_le_bytes(value).to_i128()),
-    };
-    if let (Some(narrow), Ok(decimals)) = (narrow, usize::try_from(scale))
-        && let Ok(magnitude) = u64::try_from(narrow.unsigned_abs())
-        && magnitude < 10u64.pow(19)
-    {
-        return plain(texts, narrow < 0, magnitude, decimals);
     }
-    let digits = match (narrow, value.try_into().map(i256::from_le_bytes)) {
+}
+
+/// One of many digits, or of zeros before the point.
+fn decimal(texts: &mut String, value: &[u8], scale: i8) -> Written {
+    let digits = match (narrow(value), value.try_into().map(i256::from_le_bytes)) {
         (Some(narrow), _) => narrow.to_string(),
         (None, Ok(wide)) => wide.to_string(),
         (None, Err(_)) => return Written::Null,
@@ -195,7 +236,7 @@ fn any(texts: &mut String, write: impl FnOnce(&mut String) -> std::fmt::Result) 
     Written::Any { start, end: texts.len() as u32 }
 }
 
-fn plain(texts: &mut String, negative: bool, mantissa: u64, decimals: usize) -> Written {
+fn plain(texts: &mut String, Digits { negative, mantissa, decimals }: Digits) -> Written {
     let start = texts.len() as u32;
     let mut digits = [b'0'; 160];
     let (mut at, mut rest) = (digits.len(), mantissa);

@@ -2,18 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::mem;
+use std::ops::Range;
 
 use super::{Place, Slot, Walk};
 use crate::decode::arrow::{
-    Batch, Cell, Column, Content, Dictionaries, Habit, LEAST_ROW, Messages, Schema, Written, malformed,
+    Batch, Cell, Column, Content, Dictionaries, Habit, LEAST_ROW, MAX_TEXT, Messages, ROWS, Schema, Source, Written,
+    malformed,
 };
+use crate::decode::plain::Use;
 use crate::decode::reject::Reject;
-
-/// Bytes of a text that is a field's value, at most.
-const MAX_TEXT: usize = 512;
-
-/// Rows whose slots are filled at once, a column after the other.
-const ROWS: usize = 128;
 
 /// A schema, and where in it the stream's fields are.
 pub(super) struct Found {
@@ -25,6 +22,10 @@ pub(super) struct Found {
     /// The dictionaries of all of them.
     dictionaries: BTreeSet<i64>,
     habits: Vec<Habit>,
+    /// What becomes of the fields' values, where rows may be ordinary.
+    uses: Option<Vec<Use>>,
+    /// Scratch: those of the rows at hand that go the long way.
+    long: Vec<usize>,
     /// Scratch: numbers as text, a column after the other.
     texts: String,
     written: Vec<Written>,
@@ -71,7 +72,10 @@ impl<'a> Walk<'a> {
         let paths = self.compiled.judge.fields.paths().enumerate();
         let fields: Vec<_> = paths.filter_map(|(slot, path)| Some((slot, schema.find(path)?))).collect();
         let others = self.others.as_mut().map(|others| others.columns(schema.numeric())).unwrap_or_default();
+        let slots = fields.iter().map(|(slot, _)| Some(*slot));
         let mut found = Found {
+            uses: self.compiled.plan.as_ref().and_then(|plan| plan.uses(slots)),
+            long: Vec::new(),
             habits: vec![Habit::default(); fields.len() + others.len()],
             schema,
             fields,
@@ -85,48 +89,61 @@ impl<'a> Walk<'a> {
         found
     }
 
+    /// Takes a batch's rows, each one the ordinary way or the long one.
     fn rows(
         &mut self,
         place: &mut Place<'_>,
         length: usize,
         found: &mut Found,
-        asked: &Asked<'_>,
+        asked: &Asked<'a>,
     ) -> Result<(), Reject> {
         let width = self.slots.len();
         for start in (0..asked.rows).step_by(ROWS) {
-            let rows = ROWS.min(asked.rows - start);
-            found.write_numbers(asked, start, rows)?;
-            let texts = mem::take(&mut found.texts);
-            let mut slots = vec![Slot::Absent; rows * width];
-            let mut written = found.written.chunks_exact(rows);
-            for (&(slot, column), values) in found.fields.iter().zip(&asked.columns) {
-                let places = slots[slot..].iter_mut().step_by(width);
-                if found.schema.columns[column].kind.is_numeric() {
-                    let numbers = written.next().unwrap_or_default();
-                    places.zip(numbers).for_each(|(place, number)| *place = number.slot(&texts));
-                } else {
-                    for (row, place) in places.enumerate() {
-                        *place = slot_of(values.cell(start + row)?);
-                    }
-                }
+            let rows = start..asked.rows.min(start + ROWS);
+            self.ordinary_rows(place, found, asked, rows.clone());
+            if found.long.is_empty() {
+                rows.for_each(|row| self.ordinary_row_of_table(place, length, row - start));
+                continue;
             }
-            let others: Vec<&[Written]> = written.collect();
-            for row in 0..rows {
+            let texts = found.write_numbers(asked)?;
+            let slots = found.slots(asked, width, &texts)?;
+            let mut long = found.long.iter().zip(slots.chunks_exact(width)).enumerate().peekable();
+            for row in rows {
+                let Some((number, (_, slots))) = long.next_if(|(_, (at, _))| **at == row) else {
+                    self.ordinary_row_of_table(place, length, row - start);
+                    continue;
+                };
                 if let Some(builder) = &mut self.others {
                     builder.begin_row();
-                    let numbers = found.others.iter().zip(&others);
-                    for (metric, text) in
-                        numbers.filter_map(|((_, metric), all)| Some((metric, all[row].text(&texts)?)))
-                    {
-                        builder.add_column(&self.compiled.judge, *metric, text);
+                    for (metric, text) in found.others_of(number, &texts) {
+                        builder.add_column(&self.compiled.judge, metric, text);
                     }
                 }
-                self.judged(place, &slots[row * width..(row + 1) * width], 0..length);
+                self.judged(place, slots, 0..length);
             }
             drop(slots);
             found.texts = texts;
         }
         Ok(())
+    }
+
+    /// Takes those of some rows that are ordinary, and finds those that are not.
+    fn ordinary_rows(&mut self, place: &Place<'_>, found: &mut Found, asked: &Asked<'a>, rows: Range<usize>) {
+        found.long.clear();
+        let Some(uses) = &found.uses else { return found.long.extend(rows) };
+        let judge = &self.compiled.judge;
+        let last_ms = judge.last_ms(place.record.timestamp_ms);
+        let start = rows.start;
+        let source = Source { rows, uses, columns: &asked.columns };
+        self.block.take(&source, &mut found.habits, judge, &mut self.minutes, last_ms);
+        found.long.extend(self.block.others().map(|at| start + at));
+    }
+
+    /// One of those that were taken last.
+    #[inline]
+    fn ordinary_row_of_table(&mut self, place: &mut Place<'_>, length: usize, at: usize) {
+        self.block.row(at, &mut self.ordinary);
+        self.ordinary_reading(place, 0..length);
     }
 }
 
@@ -135,23 +152,49 @@ impl Found {
         columns(&self.fields, &self.others)
     }
 
-    /// Writes the rows' numbers, a column after the other.
-    fn write_numbers(&mut self, asked: &Asked<'_>, start: usize, rows: usize) -> Result<(), Reject> {
-        self.texts.clear();
+    /// Writes the numbers of the rows that go the long way, a column after the other.
+    fn write_numbers(&mut self, asked: &Asked<'_>) -> Result<String, Reject> {
+        let mut texts = mem::take(&mut self.texts);
+        texts.clear();
         self.written.clear();
         let columns = columns(&self.fields, &self.others);
         for ((column, values), habit) in columns.zip(&asked.columns).zip(&mut self.habits) {
             if !self.schema.columns[column].kind.is_numeric() {
                 continue;
             }
-            for row in start..start + rows {
-                self.written.push(match values.cell(row)? {
-                    Cell::Number(number) => number.write(&mut self.texts, habit),
+            for row in &self.long {
+                self.written.push(match values.cell(*row)? {
+                    Cell::Number(number) => number.write(&mut texts, habit),
                     _ => Written::Null,
                 });
             }
         }
-        Ok(())
+        Ok(texts)
+    }
+
+    /// The slots of these rows, so many each.
+    fn slots<'s>(&self, asked: &Asked<'s>, width: usize, texts: &'s str) -> Result<Vec<Slot<'s>>, Reject> {
+        let mut slots = vec![Slot::Absent; self.long.len() * width];
+        let mut written = self.written.chunks_exact(self.long.len());
+        for (&(slot, column), values) in self.fields.iter().zip(&asked.columns) {
+            let places = slots[slot..].iter_mut().step_by(width);
+            if self.schema.columns[column].kind.is_numeric() {
+                let numbers = written.next().unwrap_or_default();
+                places.zip(numbers).for_each(|(place, number)| *place = number.slot(texts));
+            } else {
+                for (row, place) in self.long.iter().zip(places) {
+                    *place = slot_of(values.cell(*row)?);
+                }
+            }
+        }
+        Ok(slots)
+    }
+
+    /// Of one of these rows the numbers that the stream does not name.
+    fn others_of<'s>(&self, number: usize, texts: &'s str) -> impl Iterator<Item = (Option<u32>, &'s str)> {
+        let fields = self.fields.iter().filter(|(_, column)| self.schema.columns[*column].kind.is_numeric()).count();
+        let written = self.written.chunks_exact(self.long.len()).skip(fields);
+        self.others.iter().zip(written).filter_map(move |((_, metric), all)| Some((*metric, all[number].text(texts)?)))
     }
 }
 
@@ -165,7 +208,6 @@ fn slot_of(cell: Cell<'_>) -> Slot<'_> {
         // (Numbers are written first.)
         Cell::Null | Cell::Number(_) => Slot::Null,
         Cell::Bool(value) => Slot::Bool(value),
-        // (All rows may share one text: none may cost each of them more than a few bytes of the record.)
         Cell::Text(text) if text.len() > MAX_TEXT => Slot::Nested("a text of more than 512 bytes"),
         Cell::Text(text) => Slot::Text(text.into()),
         Cell::Time(stamp) => Slot::Time(stamp),

@@ -16,6 +16,7 @@ use super::*;
 use crate::decode::Texts;
 
 mod hostile;
+mod ordinary;
 mod same;
 
 /// A stream of these batches, which have one schema.

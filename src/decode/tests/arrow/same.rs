@@ -20,11 +20,11 @@ struct Told {
 }
 
 /// What is drawn of a reading: seconds and ms about noon, then values that each type makes something of.
-type Drawn = ((i64, i64), Vec<Option<u64>>);
+pub type Drawn = ((i64, i64), Vec<Option<u64>>);
 
 const TEXTS: [&str; 6] = ["France", "Spain", "mq", "", "1.0", "é \"quoted\" and longer than twelve bytes"];
 
-fn rows() -> impl Strategy<Value = (Vec<Drawn>, Vec<usize>, usize)> {
+pub fn rows() -> impl Strategy<Value = (Vec<Drawn>, Vec<usize>, usize)> {
     let raw = prop_oneof![3 => (0u64..2000).boxed(), 1 => any::<u64>().boxed()];
     let row = ((-4000i64..400, -5i64..1005), prop::collection::vec(prop::option::weighted(0.9, raw), 10));
     (prop::collection::vec(row, 1..12), prop::collection::vec(0usize..1000, 10), 1usize..8)
@@ -123,13 +123,13 @@ fn time(name: &'static str, kind: usize, drawn: &[Drawn]) -> Told {
 /// The columns, with those of the struct `a` beside each other; and each row as JSON.
 fn told(drawn: &[Drawn], kinds: &[usize]) -> (Vec<Told>, [Told; 2]) {
     let raws = |number: usize| drawn.iter().map(|(_, raws)| raws[number]).collect::<Vec<_>>();
-    let degrees = |name, number| {
-        primitive::<Float64Type>(
-            name,
-            &raws(number),
-            |raw| (raw % 1900) as f64 / 10.0 - 90.0,
-            |value| value.to_string(),
-        )
+    let degrees = |name, number: usize| {
+        let (raws, degrees) = (raws(number), |raw: u64| (raw % 1900) as f64 / 10.0 - 90.0);
+        match kinds[8 + number] % 4 {
+            0 | 1 => primitive::<Float64Type>(name, &raws, degrees, |value| value.to_string()),
+            2 => primitive::<Float32Type>(name, &raws, |raw| degrees(raw) as f32, |value| value.to_string()),
+            _ => primitive::<Int16Type>(name, &raws, |raw| degrees(raw) as i16, |value| value.to_string()),
+        }
     };
     let columns = vec![
         time("timestamp", kinds[0], drawn),
@@ -145,7 +145,7 @@ fn told(drawn: &[Drawn], kinds: &[usize]) -> (Vec<Told>, [Told; 2]) {
     (columns, [number("b", kinds[6], &raws(8)), text("c", kinds[7], &raws(9))])
 }
 
-fn payloads(drawn: &[Drawn], kinds: &[usize], each: usize) -> (Vec<u8>, String) {
+pub fn payloads(drawn: &[Drawn], kinds: &[usize], each: usize) -> (Vec<u8>, String) {
     let (columns, within) = told(drawn, kinds);
     let mut all: Columns = columns.iter().map(|told| (told.name, told.column.clone())).collect();
     let fields: Vec<Arc<Field>> =
@@ -185,7 +185,7 @@ fn said(batch: &Batch) -> Vec<String> {
     all
 }
 
-fn assert_same(stream: impl Fn(Format) -> StreamConfig, arrow: &[u8], json: &str) {
+pub fn assert_same(stream: impl Fn(Format) -> StreamConfig, arrow: &[u8], json: &str) {
     let of_rows = said(&whole(&stream(Format::ArrowIpc), arrow));
     let of_json = said(&whole(&stream(Format::JsonArray), json.as_bytes()));
     assert_eq!(of_rows, of_json, "{json}");

@@ -31,11 +31,13 @@ pub struct Decoded {
 }
 
 pub fn decode(compiled: &Compiled, header: Option<&CsvHeader>, raw: &RawBatch) -> Decoded {
+    let is_table = compiled.format == Format::ArrowIpc;
     let mut walk = Walk {
         compiled,
         header,
         bytes: &raw.bytes,
-        text: simdutf8::basic::from_utf8(&raw.bytes).ok(),
+        // (Tables are none.)
+        text: Some(&raw.bytes).filter(|_| !is_table).and_then(|bytes| simdutf8::basic::from_utf8(bytes).ok()),
         windows: Windows::new(&raw.bytes),
         slots: vec![Slot::Absent; compiled.judge.fields.len()],
         measured: vec![Measured::default(); compiled.judge.metrics.len()],

@@ -464,7 +464,7 @@ pub async fn the_outbox_delivers(bootstrap: &str) {
     assert!(matches!(&refusal, SourceError::Fatal(text) if text.contains("etiage migrate")), "{refusal}");
 }
 
-fn read_all(bootstrap: &str, topic: &str, count: usize) -> Vec<(String, String)> {
+pub fn read_all(bootstrap: &str, topic: &str, count: usize) -> Vec<(String, String)> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap).set("group.id", "it-reader").set("enable.auto.commit", "false");
     let consumer: BaseConsumer = config.create().expect("a consumer");

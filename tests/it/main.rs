@@ -27,4 +27,5 @@ mod status;
 mod store;
 mod support;
 mod synop;
+mod tables;
 mod tidy;

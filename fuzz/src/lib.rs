@@ -87,6 +87,7 @@ impl Reader {
     /// The same of a record that holds any bytes; and each of its readings has a text.
     pub fn decode_whole(&self, payload: &[u8]) {
         let batch = self.decoder.decode(twin::batch(&[payload; 2], None));
+        assert_eq!(twin::verdicts(&self.slow.decode(twin::batch(&[payload; 2], None))), twin::verdicts(&batch));
         let mut texts = Texts::new(&batch);
         for rejection in &batch.rejections {
             texts.text(&rejection.text, (!rejection.reject.is_of_table()).then_some(rejection.index), 1000);

@@ -14,7 +14,7 @@ use super::json::{Scanner, is_blank};
 use super::judge::{Measured, Tenant};
 use super::others::OthersBuilder;
 use super::plain::Ordinary;
-use super::reject::{Reject, clip};
+use super::reject::{MAX_TEXT, Reject, clip};
 use super::row::{RowEnd, Rows};
 use super::shape::Shapes;
 use super::time::Minutes;
@@ -327,7 +327,8 @@ impl<'a> Walk<'a> {
             Tenant::Header { .. } => record.header.as_ref()?,
             Tenant::None | Tenant::Field(_) => return None,
         };
-        let range = range.start as usize..range.end as usize;
+        // (Longer ones are no tenant's name. Each row of a table asks, and nobody bounds keys but us.)
+        let range = Some(range.start as usize..range.end as usize).filter(|range| range.len() <= MAX_TEXT)?;
         self.utf8(range.start, &self.bytes[range]).ok()
     }
 

@@ -66,6 +66,9 @@ pub struct Habit {
 
 const POWERS: [f64; 17] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16];
 
+/// Decimals that values have, mostly at most.
+const USUAL: usize = 9;
+
 /// A value's digits, at most 19 of them, of which the last ones stand after the point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digits {
@@ -153,14 +156,14 @@ fn short_f64(value: f64, habit: &mut Habit) -> Option<Digits> {
     found.map(|(mantissa, decimals)| Digits { negative: value.is_sign_negative(), mantissa, decimals })
 }
 
-/// The same of a narrow one: below 2^22, and with at most eight decimals, so that the quotient, rounded to a wide one
-/// first, lies on the same side of what is half-way between two narrow ones.
+/// The same of a narrow one: below 2^23, since a step is at most a 2^23rd of the value; and with at most eight decimals, so
+/// that the quotient, rounded to a wide one first, lies on the same side of what is half-way between two narrow ones.
 #[inline]
 fn short_f32(value: f32, habit: &mut Habit) -> Option<Digits> {
     let magnitude = value.abs();
     let is_it = |digits, power| (digits / power) as f32 == magnitude;
     let found = if is_near_one(magnitude.into()) {
-        short(habit, (1u64 << 22) as f64, 9, magnitude.into(), is_it)
+        short(habit, (1u64 << 23) as f64, 9, magnitude.into(), is_it)
     } else {
         None
     };
@@ -183,8 +186,11 @@ fn short(
     };
     // As many as the last one had, or more than it needs.
     if let Some(found) = digits(habit.decimals) {
+        let decimals = habit.decimals;
         habit.is_long = false;
-        return Some((found, habit.decimals));
+        // (A single value with many of them does not leave long digits to all that follow.)
+        habit.decimals -= usize::from(decimals > USUAL && found.is_multiple_of(1000));
+        return Some((found, decimals));
     }
     let searched = if habit.is_long { 0 } else { most };
     let decimals = (0..searched).find(|decimals| digits(*decimals).is_some());

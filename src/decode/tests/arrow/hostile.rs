@@ -48,10 +48,12 @@ fn varied() -> Vec<u8> {
     stream_of(&[batch_of(&columns), batch_of(&columns)])
 }
 
-fn streams() -> [StreamConfig; 2] {
-    let labels = BTreeMap::from([("t".to_owned(), "text".to_owned()), ("l".to_owned(), "large".to_owned())]);
-    let all = StreamConfig { labels, ..everything(Format::ArrowIpc) };
-    [StreamConfig { every_numeric: true, ..temperatures(Format::ArrowIpc) }, all]
+/// The last one with rows that are ordinary.
+fn streams() -> [StreamConfig; 3] {
+    let labels = || BTreeMap::from([("t".to_owned(), "text".to_owned()), ("l".to_owned(), "large".to_owned())]);
+    let all = StreamConfig { labels: labels(), ..everything(Format::ArrowIpc) };
+    let plain = StreamConfig { labels: labels(), ..temperatures(Format::ArrowIpc) };
+    [StreamConfig { every_numeric: true, ..temperatures(Format::ArrowIpc) }, all, plain]
 }
 
 #[test]
@@ -71,12 +73,18 @@ fn every_piece_of_a_stream_is_taken_or_refused() {
 #[test]
 fn no_byte_breaks_anything() {
     let mut payload = varied();
-    let decoders = streams().map(|stream| Decoder::new(&stream, stations()).expect("a valid stream"));
+    let both = |stream: StreamConfig| {
+        let [fast, slow] = [Decoder::new, Decoder::slow].map(|new| new(&stream, stations()).expect("a valid stream"));
+        (fast, slow)
+    };
+    let decoders = streams().map(both);
     for at in 0..payload.len() {
         let byte = payload[at];
         for other in [!byte, 0, 0xff, 0x7f, 0x80, byte ^ 1, byte ^ 0x80, byte.wrapping_add(1), byte.wrapping_sub(1)] {
             payload[at] = other;
-            decoders.iter().for_each(|decoder| drop(read_by(decoder, &payload)));
+            for (fast, slow) in &decoders {
+                assert_eq!(read_by(fast, &payload), read_by(slow, &payload), "{other} at {at}");
+            }
         }
         payload[at] = byte;
     }

@@ -10,7 +10,7 @@ static READERS: LazyLock<[Reader; 4]> = LazyLock::new(|| {
         Reader::new("format = \"csv\"\nseparator = \";\"\nlat = \"lat\"\nlon = \"lon\""),
         Reader::new("format = \"csv\"\nseparator = \",\"\ntime_format = \"compact\"\nstation = \"id\"\nstations = { file = \"s.csv\", id = \"id\", lat = \"lat\", lon = \"lon\" }"),
         Reader::plain("format = \"csv\"\nseparator = \";\"\nlat = \"lat\"\nlon = \"lon\""),
-        Reader::plain("format = \"csv\"\nseparator = \",\"\ntime_format = \"epoch-ms\""),
+        Reader::plain("format = \"csv\"\nseparator = \",\"\ntime_format = \"epoch-ms\"\nlat = \"lat\"\nlon = \"lon\""),
     ]
 });
 

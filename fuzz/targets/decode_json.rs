@@ -13,7 +13,7 @@ static READERS: LazyLock<[Reader; 7]> = LazyLock::new(|| {
         Reader::new("format = \"json\"\ntime_format = \"epoch-ms\""),
         Reader::plain("format = \"json\"\nlat = \"lat\"\nlon = \"lon\""),
         Reader::plain("format = \"ndjson\"\nlat = \"a.lat\"\nlon = \"a.lon\""),
-        Reader::plain("format = \"json\"\ntime_format = \"epoch-ms\""),
+        Reader::plain("format = \"json\"\ntime_format = \"epoch-ms\"\nlat = \"lat\"\nlon = \"lon\""),
     ]
 });
 

@@ -202,7 +202,7 @@ impl Pairs {
         // (What has grown once grows again.)
         let wider = if *width == 0 || values <= *width { values.max(*width) } else { values.next_power_of_two() };
         let rows = if numbers.is_empty() { Some(keys) } else { keys.checked_next_power_of_two() };
-        let known = numbers.chunks(width.max(&mut 1).to_owned()).enumerate();
+        let known = numbers.chunks((*width).max(1)).enumerate();
         match rows.and_then(|rows| rows.checked_mul(wider)) {
             Some(places) if places <= most => {
                 let mut wide = vec![UNKEYED; places];

@@ -22,7 +22,7 @@ use crate::source::{SourceError, SourceEvent};
 /// A batch's bytes, about; one record may be larger.
 const BATCH_BYTES: usize = 1 << 20;
 /// Messages taken by one poll, at most, and their bytes, about.
-const POLL_MESSAGES: usize = 8192;
+const POLL_MESSAGES: usize = 2048;
 const POLL_BYTES: usize = 4 << 20;
 /// How long a poll waits for the first message.
 const POLL_WAIT: Duration = Duration::from_millis(50);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::{Fields, Slot, SlotId};
-use super::plain::{Plan, Use};
+use super::plain::{Plan, Uses};
 use super::reject::Reject;
 
 /// Which cell of a row goes to which slot. Of a name that occurs twice the last column counts.
@@ -15,7 +15,7 @@ pub struct CsvHeader {
     /// Cells that every row must have: the header's, without the empty one after a trailing separator.
     cells: usize,
     /// What becomes of each cell of an ordinary row; empty where there are none.
-    pub uses: Vec<Use>,
+    pub uses: Uses,
 }
 
 impl CsvHeader {

@@ -2,8 +2,8 @@
 //!
 //! A *plan* says of each configured field what becomes of it. A reading that fits a known shape (or a CSV row: [`super::row`]; rows of
 //! a table: [`super::arrow`]),
-//! has all of these fields, and in each an ordinary value (a time, two numbers within their range, texts; metrics may have none),
-//! is taken in one pass over its text. At anything else, a number with an exponent, a string with escapes, whatever would be
+//! has an ordinary value in each of these fields (a time, two numbers within their range, texts; metrics may have none; the fields of
+//! metrics, labels and filters may be absent), is taken in one pass over its text. At anything else, a number with an exponent, a string with escapes, whatever would be
 //! rejected, the pass gives up, and the reading goes the long way, through slots and [`super::judge`]: that is also the twin
 //! that holds this file to account. Streams that want more than this (thresholds that come with the reading, stations, numbers that nobody
 //! names) have no plan, and all of their readings go the long way.
@@ -27,6 +27,14 @@ pub enum Use {
     Filter(usize),
     Label(usize),
     Tenant,
+}
+
+/// What becomes of values, one after the other, that go to some slots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uses {
+    pub of: Vec<Use>,
+    /// What none of them is for: metrics, labels and filters, which do without.
+    pub lacking: Vec<Use>,
 }
 
 /// What becomes of each slot's value.
@@ -69,11 +77,13 @@ impl Plan {
         (*place == Use::Nothing).then(|| *place = of)
     }
 
-    /// What becomes of values that go to these slots, each of them once, if there is one for each field of the plan.
-    pub fn uses(&self, slots: impl Iterator<Item = Option<usize>>) -> Option<Vec<Use>> {
-        let uses: Vec<Use> = slots.map(|slot| slot.map_or(Use::Nothing, |slot| self.0[slot])).collect();
-        let count = |uses: &[Use]| uses.iter().filter(|of| **of != Use::Nothing).count();
-        (count(&uses) == count(&self.0)).then_some(uses)
+    /// What becomes of values that go to these slots, each of them once, if no field is absent that a reading must have.
+    pub fn uses(&self, slots: impl Iterator<Item = Option<usize>>) -> Option<Uses> {
+        let of: Vec<Use> = slots.map(|slot| slot.map_or(Use::Nothing, |slot| self.0[slot])).collect();
+        let is_absent = |wanted: &Use| *wanted != Use::Nothing && !of.contains(wanted);
+        let lacking: Vec<Use> = self.0.iter().copied().filter(is_absent).collect();
+        let may_be = |of: &Use| matches!(of, Use::Metric(_) | Use::Label(_) | Use::Filter(_));
+        lacking.iter().all(may_be).then_some(Uses { of, lacking })
     }
 }
 
@@ -120,6 +130,20 @@ impl<'a> Ordinary<'a> {
         Row { time_ms: self.time_ms, filtered: self.filtered, position }
     }
 
+    /// Begins with a reading that lacks these.
+    #[inline(always)]
+    pub fn begin(&mut self, lacking: &[Use], judge: &Judge) {
+        self.filtered = false;
+        for of in lacking {
+            match *of {
+                Use::Metric(metric) => self.measured[metric] = Measured::default(),
+                Use::Label(label) => self.labels[label] = None,
+                Use::Filter(filter) => self.filtered |= !judge.filters[filter].keeps_text(None),
+                Use::Nothing | Use::Time | Use::Lat | Use::Lon | Use::Tenant => {}
+            }
+        }
+    }
+
     /// Takes the object that opens the window and the text, if it is an ordinary one of this shape: where it ends.
     #[inline(always)]
     pub fn read(
@@ -131,7 +155,7 @@ impl<'a> Ordinary<'a> {
         minutes: &mut Minutes,
         depth: u32,
     ) -> Option<usize> {
-        self.filtered = false;
+        self.begin(&shape.lacking, judge);
         shape.walk(window, depth, |window, place, at| match place.of {
             Use::Nothing => place.pass(window, text, at, depth),
             Use::Lat | Use::Lon | Use::Metric(_) => match window.number(at) {

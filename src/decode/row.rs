@@ -5,7 +5,7 @@
 //! also the twin that holds this file to account.
 
 use super::judge::Judge;
-use super::plain::{Ordinary, Use};
+use super::plain::{Ordinary, Use, Uses};
 use super::time::Minutes;
 use super::window::Window;
 
@@ -29,13 +29,13 @@ impl<'a> Ordinary<'a> {
     #[inline(always)]
     pub fn read_row(
         &mut self,
-        uses: &[Use],
+        uses: &Uses,
         rows: Rows<'a, '_>,
         judge: &Judge,
         minutes: &mut Minutes,
     ) -> Option<RowEnd> {
-        self.filtered = false;
-        let (last, before) = uses.split_last()?;
+        self.begin(&uses.lacking, judge);
+        let (last, before) = uses.of.split_last()?;
         let mut at = 0;
         for of in before {
             let end = self.cell(*of, rows, at, judge, minutes)?;

@@ -54,7 +54,7 @@ impl Shapes {
         self.fits(|shape| shape.read(window, text, slots, depth))
     }
 
-    /// The same for an ordinary reading, of a shape that has all fields of the plan.
+    /// The same for an ordinary reading, of a shape that has all that the plan must have.
     #[inline(always)]
     pub fn ordinary<'a>(
         &mut self,
@@ -112,8 +112,10 @@ pub struct Shape {
     absent: Vec<usize>,
     /// Objects within one another, at most, beside the outermost.
     depth: u32,
-    /// It has all fields of the stream's plan.
+    /// It has all that the stream's plan must have.
     is_plain: bool,
+    /// What it lacks of the plan.
+    pub lacking: Vec<Use>,
 }
 
 /// What is known of a value.
@@ -138,11 +140,12 @@ impl Shape {
         let taken: Vec<usize> = learner.values.iter().filter_map(|(_, place)| place.slot).collect();
         let absent = (0..slots).filter(|slot| !taken.contains(slot)).collect();
         let end = Literal::new(&object[learner.from..]);
-        let mut shape = Shape { values: learner.values, end, absent, depth: learner.depth, is_plain: false };
+        let mut shape =
+            Shape { values: learner.values, end, absent, depth: learner.depth, is_plain: false, lacking: Vec::new() };
         let slots = shape.values.iter().map(|(_, place)| place.slot);
         if let Some(uses) = plan.and_then(|plan| plan.uses(slots)) {
-            shape.values.iter_mut().zip(uses).for_each(|((_, place), of)| place.of = of);
-            shape.is_plain = true;
+            shape.values.iter_mut().zip(uses.of).for_each(|((_, place), of)| place.of = of);
+            (shape.is_plain, shape.lacking) = (true, uses.lacking);
         }
         Some(shape)
     }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::column::Column;
 use super::{Cell, Habit, MAX_TEXT, Numeric};
 use crate::decode::judge::{Judge, Measured, Metric, in_range};
-use crate::decode::plain::{Ordinary, Use};
+use crate::decode::plain::{Ordinary, Use, Uses};
 use crate::decode::time::Minutes;
 
 /// Rows that are taken at once, a column after the other.
@@ -19,7 +19,7 @@ pub const ROWS: usize = 128;
 /// Some rows of a batch, at most [`ROWS`], and the columns in which the stream's fields are, with what becomes of their values.
 pub struct Source<'t, 'a> {
     pub rows: Range<usize>,
-    pub uses: &'t [Use],
+    pub uses: &'t Uses,
     pub columns: &'t [Column<'a>],
 }
 
@@ -49,8 +49,8 @@ impl<'a> Block<'a> {
         minutes: &mut Minutes,
         last_ms: i64,
     ) {
-        self.forget(source.rows.len(), judge);
-        for ((of, column), habit) in source.uses.iter().zip(source.columns).zip(habits) {
+        self.begin(source.rows.len(), &source.uses.lacking, judge);
+        for ((of, column), habit) in source.uses.of.iter().zip(source.columns).zip(habits) {
             let rows = source.rows.clone();
             match *of {
                 Use::Nothing => {}
@@ -77,7 +77,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn forget(&mut self, rows: usize, judge: &Judge) {
+    /// Begins with so many rows, which lack these.
+    fn begin(&mut self, rows: usize, lacking: &[Use], judge: &Judge) {
         fn fill<T: Copy>(column: &mut Vec<T>, length: usize, with: T) {
             column.clear();
             column.resize(length, with);
@@ -91,6 +92,14 @@ impl<'a> Block<'a> {
         self.measured.resize(rows * judge.metrics.len(), Measured::default());
         self.labels.resize(rows * judge.labels.len(), None);
         fill(&mut self.tenants, rows, None);
+        for of in lacking {
+            match *of {
+                Use::Metric(metric) => self.measured[metric * rows..][..rows].fill(Measured::default()),
+                Use::Label(label) => self.labels[label * rows..][..rows].fill(None),
+                Use::Filter(filter) if !judge.filters[filter].keeps_text(None) => self.filtered.fill(true),
+                Use::Filter(_) | Use::Nothing | Use::Time | Use::Lat | Use::Lon | Use::Tenant => {}
+            }
+        }
     }
 
     fn times(&mut self, column: &Column<'a>, rows: Range<usize>, judge: &Judge, minutes: &mut Minutes, last_ms: i64) {

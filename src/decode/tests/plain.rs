@@ -37,11 +37,26 @@ fn compiled(stream: &StreamConfig) -> Compiled {
 
 const LINE: &str = r#"{"id":"s1","timestamp":"2019-02-19 14:02:10","lat":45.6,"lon":-0.5,"temperature":29.4,"country":"France","kind":"x","other":{"y":"z"},"a":{"b":7}}"#;
 
+/// The same stream with a metric, a label and filters that no reading here has; `kept`: are they all filtered out for that?
+pub fn lacking(stream: StreamConfig, kept: bool) -> StreamConfig {
+    let rule = |values| if kept { FilterRule::Not(values) } else { FilterRule::In(vec![values]) };
+    let nowhere = || "a.nowhere".to_owned();
+    let mut all = StreamConfig { metrics: stream.metrics.clone(), labels: stream.labels.clone(), ..stream };
+    all.metrics.insert("another".into(), metric("a.absent"));
+    all.labels.insert("nowhere".into(), nowhere());
+    all.filters.push(FilterConfig { field: "absent".into(), rule: rule("".into()) });
+    all
+}
+
 /// Whether it is taken in one pass, where the line above has shown the shape.
 fn is_ordinary(line: &str) -> bool {
-    let compiled = compiled(&planned());
+    is_ordinary_of(&planned(), LINE, line)
+}
+
+fn is_ordinary_of(stream: &StreamConfig, shown: &str, line: &str) -> bool {
+    let compiled = compiled(stream);
     let mut shapes = Shapes::default();
-    (0..2).for_each(|_| shapes.missed(LINE, &compiled.tree, compiled.judge.fields.len(), compiled.plan.as_ref()));
+    (0..2).for_each(|_| shapes.missed(shown, &compiled.tree, compiled.judge.fields.len(), compiled.plan.as_ref()));
     let windows = Windows::new(line.as_bytes());
     let mut taken_before = |last_ms: i64| {
         let (mut ordinary, window) = (Ordinary::new(&compiled.judge), windows.at(0, line.len()));
@@ -104,6 +119,34 @@ fn what_is_ordinary_and_what_is_not() {
 }
 
 #[test]
+fn some_fields_may_be_absent() {
+    let without = |member: &str| {
+        assert!(LINE.contains(member));
+        LINE.replacen(member, "", 1)
+    };
+    for member in [
+        r#""id":"s1","#,
+        r#","temperature":29.4"#,
+        r#","country":"France""#,
+        r#","kind":"x""#,
+        r#","other":{"y":"z"}"#,
+        r#","a":{"b":7}"#,
+        r#""b":7"#,
+    ] {
+        let line = without(member);
+        assert!(is_ordinary_of(&planned(), &line, &line), "{line}");
+        let lines = [&line, &line, LINE, LINE, &line, LINE, &line].map(str::as_bytes);
+        assert_slow_alike(&planned(), None, &lines);
+    }
+    for member in [r#""timestamp":"2019-02-19 14:02:10","#, r#""lat":45.6,"#, r#""lon":-0.5,"#] {
+        assert!(!is_ordinary_of(&planned(), &without(member), &without(member)), "{member}");
+    }
+    let by_site = StreamConfig { tenant: Some(TenantConfig::Field("site".into())), ..planned() };
+    assert!(!is_ordinary_of(&by_site, LINE, LINE));
+    assert!([true, false].into_iter().all(|kept| is_ordinary_of(&lacking(planned(), kept), LINE, LINE)));
+}
+
+#[test]
 fn streams_that_want_more_have_no_plan() {
     let has_plan = |stream: StreamConfig| compiled(&stream).plan.is_some();
     assert!(has_plan(planned()));
@@ -135,6 +178,7 @@ proptest! {
         // (The first of a batch show the shape.)
         let first = payloads.iter().take(2).chain(&payloads);
         let payloads: Vec<&[u8]> = first.map(String::as_bytes).collect();
+        [true, false].into_iter().for_each(|kept| assert_slow_alike(&lacking(planned(), kept), None, &payloads));
         let stream = match kind {
             0 => planned(),
             1 => StreamConfig { position: PositionFields::None, ..planned() },

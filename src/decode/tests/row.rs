@@ -7,7 +7,7 @@ use proptest::sample::select;
 
 use super::alone::assert_slow_alike;
 use super::differential::damage;
-use super::plain::planned;
+use super::plain::{lacking, planned};
 use super::{NOON_MS, agree, metric, stations};
 use crate::config::{Format, PositionFields, StreamConfig, TenantConfig, TimeFormat};
 use crate::decode::Decoder;
@@ -26,8 +26,12 @@ fn stream() -> StreamConfig {
 
 /// Where it ends, if it is taken in one pass.
 fn ordinary(rows: &str) -> Option<RowEnd> {
-    let compiled = Compiled::new(&stream(), stations()).expect("a valid stream");
-    let header = compiled.csv_header(HEADER.as_bytes()).expect("a header");
+    ordinary_in(&stream(), HEADER, rows)
+}
+
+fn ordinary_in(stream: &StreamConfig, header: &str, rows: &str) -> Option<RowEnd> {
+    let compiled = Compiled::new(stream, stations()).expect("a valid stream");
+    let header = compiled.csv_header(header.as_bytes()).expect("a header");
     let (mut ordinary, windows) = (Ordinary::new(&compiled.judge), Windows::new(rows.as_bytes()));
     ordinary.last_ms = compiled.judge.last_ms(Some(NOON_MS));
     let rows = Rows { text: rows, window: windows.at(0, rows.len()), separator: b';' };
@@ -77,6 +81,23 @@ fn what_is_ordinary_and_what_is_not() {
     }
     assert_eq!(ordinary("\n"), None);
     assert_eq!(ordinary(""), None);
+}
+
+#[test]
+fn some_columns_may_be_absent() {
+    let ordinary_of = |stream: &StreamConfig, absent: usize| {
+        let without = |line: &str| {
+            let cells = line.split(';').enumerate().filter(|(column, _)| *column != absent);
+            cells.map(|(_, cell)| cell).collect::<Vec<_>>().join(";")
+        };
+        let rows = [without(ROW), without(&ROW.replacen("29.4", "1e1", 1)), without(ROW)];
+        assert_slow_alike(stream, Some(without(HEADER).as_bytes()), &rows.each_ref().map(|row| row.as_bytes()));
+        ordinary_in(stream, &without(HEADER), &without(ROW)).is_some()
+    };
+    // (Without the time, or half of a position, a header is refused.)
+    let may_be = [0, 2, 5, 6, 7, 8, 9, 10];
+    assert!(may_be.into_iter().all(|absent| ordinary_of(&stream(), absent)));
+    assert!([true, false].into_iter().all(|kept| ordinary_of(&lacking(stream(), kept), 10)));
 }
 
 /// A row longer than a window shows, and one that ends where the window does.
@@ -145,6 +166,7 @@ proptest! {
         payloads[0] = damage(std::mem::take(&mut payloads[0]), kind, at, byte);
         let payloads: Vec<&[u8]> = payloads.iter().map(Vec::as_slice).collect();
         assert_slow_alike(&StreamConfig { tenant, ..stream() }, None, &payloads);
+        [true, false].into_iter().for_each(|kept| assert_slow_alike(&lacking(stream(), kept), None, &payloads));
     }
 
     /// Lines of a file are records of their own, with nothing between them in the batch.

@@ -9,7 +9,7 @@ use crate::decode::arrow::{
     Batch, Cell, Column, Content, Dictionaries, Habit, LEAST_ROW, MAX_TEXT, Messages, ROWS, Schema, Source, Written,
     malformed,
 };
-use crate::decode::plain::Use;
+use crate::decode::plain::Uses;
 use crate::decode::reject::Reject;
 
 /// A schema, and where in it the stream's fields are.
@@ -23,7 +23,7 @@ pub(super) struct Found {
     dictionaries: BTreeSet<i64>,
     habits: Vec<Habit>,
     /// What becomes of the fields' values, where rows may be ordinary.
-    uses: Option<Vec<Use>>,
+    uses: Option<Uses>,
     /// Scratch: those of the rows at hand that go the long way.
     long: Vec<usize>,
     /// Scratch: numbers as text, a column after the other.

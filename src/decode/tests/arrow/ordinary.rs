@@ -8,6 +8,7 @@ use crate::config::TenantConfig;
 use crate::decode::arrow::{Block, Content, Dictionaries, Habit, Messages, ROWS, Schema, Source};
 use crate::decode::compile::Compiled;
 use crate::decode::tests::alone::assert_slow_alike;
+use crate::decode::tests::plain::lacking;
 use crate::decode::time::Minutes;
 
 /// What a plan can say, of columns that tables here have.
@@ -58,7 +59,7 @@ fn ordinary(stream: &StreamConfig, columns: &Columns, last_ms: i64) -> Vec<bool>
     let fields: Vec<(usize, usize)> =
         judge.fields.paths().enumerate().filter_map(|(slot, path)| Some((slot, schema.find(path)?))).collect();
     let slots = fields.iter().map(|(slot, _)| Some(*slot));
-    let uses = compiled.plan.as_ref().expect("a plan").uses(slots).expect("all columns");
+    let uses = compiled.plan.as_ref().expect("a plan").uses(slots).expect("all columns that it must have");
     let column = |(_, column): &(usize, usize)| batch.column(&schema, *column, &Dictionaries::default());
     let columns: Vec<_> = fields.iter().map(|field| column(field).expect("a column")).collect();
     let (mut block, mut habits) = (Block::default(), vec![Habit::default(); columns.len()]);
@@ -99,6 +100,19 @@ fn what_is_ordinary_and_what_is_not() {
     assert_eq!(with("country", texts(vec![&"x".repeat(512), &"x".repeat(513)])), [true, false]);
 }
 
+/// Tables without a column, after such as have it.
+#[test]
+fn some_columns_may_be_absent() {
+    let stream = temperatures(Format::ArrowIpc);
+    for absent in ["temperature", "country"] {
+        let columns: Columns = good().into_iter().filter(|(name, _)| *name != absent).collect();
+        assert_eq!(ordinary(&stream, &columns, NOON_MS), [true, true], "{absent}");
+        assert_slow_alike(&stream, None, &[&table(&good()), &table(&columns), &table(&good())]);
+    }
+    let kept = |kept| ordinary(&lacking(temperatures(Format::ArrowIpc), kept), &good(), NOON_MS);
+    assert_eq!((kept(true), kept(false)), (vec![true; 2], vec![true; 2]));
+}
+
 /// More rows than are taken at once, of which each one in turn goes the long way.
 #[test]
 fn a_row_that_is_not_ordinary_keeps_its_place() {
@@ -136,6 +150,10 @@ proptest! {
         let records = [arrow.as_slice(), &arrow, b"none", &arrow];
         assert_slow_alike(&one_of_them(Format::ArrowIpc, number), None, &records);
         assert_same(|format| one_of_them(format, number), &arrow, &json);
+        for kept in [true, false] {
+            assert_slow_alike(&lacking(one_of_them(Format::ArrowIpc, number), kept), None, &records);
+            assert_same(|format| lacking(one_of_them(format, number), kept), &arrow, &json);
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A *plan* says of each configured field what becomes of it. A reading that fits a known shape (or a CSV row: [`super::row`]; rows of
 //! a table: [`super::arrow`]),
-//! has an ordinary value in each of these fields (a time, two numbers within their range, texts; metrics may have none; the fields of
-//! metrics, labels and filters may be absent), is taken in one pass over its text. At anything else, a number with an exponent, a string with escapes, whatever would be
+//! has an ordinary value in each of these fields (a time, two numbers within their range, texts; metrics, labels and filters may have
+//! none, or their fields be absent), is taken in one pass over its text. At anything else, a number with an exponent, a string with escapes, whatever would be
 //! rejected, the pass gives up, and the reading goes the long way, through slots and [`super::judge`]: that is also the twin
 //! that holds this file to account. Streams that want more than this (thresholds that come with the reading, stations, numbers that nobody
 //! names) have no plan, and all of their readings go the long way.
@@ -11,7 +11,7 @@
 use super::decimal::Number;
 use super::fields::{Slot, SlotId};
 use super::judge::{Judge, Measured, Metric, Position, Row, Tenant, Threshold, in_range};
-use super::shape::Shape;
+use super::shape::{Misfit, Shape, Start};
 use super::swar::Plain;
 use super::time::Minutes;
 use super::window::Window;
@@ -27,6 +27,13 @@ pub enum Use {
     Filter(usize),
     Label(usize),
     Tenant,
+}
+
+impl Use {
+    /// A reading may be without it.
+    fn may_lack(self) -> bool {
+        matches!(self, Use::Metric(_) | Use::Label(_) | Use::Filter(_))
+    }
 }
 
 /// What becomes of values, one after the other, that go to some slots.
@@ -82,8 +89,7 @@ impl Plan {
         let of: Vec<Use> = slots.map(|slot| slot.map_or(Use::Nothing, |slot| self.0[slot])).collect();
         let is_absent = |wanted: &Use| *wanted != Use::Nothing && !of.contains(wanted);
         let lacking: Vec<Use> = self.0.iter().copied().filter(is_absent).collect();
-        let may_be = |of: &Use| matches!(of, Use::Metric(_) | Use::Label(_) | Use::Filter(_));
-        lacking.iter().all(may_be).then_some(Uses { of, lacking })
+        lacking.iter().all(|of| of.may_lack()).then_some(Uses { of, lacking })
     }
 }
 
@@ -130,21 +136,20 @@ impl<'a> Ordinary<'a> {
         Row { time_ms: self.time_ms, filtered: self.filtered, position }
     }
 
-    /// Begins with a reading that lacks these.
+    /// The reading has nothing for this.
     #[inline(always)]
-    pub fn begin(&mut self, lacking: &[Use], judge: &Judge) {
-        self.filtered = false;
-        for of in lacking {
-            match *of {
-                Use::Metric(metric) => self.measured[metric] = Measured::default(),
-                Use::Label(label) => self.labels[label] = None,
-                Use::Filter(filter) => self.filtered |= !judge.filters[filter].keeps_text(None),
-                Use::Nothing | Use::Time | Use::Lat | Use::Lon | Use::Tenant => {}
-            }
+    pub fn lacks(&mut self, of: Use, judge: &Judge) {
+        match of {
+            Use::Metric(metric) => self.measured[metric] = Measured::default(),
+            Use::Label(label) => self.labels[label] = None,
+            Use::Filter(filter) => self.filtered |= !judge.filters[filter].keeps_text(None),
+            Use::Nothing | Use::Time | Use::Lat | Use::Lon | Use::Tenant => {}
         }
     }
 
-    /// Takes the object that opens the window and the text, if it is an ordinary one of this shape: where it ends.
+    /// Takes the object that opens the window and the text, if it is an ordinary one of this shape: where it ends. `start`: what
+    /// has been taken of it last.
+    #[expect(clippy::too_many_arguments, reason = "one reading, and what it is read by")]
     #[inline(always)]
     pub fn read(
         &mut self,
@@ -154,20 +159,23 @@ impl<'a> Ordinary<'a> {
         judge: &Judge,
         minutes: &mut Minutes,
         depth: u32,
-    ) -> Option<usize> {
-        self.begin(&shape.lacking, judge);
-        shape.walk(window, depth, |window, place, at| match place.of {
+        start: Start,
+    ) -> Result<usize, Misfit> {
+        self.filtered &= start.values > 0;
+        let end = shape.walk(window, depth, start, |window, place, at| match place.of {
             Use::Nothing => place.pass(window, text, at, depth),
             Use::Lat | Use::Lon | Use::Metric(_) => match window.number(at) {
                 Some(plain) => self.number(place.of, plain, judge),
-                None => self.null(place.of, window, at),
+                None => self.null(place.of, judge, window, at),
             },
             of => match window.text(at) {
                 Some(end) => self.text(of, text.get(at + 1..end)?, judge, minutes).map(|()| end + 1),
                 None if of == Use::Time => self.instant(window.number(at)?, text, at, judge, minutes),
-                None => None,
+                None => self.null(of, judge, window, at),
             },
-        })
+        })?;
+        shape.lacking.iter().for_each(|of| self.lacks(*of, judge));
+        Ok(end)
     }
 
     /// Takes a time that is written as a number: where it ends.
@@ -178,11 +186,13 @@ impl<'a> Ordinary<'a> {
         Some(plain.end)
     }
 
-    /// A metric that has no value: where it ends.
-    fn null(&mut self, of: Use, window: &Window<'_>, at: usize) -> Option<usize> {
-        let Use::Metric(metric) = of else { return None };
-        self.measured[metric] = Measured::default();
-        window.starts_with(at, b"null").then_some(at + 4)
+    /// What has no value: where that ends.
+    fn null(&mut self, of: Use, judge: &Judge, window: &Window<'_>, at: usize) -> Option<usize> {
+        if !of.may_lack() || !window.starts_with(at, b"null") {
+            return None;
+        }
+        self.lacks(of, judge);
+        Some(at + 4)
     }
 
     /// A CSV cell that says that a metric has no value.

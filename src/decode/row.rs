@@ -34,7 +34,7 @@ impl<'a> Ordinary<'a> {
         judge: &Judge,
         minutes: &mut Minutes,
     ) -> Option<RowEnd> {
-        self.begin(&uses.lacking, judge);
+        self.filtered = false;
         let (last, before) = uses.of.split_last()?;
         let mut at = 0;
         for of in before {
@@ -47,8 +47,10 @@ impl<'a> Ordinary<'a> {
         let end = self.cell(*last, rows, at, judge, minutes)?;
         // Many files have a separator behind the last cell, too.
         let end = end + usize::from(rows.window.byte(end) == Some(rows.separator));
+        let next = rows.line_end(end)?;
+        uses.lacking.iter().for_each(|of| self.lacks(*of, judge));
         // (A row without anything in it is none: it has no time.)
-        Some(RowEnd { end, next: rows.line_end(end)? })
+        Some(RowEnd { end, next })
     }
 
     /// Takes the cell at `at`: where it ends.

@@ -8,6 +8,9 @@
 //! ──────    ───────     ─────────      ──       by                ▲           ▲          ▲
 //!       id         lat            p.t           shape
 //! ```
+//! Shapes that differ in one member begin alike. Where one does not fit behind some values, another one that begins with the same
+//! goes on from there: trying many costs little more than trying one.
+//!
 //! What fits no shape (another order or spacing, anything broken) is scanned in [`super::json`], which knows all of the
 //! rules and says what is wrong; that is also the twin that holds this file to account.
 
@@ -23,7 +26,10 @@ use super::time::Minutes;
 use super::window::{READING, Window};
 
 /// Shapes that are tried; beyond, the oldest is forgotten.
-const MOST: usize = 4;
+const MOST: usize = 16;
+
+/// Of the first readings that fit none each one is learned, of later ones a few.
+const FIRST: u64 = 2 * MOST as u64;
 
 /// Bytes of an object whose shape is learned, at most: as many as a window shows. (A shape takes some twenty times as many where an
 /// object is nothing but the shortest members.)
@@ -37,8 +43,11 @@ pub struct Shapes {
     last: usize,
     /// Where the next one goes.
     next: usize,
-    /// Readings that fitted none.
+    /// With how many values each two of them begin alike.
+    alike: [[usize; MOST]; MOST],
+    /// Readings that fitted none, and those that fitted another one than the reading before.
     misses: u64,
+    found: u64,
 }
 
 impl Shapes {
@@ -51,7 +60,7 @@ impl Shapes {
         slots: &mut [Slot<'a>],
         depth: u32,
     ) -> Option<usize> {
-        self.fits(|shape| shape.read(window, text, slots, depth))
+        self.fits(|shape, start| shape.read(window, text, slots, depth, start))
     }
 
     /// The same for an ordinary reading, of a shape that has all that the plan must have.
@@ -65,41 +74,75 @@ impl Shapes {
         minutes: &mut Minutes,
         depth: u32,
     ) -> Option<usize> {
-        self.fits(|shape| match shape.is_plain {
-            true => into.read(shape, window, text, judge, minutes, depth),
-            false => None,
+        self.fits(|shape, start| match shape.is_plain {
+            true => into.read(shape, window, text, judge, minutes, depth, start),
+            false => Err(Misfit::OfValue),
         })
     }
 
     /// Where the object ends, by the first shape that reads it: first of all the one that fitted last.
     #[inline(always)]
-    fn fits(&mut self, mut read: impl FnMut(&Shape) -> Option<usize>) -> Option<usize> {
-        if let Some(end) = self.known.get(self.last).and_then(&mut read) {
-            return Some(end);
+    fn fits(&mut self, mut read: impl FnMut(&Shape, Start) -> Result<usize, Misfit>) -> Option<usize> {
+        match read(self.known.get(self.last)?, Start::default()) {
+            Ok(end) => Some(end),
+            Err(misfit) => self.another_fits(misfit, read),
         }
-        let mut others = self.known.iter().enumerate().filter(|(number, _)| *number != self.last);
-        let (number, end) = others.find_map(|(number, shape)| Some((number, read(shape)?)))?;
-        self.last = number;
-        Some(end)
     }
 
-    /// A valid object that fitted none. Its shape is learned, if it is the 2nd such, the 4th, the 8th: so that learning
-    /// costs next to nothing where no reading is like another.
+    /// `misfit`: why the one that fitted last does not.
+    #[inline(never)]
+    fn another_fits(
+        &mut self,
+        mut misfit: Misfit,
+        mut read: impl FnMut(&Shape, Start) -> Result<usize, Misfit>,
+    ) -> Option<usize> {
+        // Where next to nothing is alike, trying costs more than it saves.
+        if self.misses > FIRST + 8 * self.found {
+            return None;
+        }
+        let mut tried = self.last;
+        for (number, shape) in self.known.iter().enumerate().filter(|(number, _)| *number != self.last) {
+            let start = match misfit {
+                Misfit::Behind(start) if self.alike[tried][number] >= start.values => start,
+                _ => Start::default(),
+            };
+            match read(shape, start) {
+                Ok(end) => {
+                    (self.last, self.found) = (number, self.found + 1);
+                    return Some(end);
+                }
+                Err(another) => (tried, misfit) = (number, another),
+            }
+        }
+        None
+    }
+
+    /// A valid object that fitted none. Its shape is learned, if it is one of the first such, but not the very first, or later the
+    /// 64th, the 128th: so that learning costs next to nothing where no reading is like another.
     pub fn missed(&mut self, object: &str, tree: &Node, slots: usize, plan: Option<&Plan>) {
         self.misses += 1;
-        if self.misses == 1 || !self.misses.is_power_of_two() || object.len() > MAX_OBJECT {
+        let is_one = self.misses > 1 && (self.misses <= FIRST || self.misses.is_power_of_two());
+        if !is_one || object.len() > MAX_OBJECT {
             return;
         }
         if let Some(shape) = Shape::of(object, tree, slots, plan)
             && !self.known.contains(&shape)
         {
-            self.last = self.next;
-            match self.known.get_mut(self.next) {
-                Some(oldest) => *oldest = shape,
-                None => self.known.push(shape),
-            }
-            self.next = (self.next + 1) % MOST;
+            self.learn(shape);
         }
+    }
+
+    fn learn(&mut self, shape: Shape) {
+        let new = self.next;
+        for (number, known) in self.known.iter().enumerate() {
+            let alike = known.values.iter().zip(&shape.values).take_while(|(known, new)| known == new).count();
+            (self.alike[new][number], self.alike[number][new]) = (alike, alike);
+        }
+        match self.known.get_mut(new) {
+            Some(oldest) => *oldest = shape,
+            None => self.known.push(shape),
+        }
+        (self.last, self.next) = (new, (new + 1) % MOST);
     }
 }
 
@@ -116,6 +159,22 @@ pub struct Shape {
     is_plain: bool,
     /// What it lacks of the plan.
     pub lacking: Vec<Use>,
+}
+
+/// What has been taken of an object already: so many values, up to here.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start {
+    pub values: usize,
+    at: usize,
+}
+
+/// Why an object does not fit.
+#[derive(Clone, Copy, Debug)]
+pub enum Misfit {
+    /// Another text comes behind these values.
+    Behind(Start),
+    /// A value is none that would be taken.
+    OfValue,
 }
 
 /// What is known of a value.
@@ -150,30 +209,40 @@ impl Shape {
         Some(shape)
     }
 
-    /// Where the object that opens the window ends, if it has this shape: `take` takes each value, and says where it ends.
+    /// Where the object that opens the window ends, if it has this shape: `take` takes each value behind the start, and says where it ends.
     #[inline(always)]
     pub fn walk(
         &self,
         window: &Window<'_>,
         depth: u32,
+        start: Start,
         mut take: impl FnMut(&Window<'_>, &Place, usize) -> Option<usize>,
-    ) -> Option<usize> {
+    ) -> Result<usize, Misfit> {
         if depth + self.depth > MAX_DEPTH {
-            return None;
+            return Err(Misfit::OfValue);
         }
         // (A copy of its own: then nothing of it is looked up again for each value.)
-        let (window, mut at) = (*window, 0);
-        for (before, place) in &self.values {
-            at = before.after(&window, at)?;
-            at = take(&window, place, at)?;
+        let (window, mut at) = (*window, start.at);
+        for (number, (before, place)) in self.values.iter().enumerate().skip(start.values) {
+            at = before.after(&window, at).ok_or(Misfit::Behind(Start { values: number, at }))?;
+            at = take(&window, place, at).ok_or(Misfit::OfValue)?;
         }
-        self.end.after(&window, at).filter(|end| *end <= window.limit())
+        let end = self.end.after(&window, at).filter(|end| *end <= window.limit());
+        end.ok_or(Misfit::Behind(Start { values: self.values.len(), at }))
     }
 
     /// Where the object ends.
-    fn read<'a>(&self, window: &Window<'_>, text: &'a str, slots: &mut [Slot<'a>], depth: u32) -> Option<usize> {
+    fn read<'a>(
+        &self,
+        window: &Window<'_>,
+        text: &'a str,
+        slots: &mut [Slot<'a>],
+        depth: u32,
+        start: Start,
+    ) -> Result<usize, Misfit> {
+        let end = self.walk(window, depth, start, |window, place, at| place.read(window, text, at, slots, depth))?;
         self.absent.iter().for_each(|slot| slots[*slot] = Slot::Absent);
-        self.walk(window, depth, |window, place, at| place.read(window, text, at, slots, depth))
+        Ok(end)
     }
 }
 

@@ -89,6 +89,9 @@ fn what_is_ordinary_and_what_is_not() {
         ("10\"", "10+01:00\""),
         ("29.4", "null"),
         ("7}}", "null}}"),
+        ("\"s1\"", "null"),
+        ("\"France\"", "null"),
+        ("\"z\"", "null"),
     ];
     for (was, is) in ordinary {
         assert!(is_ordinary(&with(was, is)), "{was} → {is}");
@@ -98,6 +101,8 @@ fn what_is_ordinary_and_what_is_not() {
         ("\"s1\"", "1"),
         ("29.4", "nul"),
         ("45.6", "null"),
+        ("\"2019-02-19 14:02:10\"", "null"),
+        ("\"z\"", "nil"),
         ("29.4", "2e1"),
         ("29.4", "029.4"),
         ("29.4", "12345678901234567890"),
@@ -144,6 +149,40 @@ fn some_fields_may_be_absent() {
     let by_site = StreamConfig { tenant: Some(TenantConfig::Field("site".into())), ..planned() };
     assert!(!is_ordinary_of(&by_site, LINE, LINE));
     assert!([true, false].into_iter().all(|kept| is_ordinary_of(&lacking(planned(), kept), LINE, LINE)));
+}
+
+/// Readings that begin alike and go on in 32 ways, in any order: one is taken up where another has left off.
+#[test]
+fn many_shapes() {
+    let pools: [&[&str]; 5] = [
+        &[r#""country":"France""#, r#""country":"Spain""#, r#""country":null"#, r#""country":"Sp\u0061in""#],
+        &[r#""kind":"x""#, r#""kind":"y""#, r#""kind":"é""#, r#""kind":1"#],
+        &[r#""temperature":29.4"#, r#""temperature":31"#, r#""temperature":2e1"#, r#""temperature":"?""#],
+        &[r#""a":{"b":7}"#, r#""a":{"b":null}"#, r#""a":{"b":8,"b":9}"#, r#""a":7"#],
+        &[r#""other":{"y":"z"}"#, r#""other":{"y":""}"#, r#""other":[{"y":1}]"#, r#""other":{"y":{}}"#],
+    ];
+    let mut random = 1u64;
+    let mut draw = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % below
+    };
+    for round in 0..30 {
+        let lines: Vec<String> = (0..200)
+            .map(|_| {
+                let members = draw(32);
+                // (Mostly what is ordinary.)
+                let some = pools.iter().enumerate().filter(|(number, _)| members >> number & 1 == 1);
+                let some: Vec<&str> = some.map(|(_, pool)| pool[draw(12).saturating_sub(8)]).collect();
+                let start = r#"{"id":"s1","timestamp":"2019-02-19 14:02:10","lat":45.6,"lon":-0.5"#;
+                format!("{start}{}{}}}", if some.is_empty() { "" } else { "," }, some.join(","))
+            })
+            .collect();
+        let payloads: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+        let kept = StreamConfig { filters: planned().filters[..round % 3].to_vec(), ..planned() };
+        assert_slow_alike(&kept, None, &payloads);
+        let array = format!("[{}]", lines.join(","));
+        assert_slow_alike(&StreamConfig { format: Format::JsonArray, ..kept }, None, &[array.as_bytes()]);
+    }
 }
 
 #[test]

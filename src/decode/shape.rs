@@ -76,7 +76,7 @@ impl Shapes {
     ) -> Option<usize> {
         self.fits(|shape, start| match shape.is_plain {
             true => into.read(shape, window, text, judge, minutes, depth, start),
-            false => Err(Misfit::OfValue),
+            false => Err(Misfit::OTHER),
         })
     }
 
@@ -102,8 +102,11 @@ impl Shapes {
         }
         let mut tried = self.last;
         for (number, shape) in self.known.iter().enumerate().filter(|(number, _)| *number != self.last) {
+            let alike = self.alike[tried][number];
             let start = match misfit {
-                Misfit::Behind(start) if self.alike[tried][number] >= start.values => start,
+                Misfit::Behind(start) if alike >= start.values => start,
+                // This one would not take it either.
+                Misfit::OfValue(value) if alike > value => continue,
                 _ => Start::default(),
             };
             match read(shape, start) {
@@ -125,10 +128,11 @@ impl Shapes {
         if !is_one || object.len() > MAX_OBJECT {
             return;
         }
-        if let Some(shape) = Shape::of(object, tree, slots, plan)
-            && !self.known.contains(&shape)
-        {
-            self.learn(shape);
+        let Some(shape) = Shape::of(object, tree, slots, plan) else { return };
+        match self.known.iter().position(|known| *known == shape) {
+            // (The others were not tried.)
+            Some(number) => (self.last, self.found) = (number, self.found + 1),
+            None => self.learn(shape),
         }
     }
 
@@ -173,8 +177,13 @@ pub struct Start {
 pub enum Misfit {
     /// Another text comes behind these values.
     Behind(Start),
-    /// A value is none that would be taken.
-    OfValue,
+    /// The value with this number is none that would be taken.
+    OfValue(usize),
+}
+
+impl Misfit {
+    /// Nothing that is known of another shape.
+    const OTHER: Misfit = Misfit::OfValue(usize::MAX);
 }
 
 /// What is known of a value.
@@ -219,13 +228,13 @@ impl Shape {
         mut take: impl FnMut(&Window<'_>, &Place, usize) -> Option<usize>,
     ) -> Result<usize, Misfit> {
         if depth + self.depth > MAX_DEPTH {
-            return Err(Misfit::OfValue);
+            return Err(Misfit::OTHER);
         }
         // (A copy of its own: then nothing of it is looked up again for each value.)
         let (window, mut at) = (*window, start.at);
         for (number, (before, place)) in self.values.iter().enumerate().skip(start.values) {
             at = before.after(&window, at).ok_or(Misfit::Behind(Start { values: number, at }))?;
-            at = take(&window, place, at).ok_or(Misfit::OfValue)?;
+            at = take(&window, place, at).ok_or(Misfit::OfValue(number))?;
         }
         let end = self.end.after(&window, at).filter(|end| *end <= window.limit());
         end.ok_or(Misfit::Behind(Start { values: self.values.len(), at }))

@@ -173,7 +173,11 @@ fn many_shapes() {
                 // (Mostly what is ordinary.)
                 let some = pools.iter().enumerate().filter(|(number, _)| members >> number & 1 == 1);
                 let some: Vec<&str> = some.map(|(_, pool)| pool[draw(12).saturating_sub(8)]).collect();
-                let start = r#"{"id":"s1","timestamp":"2019-02-19 14:02:10","lat":45.6,"lon":-0.5"#;
+                let start = match draw(20) {
+                    0 => r#"{"id":"s1","lat":45.6,"lon":-0.5"#,
+                    1 => r#"{"id":"s1","timestamp":"2019-02-19 14:02:10","lat":4.56e1,"lon":-0.5"#,
+                    _ => r#"{"id":"s1","timestamp":"2019-02-19 14:02:10","lat":45.6,"lon":-0.5"#,
+                };
                 format!("{start}{}{}}}", if some.is_empty() { "" } else { "," }, some.join(","))
             })
             .collect();
@@ -183,6 +187,27 @@ fn many_shapes() {
         let array = format!("[{}]", lines.join(","));
         assert_slow_alike(&StreamConfig { format: Format::JsonArray, ..kept }, None, &[array.as_bytes()]);
     }
+}
+
+/// Where next to nothing was alike, and then one comes again and again that had been learned before.
+#[test]
+fn a_shape_is_found_again() {
+    let compiled = compiled(&planned());
+    let fields = compiled.judge.fields.len();
+    let kind = |number: usize| LINE.replacen('{', &format!("{{\"x{number}\":1,"), 1);
+    let mut shapes = Shapes::default();
+    let missed = |shapes: &mut Shapes, line: &str| shapes.missed(line, &compiled.tree, fields, compiled.plan.as_ref());
+    (0..100).for_each(|number| missed(&mut shapes, &kind(number)));
+    let again = kind(30);
+    let windows = Windows::new(again.as_bytes());
+    let is_taken = |shapes: &mut Shapes| {
+        let (mut ordinary, window) = (Ordinary::new(&compiled.judge), windows.at(0, again.len()));
+        ordinary.last_ms = NOON_MS;
+        shapes.ordinary(&mut ordinary, &window, &again, &compiled.judge, &mut Minutes::default(), 1).is_some()
+    };
+    assert!(!is_taken(&mut shapes), "the others are tried no more");
+    (0..28).for_each(|_| missed(&mut shapes, &again));
+    assert!(is_taken(&mut shapes));
 }
 
 #[test]

@@ -37,15 +37,13 @@ fn compiled(stream: &StreamConfig) -> Compiled {
 
 const LINE: &str = r#"{"id":"s1","timestamp":"2019-02-19 14:02:10","lat":45.6,"lon":-0.5,"temperature":29.4,"country":"France","kind":"x","other":{"y":"z"},"a":{"b":7}}"#;
 
-/// The same stream with a metric, a label and filters that no reading here has; `kept`: are they all filtered out for that?
-pub fn lacking(stream: StreamConfig, kept: bool) -> StreamConfig {
+/// The same stream with a metric, a label and a filter whose fields no reading here has; `kept`: the filter keeps them all the same.
+pub fn lacking(mut stream: StreamConfig, kept: bool) -> StreamConfig {
     let rule = |values| if kept { FilterRule::Not(values) } else { FilterRule::In(vec![values]) };
-    let nowhere = || "a.nowhere".to_owned();
-    let mut all = StreamConfig { metrics: stream.metrics.clone(), labels: stream.labels.clone(), ..stream };
-    all.metrics.insert("another".into(), metric("a.absent"));
-    all.labels.insert("nowhere".into(), nowhere());
-    all.filters.push(FilterConfig { field: "absent".into(), rule: rule("".into()) });
-    all
+    stream.metrics.insert("another".into(), metric("a.absent"));
+    stream.labels.insert("nowhere".into(), "a.nowhere".into());
+    stream.filters.push(FilterConfig { field: "absent".into(), rule: rule("".into()) });
+    stream
 }
 
 /// Whether it is taken in one pass, where the line above has shown the shape.

@@ -21,7 +21,7 @@ use crate::source::{SourceError, SourceEvent};
 
 /// A batch's bytes, about; one record may be larger.
 const BATCH_BYTES: usize = 1 << 20;
-/// Messages taken by one poll, at most, and their bytes, about.
+/// Messages taken by one poll, at most (what is done with them then finds them in a cache), and their bytes, about.
 const POLL_MESSAGES: usize = 2048;
 const POLL_BYTES: usize = 4 << 20;
 /// How long a poll waits for the first message.

@@ -15,6 +15,7 @@ use crate::decode::shape::Shapes;
 use crate::decode::time::Minutes;
 use crate::decode::window::Windows;
 use crate::reading::{Offset, RawBatch};
+use crate::simulate::Random;
 
 /// What a plan can say, all of it.
 pub fn planned() -> StreamConfig {
@@ -159,11 +160,8 @@ fn many_shapes() {
         &[r#""a":{"b":7}"#, r#""a":{"b":null}"#, r#""a":{"b":8,"b":9}"#, r#""a":7"#],
         &[r#""other":{"y":"z"}"#, r#""other":{"y":""}"#, r#""other":[{"y":1}]"#, r#""other":{"y":{}}"#],
     ];
-    let mut random = 1u64;
-    let mut draw = |below: usize| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 33) as usize % below
-    };
+    let mut random = Random::new(1);
+    let mut draw = |below: usize| random.below(below);
     for round in 0..30 {
         let lines: Vec<String> = (0..200)
             .map(|_| {

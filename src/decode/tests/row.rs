@@ -83,13 +83,16 @@ fn what_is_ordinary_and_what_is_not() {
     assert_eq!(ordinary(""), None);
 }
 
+/// The line without one of its cells.
+fn without(line: &str, absent: usize) -> String {
+    let cells = line.split(';').enumerate().filter(|(column, _)| *column != absent);
+    cells.map(|(_, cell)| cell).collect::<Vec<_>>().join(";")
+}
+
 #[test]
 fn some_columns_may_be_absent() {
     let ordinary_of = |stream: &StreamConfig, absent: usize| {
-        let without = |line: &str| {
-            let cells = line.split(';').enumerate().filter(|(column, _)| *column != absent);
-            cells.map(|(_, cell)| cell).collect::<Vec<_>>().join(";")
-        };
+        let without = |line: &str| without(line, absent);
         let rows = [without(ROW), without(&ROW.replacen("29.4", "1e1", 1)), without(ROW)];
         assert_slow_alike(stream, Some(without(HEADER).as_bytes()), &rows.each_ref().map(|row| row.as_bytes()));
         ordinary_in(stream, &without(HEADER), &without(ROW)).is_some()
@@ -98,6 +101,19 @@ fn some_columns_may_be_absent() {
     let may_be = [0, 2, 5, 6, 7, 8, 9, 10];
     assert!(may_be.into_iter().all(|absent| ordinary_of(&stream(), absent)));
     assert!([true, false].into_iter().all(|kept| ordinary_of(&lacking(stream(), kept), 10)));
+}
+
+/// Each record has its own header: what one lacks, those before and after it have.
+#[test]
+fn records_with_and_without_a_column_take_turns() {
+    let record = |absent: usize| {
+        let lines = [HEADER, ROW, &ROW.replacen("29.4", "-3.5", 1), &ROW.replacen("France", "Spain", 1)];
+        lines.map(|line| without(line, absent)).join("\n")
+    };
+    let records: Vec<String> = (0..10).flat_map(|absent| [record(10), record(absent), record(9 - absent)]).collect();
+    let payloads: Vec<&[u8]> = records.iter().map(String::as_bytes).collect();
+    [true, false].into_iter().for_each(|kept| assert_slow_alike(&lacking(stream(), kept), None, &payloads));
+    assert_slow_alike(&stream(), None, &payloads);
 }
 
 /// A row longer than a window shows, and one that ends where the window does.

@@ -2,7 +2,7 @@
 # threads, and with how much memory at its peak. Wants $etiage, $readings and $dir; leaves $started (ns). INSTANCES (1): so many
 # beside each other, their CPU and memory added up.
 measure() { # name config
-  local ended pid pids=() peak=0 now cpu=0 all number writes
+  local ended pid pids=() peak=0 now=() cpu=0 all number writes fields
   started=$(date +%s%N)
   for number in $(seq "${INSTANCES:-1}"); do
     "$etiage" run --config "$2" --until-end 2>"$dir/$1.$number.log" & pids+=($!)
@@ -11,8 +11,10 @@ measure() { # name config
   while :; do
     all=0
     for pid in "${pids[@]}"; do
-      now=$(awk '/VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null) && [ -n "$now" ] || continue
-      all=1 peaks[$pid]=$now cpus[$pid]=$(awk '{ print $14 + $15 }' "/proc/$pid/stat" 2>/dev/null || echo "${cpus[$pid]:-0}")
+      # By the shell itself: a process for each look would take processor time from what is measured.
+      { mapfile -t now <"/proc/$pid/status" && read -ra fields <"/proc/$pid/stat"; } 2>/dev/null || continue
+      [[ ${now[*]} =~ VmHWM:[[:space:]]+([0-9]+) ]] || continue
+      all=1 peaks[$pid]=${BASH_REMATCH[1]} cpus[$pid]=$((fields[13] + fields[14]))
     done
     [ $all = 1 ] || break
     sleep 0.05

@@ -19,12 +19,16 @@ const FIXED: [(&str, &str, &str); 4] = [
 /// lag: what is fetched lies in memory uncompressed, each message costs librdkafka some hundred bytes beside its own,
 /// and every broker may have one answer on its way. Measured once each, dev build, one broker, zstd, 120-byte messages,
 /// a slow engine with a queue of 64 MiB: peak 241 MiB with 4 MiB an answer and 32 MiB queued, 164 to 166 with these.
+/// Messages that wait (of all partitions together: they share a queue) are more than an answer brings, so that the next
+/// one is asked for while the last one is being taken over: librdkafka has one on its way a broker, and unpacks it on the
+/// same thread. With 10,000 it asked when nearly all was taken, and two processors waited for each other (1.2 instead of
+/// 1.6 M readings/s, docs/performance.md).
 const DEFAULTS: [(&str, &str); 8] = [
     ("client.id", "etiage"),
     ("isolation.level", "read_committed"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     ("fetch.queue.backoff.ms", "1"),
-    ("queued.min.messages", "10000"),
+    ("queued.min.messages", "60000"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.max.bytes", LEAST_FETCH),
     ("statistics.interval.ms", "0"),

@@ -2,6 +2,7 @@
 //! exact index, the slow twin and the interval tree of the geo crate; time to build; memory.
 
 use etiage::locate::{Outlines, RegionIdx, RegionSet, SHIPPED_PROPERTIES};
+use etiage::setup::AtOnce;
 use geo::indexed::IntervalTreeMultiPolygon;
 use geo::{BoundingRect, Contains, MultiPolygon, Point};
 use geojson::{Feature, FeatureCollection};
@@ -28,11 +29,12 @@ fn bench_set(name: &str, text: &str) {
     let outlines = || Outlines::from_geojson(text, code, label).expect("a shipped set is valid");
     let parse = best(|| (), |()| outlines());
     let build = best(|| (), |()| RegionSet::from(outlines()));
+    let at_once = best(|| (), |()| RegionSet::build(outlines(), AtOnce));
     let (outlines, set) = (outlines(), RegionSet::from_geojson(text, code, label).expect("a shipped set is valid"));
     let memory = set.memory_bytes() as f64 / f64::from(1 << 20);
     let (regions, vertices) = (set.regions().len(), outlines.vertices().count());
     println!(
-        "locate/{name}, {regions} regions of {vertices} vertices: parse and validate {parse:.0?}, with the tables {build:.0?}, {memory:.1} MiB"
+        "locate/{name}, {regions} regions of {vertices} vertices: parse and validate {parse:.1?}, with the tables {build:.1?}, with two threads {at_once:.1?}, {memory:.1} MiB"
     );
     let peer = Peer::new(text);
     for (kind, column) in workloads(&outlines) {

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use clap::Args;
 use etiage::limited;
-use etiage::locate::{RegionSet, SHIPPED_PROPERTIES};
+use etiage::locate::{Outlines, RegionSet, SHIPPED_PROPERTIES};
+use etiage::setup::AtOnce;
 
 use super::output::to_stdout;
 
@@ -66,7 +67,8 @@ fn load(args: &LocateArgs) -> anyhow::Result<RegionSet> {
         None => limited::read_text(Path::new(&args.regions), etiage::setup::MAX_FILE)
             .with_context(|| format!("region set {:?} (shipped are: regions, departements)", args.regions))?,
     };
-    RegionSet::from_geojson(&text, &args.code, &args.name).with_context(|| format!("region set {:?}", args.regions))
+    let outlines = Outlines::from_geojson(&text, &args.code, &args.name);
+    Ok(RegionSet::build(outlines.with_context(|| format!("region set {:?}", args.regions))?, AtOnce))
 }
 
 fn find<'a>(args: &LocateArgs, set: &'a RegionSet, lat: f64, lon: f64) -> Option<(&'a str, &'a str)> {

@@ -86,11 +86,32 @@ pub struct RegionSet {
     index: BorderIndex,
 }
 
+/// Does two things, in any order, and hands on what comes out of both. Whoever has threads does them at once.
+pub trait Both {
+    fn both<A: Send, B: Send>(self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B);
+}
+
+/// One after the other.
+pub struct InTurn;
+
+impl Both for InTurn {
+    fn both<A: Send, B: Send>(self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
+        (one(), other())
+    }
+}
+
 impl RegionSet {
     /// Reads a GeoJSON FeatureCollection of polygons and multipolygons, in WGS84 degrees; the two
     /// properties hold each region's code (text or whole number, unique) and its name.
     pub fn from_geojson(text: &str, code_property: &str, name_property: &str) -> Result<RegionSet, RegionSetError> {
         Ok(Outlines::from_geojson(text, code_property, name_property)?.into())
+    }
+
+    /// The table in front and the index behind take about the same time.
+    pub fn build(outlines: Outlines, both: impl Both) -> RegionSet {
+        let borders = border::share(outlines.edges());
+        let (cells, index) = both.both(|| grow::grow(&borders), || BorderIndex::new(borders.clone()));
+        RegionSet { regions: outlines.into_regions(), cells, index }
     }
 
     /// The text of a set that the program carries: `regions` (the 18 French regions) or
@@ -154,9 +175,7 @@ impl RegionSet {
 
 impl From<Outlines> for RegionSet {
     fn from(outlines: Outlines) -> RegionSet {
-        let borders = border::share(outlines.edges());
-        let cells = grow::grow(&borders);
-        RegionSet { regions: outlines.into_regions(), cells, index: BorderIndex::new(borders) }
+        RegionSet::build(outlines, InTurn)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::REGION;
 use crate::config::{Config, InputFile, StoreConfig, StreamConfig, ViewConfig};
 use crate::decode::{Decoder, Stations};
 use crate::keys::{Field, Grouping};
-use crate::locate::RegionSet;
+use crate::locate::{Both, Outlines, RegionSet};
 use crate::reading::TopicPartition;
 use crate::run::Settings;
 use crate::run::decoding::Places;
@@ -269,14 +269,29 @@ fn input(name: &str, stream: &StreamConfig) -> Result<Input, SetupError> {
     Ok(Input { decoder, file_decoders, stations_digest })
 }
 
+/// Two things at once: the second in a thread of its own.
+pub struct AtOnce;
+
+impl Both for AtOnce {
+    fn both<A: Send, B: Send>(self, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B + Send) -> (A, B) {
+        std::thread::scope(|scope| {
+            let other = scope.spawn(other);
+            let one = one();
+            // What has gone wrong there goes on here.
+            (one, other.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause)))
+        })
+    }
+}
+
 fn regions(view: &ViewConfig) -> Result<Regions, SetupError> {
     let set = match RegionSet::shipped(&view.regions) {
         Some(text) => (text.to_owned(), view.regions.clone()),
         None => (read("region set", Path::new(&view.regions))?, view.regions.clone()),
     };
     let (text, path) = set;
-    let set = RegionSet::from_geojson(&text, &view.region_code, &view.region_name)
+    let outlines = Outlines::from_geojson(&text, &view.region_code, &view.region_name)
         .map_err(|error| SetupError::File { what: "region set", path, why: error.to_string() })?;
+    let set = RegionSet::build(outlines, AtOnce);
     // As they stand in keys.
     let code = |region: &crate::locate::Region| Arc::<str>::from(&*crate::keys::escape(region.code()));
     let named = |region: &crate::locate::Region| (code(region), region.name().into());

@@ -107,7 +107,7 @@ impl RegionSet {
         Ok(Outlines::from_geojson(text, code_property, name_property)?.into())
     }
 
-    /// The table in front and the index behind take about the same time.
+    /// Makes the table in front and the index behind, neither of which wants the other; they take about the same time.
     pub fn build(outlines: Outlines, both: impl Both) -> RegionSet {
         let borders = border::share(outlines.edges());
         let (cells, index) = both.both(|| grow::grow(&borders), || BorderIndex::new(borders.clone()));

@@ -21,7 +21,7 @@ const FIXED: [(&str, &str, &str); 4] = [
 /// a slow engine with a queue of 64 MiB: peak 241 MiB with 4 MiB an answer and 32 MiB queued, 164 to 166 with these.
 /// Messages that wait (of all partitions together: they share a queue) are more than an answer brings, so that the next
 /// one is asked for while the last one is being taken over: librdkafka has one on its way a broker, and unpacks it on the
-/// same thread. With 10,000 it asked when nearly all was taken, and two processors waited for each other (1.2 instead of
+/// same thread. With 10,000 it asked when nearly all was taken, and its thread and ours took turns (1.2 instead of
 /// 1.6 M readings/s, docs/performance.md).
 const DEFAULTS: [(&str, &str); 8] = [
     ("client.id", "etiage"),

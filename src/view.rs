@@ -39,7 +39,7 @@ pub struct View {
     pub horizon_ms: Option<i64>,
     /// Windows that start at or before this may lack readings from before the view was begun.
     pub partial_until_ms: Option<i64>,
-    /// How often dirty parts are written, ms.
+    /// How often dirty parts are written, ms; never 0.
     pub flush_ms: u64,
 }
 

@@ -55,15 +55,14 @@ impl Partition {
         let mut writes = Vec::new();
         for (view, grain) in self.grains_in_turn() {
             let fold = &mut self.views[view];
-            let due = force || now >= fold.flushed_at + fold.view.flush_ms;
-            let pass = if due { Pass::First } else { Pass::Overdue };
+            let pass = if force || fold.is_due(now) { Pass::First } else { Pass::Overdue };
             fold.issue(pass, view, grain, self.source, now, lag, limit, &mut writes);
         }
         if *limit == 0 {
             self.turn += usize::from(!writes.is_empty());
             return writes;
         }
-        for fold in self.views.iter_mut().filter(|fold| force || now >= fold.flushed_at + fold.view.flush_ms) {
+        for fold in self.views.iter_mut().filter(|fold| force || fold.is_due(now)) {
             fold.flushed_at = now;
         }
         writes
@@ -116,6 +115,12 @@ impl Partition {
 }
 
 impl Fold {
+    /// At multiples of the flush interval: whenever they came or were cut short last, the partitions of an instance are due at
+    /// the same tick, and where one flush takes all of them, what several have of a slot is merged once.
+    fn is_due(&self, now: u64) -> bool {
+        now / self.view.flush_ms > self.flushed_at / self.view.flush_ms
+    }
+
     #[expect(clippy::too_many_arguments, reason = "whose parts, which of them, and where they go")]
     fn issue(
         &mut self,

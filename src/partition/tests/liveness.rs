@@ -90,6 +90,30 @@ fn a_hot_part_is_committed_all_the_while() {
     }
 }
 
+/// When a partition under steady load is flushed that gets no turn before `from`.
+fn flushed_at(from: u64) -> Vec<u64> {
+    let mut steady = Steady::new(&log::meanings(None, None), 1_000, 0);
+    let mut times = Vec::new();
+    for offset in 0..100 {
+        let before = steady.written.len();
+        steady.limit = if steady.now < from { 0 } else { usize::MAX };
+        steady.fold(entry(offset, 0, 10 * HOUR_MS));
+        steady.tick(50);
+        if steady.written.len() > before {
+            times.push(steady.now);
+        }
+    }
+    times
+}
+
+#[test]
+fn partitions_are_flushed_at_the_same_ticks_however_late_one_of_them_was() {
+    let (early, late) = (flushed_at(0), flushed_at(1_500));
+    assert_eq!(early, [1_000, 2_000, 3_000, 4_000, 5_000]);
+    assert_eq!(late[1..], early[1..]);
+    assert!((1_500..2_000).contains(&late[0]), "{late:?}");
+}
+
 #[test]
 fn a_small_limit_starves_no_width_and_no_view() {
     let mut steady = Steady::new(&log::meanings(None, None), 50, 0);

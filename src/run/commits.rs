@@ -51,13 +51,12 @@ impl Engine {
 
     /// What these partitions may commit now; `all` ignores the interval between commits.
     pub(super) fn commits_due(&mut self, partitions: &[TopicPartition], all: bool) -> Vec<Item> {
-        let now = self.world.clock.now();
+        let (now, hurries) = (self.world.clock.now(), self.draining.hurry || self.has_only_to_commit());
         let world = &self.world;
         let mut items = Vec::new();
         for partition in partitions {
             let Some(owned) = self.owned.get_mut(partition) else { continue };
-            let due =
-                now >= owned.committed_at + world.settings.commit_every_ms || owned.at_end() || self.draining.hurry;
+            let due = now >= owned.committed_at + world.settings.commit_every_ms || owned.at_end() || hurries;
             if all || (due && now >= owned.commit_not_before) {
                 items.extend(owned.commit_due(partition, world, now));
             }

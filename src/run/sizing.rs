@@ -44,6 +44,11 @@ impl Sizing {
         self.limit < TIGHT && self.cut
     }
 
+    /// The last flush left something for the next one.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// A flush begins that has this much left.
     pub fn begun(&mut self, left: usize) {
         self.spent = self.limit - left;

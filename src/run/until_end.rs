@@ -16,6 +16,9 @@ use super::{Engine, RunError, World, closer};
 /// How often the group is asked for the positions of partitions that others own.
 const ASK_EVERY_MS: u64 = 1_000;
 
+/// How often all that is folded is written at once while commits are waited for: what a live topic brings meanwhile, too.
+const FLUSH_EVERY_MS: u64 = 1_000;
+
 /// What is known of the ends.
 #[derive(Default)]
 pub struct UntilEnd {
@@ -24,6 +27,8 @@ pub struct UntilEnd {
     /// Under way: finding the ends, or asking for the committed positions of the whole group.
     asking: Option<JoinHandle<Result<Answer, RunError>>>,
     asked_at: u64,
+    /// When all that is folded was written at once last.
+    flushed_at: Option<u64>,
     /// The whole group has committed up to the ends; the last sweep is under way or done.
     sweeping: Option<JoinHandle<Result<(), RunError>>>,
 }
@@ -42,10 +47,35 @@ impl Engine {
         over
     }
 
+    /// All that a run until the end waits for is folded here, and not yet committed: no interval brings more of it.
+    pub(super) fn has_only_to_commit(&self) -> bool {
+        let ends = self.until_end.as_ref().and_then(|state| state.ends.as_ref());
+        ends.is_some_and(|ends| self.has_folded(ends) && !self.has_committed(ends))
+    }
+
+    /// It is to be written at once.
+    pub(super) fn is_last_flush_due(&mut self) -> bool {
+        if self.flushing.is_some() || !self.has_only_to_commit() {
+            return false;
+        }
+        let now = self.world.clock.now();
+        let Some(state) = &mut self.until_end else { return false };
+        let is_due = self.flush_size.is_cut() || state.flushed_at.is_none_or(|at| now >= at + FLUSH_EVERY_MS);
+        state.flushed_at = if is_due { Some(now) } else { state.flushed_at };
+        is_due
+    }
+
+    fn has_folded(&self, ends: &BTreeMap<TopicPartition, Offset>) -> bool {
+        self.owned.iter().all(|(name, owned)| ends.get(name).is_none_or(|end| owned.folded_to(*end)))
+    }
+
+    fn has_committed(&self, ends: &BTreeMap<TopicPartition, Offset>) -> bool {
+        self.owned.iter().all(|(name, owned)| ends.get(name).is_none_or(|end| owned.committed_to(*end)))
+    }
+
     /// Tells why nothing seems to happen any more.
     fn tell_of_lag(&mut self, ends: &BTreeMap<TopicPartition, Offset>) {
-        let folded = self.owned.iter().all(|(name, owned)| ends.get(name).is_none_or(|end| owned.folded_to(*end)));
-        if folded && !self.owned.is_empty() {
+        if self.has_folded(ends) && !self.owned.is_empty() {
             self.progress.waits_for_durability(&self.world.settings);
         }
     }
@@ -66,11 +96,10 @@ impl UntilEnd {
             return Ok(false);
         };
         engine.tell_of_lag(ends);
-        let ours = |name: &TopicPartition, end: &Offset| engine.owned.get(name).map(|owned| owned.committed_to(*end));
-        if ends.iter().any(|(name, end)| ours(name, end) == Some(false)) {
+        if !engine.has_committed(ends) {
             return Ok(false);
         }
-        let others: Vec<_> = ends.iter().filter(|(name, end)| ours(name, end).is_none()).collect();
+        let others: Vec<_> = ends.iter().filter(|(name, _)| !engine.owned.contains_key(*name)).collect();
         let done =
             |name: &TopicPartition, end: &Offset| answer.as_ref().is_some_and(|known| known.get(name) >= Some(end));
         if others.iter().all(|(name, end)| done(name, end)) {

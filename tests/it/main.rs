@@ -29,3 +29,4 @@ mod support;
 mod synop;
 mod tables;
 mod tidy;
+mod until_end;

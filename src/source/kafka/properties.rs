@@ -23,7 +23,9 @@ const FIXED: [(&str, &str, &str); 4] = [
 /// one is asked for while the last one is being taken over: librdkafka has one on its way a broker, and unpacks it on the
 /// same thread. With 10,000 it asked when nearly all was taken, and its thread and ours took turns (1.2 instead of
 /// 1.6 M readings/s, docs/performance.md).
-const DEFAULTS: [(&str, &str); 8] = [
+/// A broker answers what comes over a connection in order, and keeps a fetch that finds nothing for `fetch.wait.max.ms`: whatever
+/// else is asked meanwhile (topics, the log's ends) waits behind it.
+const DEFAULTS: [(&str, &str); 9] = [
     ("client.id", "etiage"),
     ("isolation.level", "read_committed"),
     ("partition.assignment.strategy", "cooperative-sticky"),
@@ -31,6 +33,7 @@ const DEFAULTS: [(&str, &str); 8] = [
     ("queued.min.messages", "60000"),
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.max.bytes", LEAST_FETCH),
+    ("fetch.wait.max.ms", "100"),
     ("statistics.interval.ms", "0"),
 ];
 

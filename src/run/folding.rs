@@ -144,7 +144,7 @@ impl Engine {
 
     /// Whether another batch may be folded before parts and outgoing readings have left memory. A
     /// batch is folded whole, so the budget may be passed by one batch.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.memory_bytes() <= self.world.settings.parts_bytes
     }
 

@@ -325,7 +325,8 @@ impl Engine {
     /// Looks at everything that is due; true when a run until the end is over.
     async fn on_tick(&mut self) -> Result<bool, RunError> {
         self.heed_generations()?;
-        let force = self.drains() || self.draining.hurry || self.is_last_flush_due();
+        // Parts that fill the memory leave it once they are written; nothing is folded until then.
+        let force = !self.has_room() || self.drains() || self.draining.hurry || self.is_last_flush_due();
         self.begin_flush(force);
         self.begin_send();
         self.begin_commit();

@@ -61,7 +61,9 @@ impl Engine {
         let now = self.world.clock.now();
         let Some(state) = &mut self.until_end else { return false };
         let is_due = self.flush_size.is_cut() || state.flushed_at.is_none_or(|at| now >= at + FLUSH_EVERY_MS);
-        state.flushed_at = if is_due { Some(now) } else { state.flushed_at };
+        if is_due {
+            state.flushed_at = Some(now);
+        }
         is_due
     }
 

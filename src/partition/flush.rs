@@ -63,7 +63,7 @@ impl Partition {
             return writes;
         }
         for fold in self.views.iter_mut().filter(|fold| force || fold.is_due(now)) {
-            fold.flushed_at = now;
+            fold.flushed_at = Some(now);
         }
         writes
     }
@@ -80,10 +80,11 @@ impl Partition {
         }
     }
 
-    /// Outcome unknown: all of it must be repeated.
+    /// Outcome unknown: all of it must be repeated, whatever the flush interval.
     pub fn fail_flush(&mut self, flush: &[At]) {
         for at in flush {
             self.durability(*at).failed();
+            self.views[at.view].flushed_at = None;
         }
         self.stored().for_each(|stored| stored.durability.failed());
     }
@@ -118,7 +119,7 @@ impl Fold {
     /// At multiples of the flush interval: whenever they came or were cut short last, the partitions of an instance are due at
     /// the same tick, and where one flush takes all of them, what several have of a slot is merged once.
     fn is_due(&self, now: u64) -> bool {
-        now / self.view.flush_ms > self.flushed_at / self.view.flush_ms
+        self.flushed_at.is_none_or(|at| now / self.view.flush_ms > at / self.view.flush_ms)
     }
 
     #[expect(clippy::too_many_arguments, reason = "whose parts, which of them, and where they go")]

@@ -80,7 +80,8 @@ struct Fold {
     position: Offset,
     max_ms: Option<i64>,
     grains: Vec<Grain>,
-    flushed_at: u64,
+    /// Monotonic ms; `None`: the last flush failed.
+    flushed_at: Option<u64>,
 }
 
 /// One view's start in a partition: what the commit (or the generation) says.
@@ -389,7 +390,7 @@ impl Fold {
             position: start.position,
             max_ms: start.max_ms,
             grains,
-            flushed_at: 0,
+            flushed_at: Some(0),
         }
     }
 

@@ -115,6 +115,28 @@ fn partitions_are_flushed_at_the_same_ticks_however_late_one_of_them_was() {
 }
 
 #[test]
+fn a_flush_that_failed_is_repeated_whatever_the_interval() {
+    const MINUTE_MS: u64 = 60_000;
+    let mut steady = Steady::new(&log::meanings(None, None), MINUTE_MS, 0);
+    let mut flush = |offset: i64, now: u64| {
+        steady.fold(entry(offset, 0, 10 * HOUR_MS));
+        let mut limit = usize::MAX;
+        let writes = steady.core.begin_flush(now, 0, false, &mut limit).writes;
+        let places: Vec<At> = writes.into_iter().map(|(place, _)| place).collect();
+        match now {
+            MINUTE_MS => steady.core.fail_flush(&places),
+            _ => steady.core.finish_flush(&places, WriteTimes { issued: now, acked: now }, 0),
+        }
+        places.len()
+    };
+    let failed = flush(0, MINUTE_MS);
+    assert!(failed > 0);
+    assert_eq!(flush(1, MINUTE_MS + 50), failed);
+    assert_eq!(flush(2, MINUTE_MS + 100), 0);
+    assert_eq!(flush(3, 2 * MINUTE_MS), failed);
+}
+
+#[test]
 fn a_small_limit_starves_no_width_and_no_view() {
     let mut steady = Steady::new(&log::meanings(None, None), 50, 0);
     steady.limit = 2;

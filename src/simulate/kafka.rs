@@ -16,6 +16,9 @@ use crate::limited;
 const FULL: Duration = Duration::from_millis(5);
 /// Brokers must answer within this at the beginning.
 const ANSWER: Duration = Duration::from_secs(10);
+/// A topic that was just created is not known to every broker yet: it is asked for so often, with this pause.
+const ASKED: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(200);
 /// Later they may be away for so long before it is given up; whoever asked to stop waits less.
 const PATIENCE: Duration = Duration::from_secs(120);
 const HURRIED: Duration = Duration::from_secs(10);
@@ -87,8 +90,14 @@ impl Topic {
     async fn must_be_there(&self, brokers: &str) -> Result<(), SimulateError> {
         let (producer, name) = (self.producer.clone(), self.name.clone());
         let asked = tokio::task::spawn_blocking(move || {
-            let metadata = producer.client().fetch_metadata(None, ANSWER)?;
-            Ok(metadata.topics().iter().any(|topic| topic.name() == name && !topic.partitions().is_empty()))
+            for _ in 0..ASKED {
+                let metadata = producer.client().fetch_metadata(None, ANSWER)?;
+                if metadata.topics().iter().any(|topic| topic.name() == name && !topic.partitions().is_empty()) {
+                    return Ok(true);
+                }
+                std::thread::sleep(PAUSE);
+            }
+            Ok(false)
         });
         let there: Result<bool, KafkaError> = asked.await.map_err(|error| SimulateError::Kafka(error.to_string()))?;
         match there {
@@ -266,6 +275,18 @@ mod tests {
             assert_eq!(*partitions.entry(key).or_insert(partition), partition, "a sensor stays in its partition");
         }
         assert_eq!(partitions.len(), 20);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_topic_that_was_just_created_is_waited_for_a_moment() {
+        let cluster = MockCluster::new(1).unwrap();
+        let brokers = cluster.bootstrap_servers();
+        let arguments = ["--topic", "t", "--brokers", &brokers, "--readings", "50", "--sensors", "5"];
+        let created = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            cluster.create_topic("t", 3, 1).unwrap();
+        };
+        assert_eq!(tokio::join!(simulate(&arguments), created).0.unwrap().counts.readings, 50);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ simulate: ## the engine in simulated worlds that do their worst: FROM=n SEEDS=n 
 	@services/need.sh build
 	@cargo test --quiet --release --features tls --test simulator -- $(if $(FROM),--from $(FROM)) --seeds $(or $(SEEDS),10000)
 
-mutations: ## mistakes on purpose, each of which the simulator must see: NAME=… (all), FROM=n SEEDS=n (1, 20000)
+mutations: ## mistakes on purpose, each of which the simulator must see: NAME=… (all), FROM=n SEEDS=n (1, 100000)
 	@services/need.sh build
 	@tests/mutations/run.sh $(NAME)
 

@@ -2,12 +2,12 @@
 # Can the simulator see? Each patch beside this file is a mistake that somebody could make. It is applied to a
 # copy of the checkout, built, and run against seeds until one fails.
 #   run.sh [NAME…]      all of them, or those whose names begin so
-# FROM (1) is the first seed, SEEDS (20000) how many a mistake may take to be caught. Most are seen within a few: so
+# FROM (1) is the first seed, SEEDS (100000) how many a mistake may take to be caught. Most are seen within a few: so
 # the first $SOON are tried without optimisation, which builds many times sooner.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-from=${FROM:-1} seeds=${SEEDS:-20000}
+from=${FROM:-1} seeds=${SEEDS:-100000}
 SOON=300
 work=${CARGO_TARGET_DIR:-$HOME/.cache/etiage/target}/mutations
 tree=$work/tree
